@@ -1,0 +1,28 @@
+//! The vocabulary of mail server telemetry.
+//!
+//! An **event** is a fact with a type from the [catalogue](EventType), a time, a level, a span and
+//! ordered key/value pairs. It is encoded once, where it arises, into a compact binary
+//! [record](RecordWriter), and everything that handles events afterwards walks that record by
+//! reference ([`EventRef`]).
+//!
+//! This crate knows no clock, no thread, no file and no configuration, and depends on nothing.
+
+mod event_type;
+mod id;
+mod key;
+mod level;
+mod metric;
+mod record;
+mod value;
+mod varint;
+
+#[rustfmt::skip]
+mod catalogue_gen;
+
+pub use event_type::{EventInfo, EventType};
+pub use id::{EventId, Id, Position, stable_hash};
+pub use key::{Key, KeyInfo};
+pub use level::{Level, UnknownLevel};
+pub use metric::{MetricInfo, MetricKind};
+pub use record::{EventRef, Header, MAX_RECORD_BYTES, RecordError, RecordWriter, Records};
+pub use value::{Array, MAX_DEPTH, NestedEvent, Pairs, Value};

@@ -1,0 +1,4 @@
+//! What mail logs mean.
+
+pub mod diagnose;
+pub mod provider;
