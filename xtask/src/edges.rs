@@ -96,11 +96,12 @@ const RULES: &[Rule] = &[
 pub(crate) fn check(root: &Path) -> Result<Vec<String>, String> {
     let mut broken = Vec::new();
     let mut seen = BTreeSet::new();
+    let shared = shared_dependencies(&read(&root.join("Cargo.toml"))?);
     for path in manifests(root)? {
         let manifest = read(&path)?;
         let name = package_name(&manifest)
             .ok_or_else(|| format!("no package name in {}", path.display()))?;
-        broken.extend(check_manifest(name, &manifest));
+        broken.extend(check_manifest(name, &manifest, &shared));
         seen.insert(name.to_owned());
     }
     let gone = RULES.iter().filter(|rule| !seen.contains(rule.name));
@@ -133,15 +134,22 @@ fn read(path: &Path) -> Result<Table, String> {
         .map_err(|why| format!("{}: {why}", path.display()))
 }
 
+/// `[workspace.dependencies]`, which members inherit from.
+fn shared_dependencies(manifest: &Table) -> Table {
+    let workspace = manifest.get("workspace").and_then(Value::as_table);
+    let shared = workspace.and_then(|workspace| workspace.get("dependencies")?.as_table());
+    shared.cloned().unwrap_or_default()
+}
+
 fn package_name(manifest: &Table) -> Option<&str> {
     manifest.get("package")?.get("name")?.as_str()
 }
 
-fn check_manifest(name: &str, manifest: &Table) -> Vec<String> {
+fn check_manifest(name: &str, manifest: &Table, shared: &Table) -> Vec<String> {
     let Some(rule) = RULES.iter().find(|rule| rule.name == name) else {
         return vec![format!("{name} has no row in the table")];
     };
-    dependencies(manifest)
+    dependencies(manifest, shared)
         .into_iter()
         .filter(|dependency| !rule.allows(dependency))
         .map(|dependency| format!("{name} must not depend on {dependency}: {}", rule.why))
@@ -161,7 +169,7 @@ impl Rule {
 }
 
 /// The names of all normal dependencies, for every target, optional ones too, renames undone.
-fn dependencies(manifest: &Table) -> BTreeSet<String> {
+fn dependencies(manifest: &Table, shared: &Table) -> BTreeSet<String> {
     let for_targets = manifest
         .get("target")
         .and_then(Value::as_table)
@@ -173,7 +181,11 @@ fn dependencies(manifest: &Table) -> BTreeSet<String> {
         .filter_map(Value::as_table)
         .flatten()
         .map(|(key, value)| {
-            let renamed = value.get("package").and_then(Value::as_str);
+            let inherited = value.get("workspace").and_then(|_| shared.get(key));
+            let renamed = inherited
+                .unwrap_or(value)
+                .get("package")
+                .and_then(Value::as_str);
             renamed.unwrap_or(key).to_owned()
         })
         .collect()
@@ -184,7 +196,9 @@ mod tests {
     use super::*;
 
     fn broken(name: &str, manifest: &str) -> Vec<String> {
-        check_manifest(name, &manifest.parse().unwrap())
+        let root = "[workspace.dependencies]\nhidden = { package = 'serde', version = '1' }";
+        let shared = shared_dependencies(&root.parse().unwrap());
+        check_manifest(name, &manifest.parse().unwrap(), &shared)
     }
 
     #[test]
@@ -224,10 +238,15 @@ mod tests {
         for manifest in [
             "[dependencies]\nserde = { version = '1', optional = true }",
             "[dependencies]\nmemchr = { package = 'serde', version = '1' }",
+            "[dependencies]\nhidden.workspace = true",
             "[dependencies.serde]\nversion = '1'",
             "[target.'cfg(unix)'.dependencies]\nserde = '1'",
         ] {
-            assert_eq!(broken("tidings-event", manifest).len(), 1, "{manifest}");
+            let broken = broken("tidings-mail", manifest);
+            assert!(
+                broken.len() == 1 && broken[0].contains("depend on serde"),
+                "{manifest}: {broken:?}"
+            );
         }
         assert_eq!(
             broken("tidings-event", "[dev-dependencies]\nserde = '1'"),
