@@ -53,7 +53,10 @@ pub struct Header {
 impl Header {
     /// A header with the type's default level and nothing optional.
     pub fn new(kind: EventType, time_ns: i64) -> Header {
-        Header { level: kind.level(), ..Header::bare(kind, time_ns) }
+        Header {
+            level: kind.level(),
+            ..Header::bare(kind, time_ns)
+        }
     }
 
     fn bare(kind: EventType, time_ns: i64) -> Header {
@@ -104,7 +107,11 @@ impl<'b> RecordWriter<'b> {
             out.extend_from_slice(&id.origin.to_le_bytes());
             varint::write(out, id.number);
         }
-        RecordWriter { out, start, finished: false }
+        RecordWriter {
+            out,
+            start,
+            finished: false,
+        }
     }
 
     /// Adds a value of any kind.
@@ -131,7 +138,11 @@ impl<'b> RecordWriter<'b> {
 
     /// Adds text if there is any.
     pub fn text_if(&mut self, key: Key, text: &[u8]) -> &mut Self {
-        if text.is_empty() { self } else { self.text(key, text) }
+        if text.is_empty() {
+            self
+        } else {
+            self.text(key, text)
+        }
     }
 
     /// Adds an unsigned number.
@@ -171,16 +182,15 @@ impl<'b> RecordWriter<'b> {
         self
     }
 
-    /// Closes the record and gives its bytes, length field included.
+    /// Closes the record.
     ///
     /// A record above [`MAX_RECORD_BYTES`] cannot be read back: callers bound what they put in.
-    pub fn finish(mut self) -> usize {
+    pub fn finish(&mut self) {
         self.finished = true;
         let length = self.out.len() - self.start - 4;
         debug_assert!(length <= MAX_RECORD_BYTES, "record of {length} bytes");
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         self.out[self.start..self.start + 4].copy_from_slice(&length.to_le_bytes());
-        self.out.len() - self.start
     }
 
     fn key(&mut self, key: Key) {
@@ -256,15 +266,26 @@ pub struct EventRef<'a> {
 impl<'a> EventRef<'a> {
     /// Reads the record at the start of `bytes` and gives the bytes after it.
     pub fn read(bytes: &'a [u8]) -> Result<(EventRef<'a>, &'a [u8]), RecordError> {
-        let (length, rest) = bytes.split_first_chunk::<4>().ok_or(RecordError::Truncated)?;
+        let (length, rest) = bytes
+            .split_first_chunk::<4>()
+            .ok_or(RecordError::Truncated)?;
         let length = u32::from_le_bytes(*length) as usize;
         if length > MAX_RECORD_BYTES {
             return Err(RecordError::TooLong(length));
         }
-        let (body, rest) = rest.split_at_checked(length).ok_or(RecordError::Truncated)?;
+        let (body, rest) = rest
+            .split_at_checked(length)
+            .ok_or(RecordError::Truncated)?;
         let (header, pairs) = read_header(body).ok_or(RecordError::Malformed)?;
         let record = &bytes[..4 + length];
-        Ok((EventRef { header, pairs: Pairs::new(pairs), record }, rest))
+        Ok((
+            EventRef {
+                header,
+                pairs: Pairs::new(pairs),
+                record,
+            },
+            rest,
+        ))
     }
 
     /// All that every event has.
@@ -366,7 +387,10 @@ impl fmt::Display for RecordError {
         match self {
             RecordError::Truncated => f.write_str("event record is cut short"),
             RecordError::TooLong(length) => {
-                write!(f, "event record of {length} bytes: at most {MAX_RECORD_BYTES} are allowed")
+                write!(
+                    f,
+                    "event record of {length} bytes: at most {MAX_RECORD_BYTES} are allowed"
+                )
             }
             RecordError::Malformed => f.write_str("event record has a malformed header"),
         }
@@ -381,7 +405,10 @@ fn read_header(body: &[u8]) -> Option<(Header, &[u8])> {
     let level = Level::from_ordinal(fixed[1])?;
     let kind = EventType::from_id(u16::from_le_bytes([fixed[2], fixed[3]]));
     let time_ns = i64::from_le_bytes(fixed[4..].try_into().ok()?);
-    let mut header = Header { level, ..Header::bare(kind, time_ns) };
+    let mut header = Header {
+        level,
+        ..Header::bare(kind, time_ns)
+    };
     header.late = flags & FLAG_LATE != 0;
     header.imported = flags & FLAG_IMPORTED != 0;
     if flags & FLAG_SPAN != 0 {
@@ -400,7 +427,10 @@ fn read_header(body: &[u8]) -> Option<(Header, &[u8])> {
         let (origin, tail) = rest.split_first_chunk::<4>()?;
         rest = tail;
         let number = varint::read(&mut rest)?;
-        header.event_id = Some(EventId { origin: u32::from_le_bytes(*origin), number });
+        header.event_id = Some(EventId {
+            origin: u32::from_le_bytes(*origin),
+            number,
+        });
     }
     if flags & FLAG_EXTENSION != 0 {
         let length = usize::try_from(varint::read(&mut rest)?).ok()?;

@@ -1,1 +1,3 @@
+//! The `tidings` binary: the server, and every client verb.
+
 fn main() {}
