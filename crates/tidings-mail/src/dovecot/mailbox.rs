@@ -1,0 +1,222 @@
+//! The mail_log plugin: what was done with messages and mailboxes.
+
+use super::scan;
+use super::statement::{MailAction, MailEvent, MailboxAction, Says};
+
+/// Reads an event of a mailbox or of a message in it; `None` if the text is something else.
+pub(super) fn read(text: &[u8]) -> Option<Says<'_>> {
+    if let Some(rest) = scan::strip_any(text, &[b"Mailbox ", b"mailbox "]) {
+        return mailbox(rest);
+    }
+    let (action, copied_from, fields) = action(text)?;
+    let event = MailEvent {
+        action,
+        copied_from,
+        mailbox: b"",
+        uid: None,
+        message_id: b"",
+        size: None,
+        flags: b"",
+        from: b"",
+        subject: b"",
+    };
+    fields_of(event, fields).map(Says::Mail)
+}
+
+fn mailbox(text: &[u8]) -> Option<Says<'_>> {
+    const ACTIONS: &[(&[u8], MailboxAction)] = &[
+        (b"created: ", MailboxAction::Created),
+        (b"deleted: ", MailboxAction::Deleted),
+        (b"renamed: ", MailboxAction::Renamed),
+        (b"subscribed: ", MailboxAction::Subscribed),
+        (b"unsubscribed: ", MailboxAction::Unsubscribed),
+    ];
+    let (words, action) = ACTIONS.iter().find(|(words, _)| text.starts_with(words))?;
+    let name = &text[words.len()..];
+    let (mailbox, renamed_to) = match action {
+        MailboxAction::Renamed => scan::split_once(name, b" -> ").unwrap_or((name, b"")),
+        _ => (name, &b""[..]),
+    };
+    Some(Says::Mailbox {
+        action: *action,
+        mailbox,
+        renamed_to,
+    })
+}
+
+/// `save: `, `copy from INBOX: `; 1.x has `copy -> Trash: `. Gives the action, where it was copied
+/// from, and the fields.
+fn action(text: &[u8]) -> Option<(MailAction, &[u8], &[u8])> {
+    const ACTIONS: &[(&[u8], MailAction)] = &[
+        (b"save: ", MailAction::Save),
+        (b"expunge: ", MailAction::Expunge),
+        (b"flag_change: ", MailAction::FlagChange),
+        (b"delete: ", MailAction::Delete),
+        (b"undelete: ", MailAction::Undelete),
+        (b"append: ", MailAction::Append),
+        (b"expunged: ", MailAction::Expunge),
+        (b"deleted: ", MailAction::Delete),
+        (b"undeleted: ", MailAction::Undelete),
+        (b"autoexpunge: ", MailAction::AutoExpunge),
+        (b"autoexpunged: ", MailAction::AutoExpunge),
+        (b"saved: ", MailAction::Save),
+        (b"read: ", MailAction::Other),
+        (b"move: ", MailAction::Other),
+    ];
+    if let Some((words, action)) = ACTIONS.iter().find(|(words, _)| text.starts_with(words)) {
+        return Some((*action, b"", &text[words.len()..]));
+    }
+    let rest = scan::strip_any(
+        text,
+        &[b"copy from ", b"move from ", b"copy -> ", b"copied -> "],
+    )?;
+    // A mailbox name may hold anything: the fields begin at the first key of the plugin.
+    let at = memchr::memmem::find_iter(rest, b": ").find(|at| key_at(&rest[at + 2..]).is_some())?;
+    Some((MailAction::Copy, &rest[..at], &rest[at + 2..]))
+}
+
+/// Keys of `mail_log_fields`, in the order the plugin writes them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Box,
+    Uid,
+    MessageId,
+    Size,
+    VSize,
+    From,
+    Subject,
+    Flags,
+    Error,
+}
+
+const KEYS: &[(&[u8], Key)] = &[
+    (b"box=", Key::Box),
+    (b"uid=", Key::Uid),
+    (b"msgid=", Key::MessageId),
+    (b"size=", Key::Size),
+    (b"vsize=", Key::VSize),
+    (b"from=", Key::From),
+    (b"subject=", Key::Subject),
+    (b"flags=", Key::Flags),
+    (b"error=", Key::Error),
+];
+
+fn key_at(text: &[u8]) -> Option<(Key, &[u8])> {
+    let (words, key) = KEYS.iter().find(|(words, _)| text.starts_with(words))?;
+    Some((*key, &text[words.len()..]))
+}
+
+/// Reads `box=INBOX, uid=1, msgid=<…>, …` forward: each value ends at the first `, key` of a field
+/// that has not come yet. The subject is last in the plugin's order, so nothing in it counts.
+fn fields_of<'a>(mut event: MailEvent<'a>, text: &'a [u8]) -> Option<MailEvent<'a>> {
+    let (mut key, mut rest) = key_at(text)?;
+    let mut seen = 0_u16;
+    loop {
+        seen |= 1 << key as u16;
+        let next = match key {
+            Key::Subject => trailing(rest),
+            _ => next_field(rest, seen),
+        };
+        let value = &rest[..next.map_or(rest.len(), |(at, _)| at)];
+        take(&mut event, key, value);
+        let Some((at, found)) = next else {
+            return Some(event);
+        };
+        let (_, after) = key_at(&rest[at + 2..])?;
+        (key, rest) = (found, after);
+    }
+}
+
+fn next_field(text: &[u8], seen: u16) -> Option<(usize, Key)> {
+    memchr::memmem::find_iter(text, b", ").find_map(|at| {
+        let (key, _) = key_at(&text[at + 2..])?;
+        (seen & (1 << key as u16) == 0).then_some((at, key))
+    })
+}
+
+/// `, flags=(…)` at the very end, the one field that may follow the subject.
+fn trailing(text: &[u8]) -> Option<(usize, Key)> {
+    let at = memchr::memmem::rfind(text, b", flags=(")?;
+    let flags = &text[at + 9..];
+    let is_flags = flags.strip_suffix(b")").is_some_and(|flags| {
+        flags
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"\\$_- ".contains(byte))
+    });
+    is_flags.then_some((at, Key::Flags))
+}
+
+fn take<'a>(event: &mut MailEvent<'a>, key: Key, value: &'a [u8]) {
+    match key {
+        Key::Box => event.mailbox = value,
+        Key::Uid => event.uid = scan::number(value),
+        Key::MessageId => event.message_id = value,
+        Key::Size => event.size = scan::number(value),
+        Key::VSize => event.size = event.size.or(scan::number(value)),
+        Key::From => event.from = value,
+        Key::Subject => event.subject = value,
+        Key::Flags => {
+            let inner = value
+                .strip_prefix(b"(")
+                .and_then(|value| value.strip_suffix(b")"));
+            event.flags = inner.unwrap_or(value);
+        }
+        Key::Error => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mail(text: &str) -> MailEvent<'_> {
+        match read(text.as_bytes()) {
+            Some(Says::Mail(event)) => event,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_subject_cannot_forge_fields() {
+        let event = mail(
+            "save: box=INBOX, uid=7, msgid=<a@b>, size=751, from=x, y <x@y>, subject=hi, uid=8, msgid=<c@d>, size=1",
+        );
+        assert_eq!(
+            (event.uid, event.message_id, event.size),
+            (Some(7), &b"<a@b>"[..], Some(751))
+        );
+        assert_eq!(event.from, b"x, y <x@y>");
+        assert_eq!(event.subject, b"hi, uid=8, msgid=<c@d>, size=1");
+    }
+
+    #[test]
+    fn a_mailbox_may_hold_anything() {
+        let event = mail("copy from a: b, c: box=d, e, uid=7, msgid=, size=3");
+        assert_eq!(
+            (event.copied_from, event.mailbox),
+            (&b"a: b, c"[..], &b"d, e"[..])
+        );
+        assert_eq!((event.uid, event.message_id), (Some(7), &b""[..]));
+    }
+
+    #[test]
+    fn flags() {
+        let event = mail("flag_change: box=INBOX, uid=7, subject=a, b, flags=(\\Seen $Junk)");
+        assert_eq!(
+            (event.subject, event.flags),
+            (&b"a, b"[..], &b"\\Seen $Junk"[..])
+        );
+    }
+
+    #[test]
+    fn mailboxes() {
+        let renamed = Says::Mailbox {
+            action: MailboxAction::Renamed,
+            mailbox: b"Work",
+            renamed_to: b"Work 2",
+        };
+        assert_eq!(read(b"Mailbox renamed: Work -> Work 2"), Some(renamed));
+        assert_eq!(read(b"Mailbox exploded"), None);
+        assert_eq!(read(b"save failed"), None);
+    }
+}

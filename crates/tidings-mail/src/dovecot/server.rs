@@ -1,0 +1,316 @@
+//! What Dovecot says of itself: start and stop, limits, children, and remarks that decide nothing.
+
+use super::scan;
+use super::statement::Says;
+
+/// Reads a text about the server; `None` if it is something else. Any service may say such things.
+pub(super) fn read(text: &[u8]) -> Option<Says<'_>> {
+    started(text)
+        .or_else(|| stopped(text))
+        .or_else(|| service(text))
+        .or_else(|| indexed(text))
+        .or_else(|| quota(text))
+}
+
+/// `Dovecot v2.3.19.1 (9b53102964) starting up for imap, pop3 (core dumps disabled)`
+fn started(text: &[u8]) -> Option<Says<'_>> {
+    let rest = text.strip_prefix(b"Dovecot ")?;
+    let (version, rest) = scan::split_once(rest, b"starting up")
+        .map(|(version, rest)| (version.trim_ascii(), rest))?;
+    let version = version.strip_prefix(b"v").unwrap_or(version);
+    let end = memchr::memchr(b' ', version).unwrap_or(version.len());
+    let protocols = rest.strip_prefix(b" for ").unwrap_or(b"");
+    let protocols = scan::split_once(protocols, b" (").map_or(protocols, |(list, _)| list);
+    Some(Says::Started {
+        version: &version[..end],
+        protocols,
+    })
+}
+
+fn stopped(text: &[u8]) -> Option<Says<'_>> {
+    if let Some(rest) = text.strip_prefix(b"Killed with signal ") {
+        let signal = scan::leading_number(rest).and_then(|(signal, _)| u32::try_from(signal).ok());
+        return Some(Says::Stopped { signal, text });
+    }
+    const STOPS: &[&[u8]] = &[
+        b"Shutting down",
+        b"Dovecot stopped",
+        b"Stopping Dovecot",
+        b"dovecot stopped",
+        b"Login process died too early - shutting down",
+        b"auth process died too early",
+    ];
+    if scan::starts_any(text, STOPS) {
+        return Some(Says::Stopped { signal: None, text });
+    }
+    const RELOADS: &[&[u8]] = &[
+        b"SIGHUP received",
+        b"Reloading configuration",
+        b"Config reloaded",
+    ];
+    scan::starts_any(text, RELOADS).then_some(Says::Reloaded { text })
+}
+
+/// `service(imap-login): process_limit (100) reached, …`, `service(lmtp): child 9 killed with …`;
+/// 1.x: `child 9 (imap) killed with signal 11`.
+fn service(text: &[u8]) -> Option<Says<'_>> {
+    if let Some(rest) = text.strip_prefix(b"service(") {
+        let (service, rest) = scan::split_once(rest, b"): ")?;
+        return limit(service, rest).or_else(|| child(service, rest));
+    }
+    let rest = text.strip_prefix(b"child ")?;
+    let (pid, rest) = scan::leading_number(rest)?;
+    let (service, reason) = scan::split_once(rest.strip_prefix(b" (")?, b") ")?;
+    Some(Says::ChildFailed {
+        service,
+        pid: u32::try_from(pid).ok(),
+        reason,
+    })
+}
+
+/// `process_limit (100) reached, client connections are being dropped`, `client_limit=200 reached`
+fn limit<'a>(service: &'a [u8], text: &'a [u8]) -> Option<Says<'a>> {
+    let (limit, rest) = scan::split_once(text, b"_limit")?;
+    if !matches!(limit, b"process" | b"client") {
+        return None;
+    }
+    let (value, _) = scan::leading_number(scan::strip_any(rest, &[b" (", b"="])?)?;
+    memchr::memmem::find(rest, b"reached")?;
+    Some(Says::Limit {
+        service,
+        limit: &text[..limit.len() + 6],
+        value,
+    })
+}
+
+fn child<'a>(service: &'a [u8], text: &'a [u8]) -> Option<Says<'a>> {
+    let (pid, reason) = scan::leading_number(text.strip_prefix(b"child ")?)?;
+    let reason = reason.strip_prefix(b" ").unwrap_or(reason);
+    Some(Says::ChildFailed {
+        service,
+        pid: u32::try_from(pid).ok(),
+        reason,
+    })
+}
+
+/// `Indexed 5 messages in INBOX (UIDs 1..5)`, 2.3.19's `Mailbox INBOX: Indexed 5 messages (…)`.
+fn indexed(text: &[u8]) -> Option<Says<'_>> {
+    let (mailbox, rest) = match text.strip_prefix(b"Mailbox ") {
+        Some(rest) => scan::split_once(rest, b": Indexed ")?,
+        None => (&b""[..], text.strip_prefix(b"Indexed ")?),
+    };
+    let (messages, rest) = scan::leading_number(rest)?;
+    let rest = rest.strip_prefix(b" messages").unwrap_or(rest);
+    let mailbox = match rest.strip_prefix(b" in ") {
+        Some(name) => scan::split_once(name, b" (UID").map_or(name, |(name, _)| name),
+        None => mailbox,
+    };
+    Some(Says::Indexed { mailbox, messages })
+}
+
+fn quota(text: &[u8]) -> Option<Says<'_>> {
+    const STARTS: &[&[u8]] = &[
+        b"Quota warning",
+        b"quota warning",
+        b"quota: ",
+        b"quota-",
+        b"Quota root",
+        b"Quota: ",
+        b"Quota exceeded",
+    ];
+    scan::starts_any(text, STARTS).then_some(Says::Quota { text })
+}
+
+/// Beginnings of texts at level `Info` that decide nothing, of all versions and the usual plugins.
+const NOTES: &[&[u8]] = &[
+    b"ID sent: ",
+    b"ID: ",
+    b"Effective uid=",
+    b"Generating Diffie-Hellman",
+    b"Generating DH",
+    b"Generating SSL parameters",
+    b"SSL parameters regeneration completed",
+    b"Created login processes successfully",
+    b"Temporary failure in creating login processes",
+    b"If you have trouble with authentication failures",
+    b"This message goes away after",
+    b"Time just moved",
+    b"Time moved",
+    b"auth client connected",
+    b"new auth connection",
+    b"Successfully hibernated",
+    b"Unhibernated because",
+    b"imap-master: Unhibernated",
+    b"Client connected",
+    b"Client disconnected",
+    b"Policy server",
+    b"Policy request",
+    b"Wrote new auth token secret",
+    b"Replication requested",
+    b"replication(",
+    b"antispam: ",
+    b"Director ",
+    b"director: ",
+    b"User ",
+    b"Copied ",
+    b"Moved ",
+    b"Reconnected ",
+    b"Connected to",
+    b"Connection to ",
+    b"doveadm",
+    b"DEBUG ",
+    b"virtual: ",
+    b"fts-",
+    b"fts_",
+    b"fts: ",
+    b"FTS ",
+    b"expire: ",
+    b"trash: ",
+    b"acl: ",
+    b"last_login",
+    b"zlib: ",
+    b"imapsieve: ",
+    b"imap-sieve: ",
+    b"sieve-",
+    b"Rescan",
+    b"Optimize",
+    b"{\"",
+    b"event ",
+    b"Event ",
+    b"Resyncing",
+    b"Resync",
+    b"Rebuilding",
+    b"Rebuild",
+    b"Fixed ",
+    b"Mailbox conversion",
+    b"Converting",
+    b"Loading modules",
+    b"Module loaded",
+    b"Opened ",
+    b"Starting",
+    b"Namespace ",
+    b"maildir: ",
+    b"mbox: ",
+    b"mdbox: ",
+    b"dsync",
+    b"sync: ",
+    b"Sync",
+    b"Backup",
+    b"notify: ",
+    b"push-notification",
+    b"Push notification",
+    b"welcome: ",
+    b"password changed",
+    b"Anonymous login",
+    b"Allowing any password",
+    b"SSL: ",
+    b"SSL alert",
+    b"SSL_read",
+    b"PANIC: ",
+    b"client in: ",
+    b"client out: ",
+    b"master in: ",
+    b"master out: ",
+    b"client passdb out: ",
+    b"Server accepts connections",
+    b"Loaded ",
+    b"cache",
+    b"Auth-cache",
+    b"Authentication cache",
+    b"Reached ",
+    b"Restarting",
+    b"Autoexpunged",
+    b"autoexpunge",
+    b"Expunged ",
+    b"Purged ",
+    b"purged ",
+    b"mail_debug",
+    b"UIDVALIDITY",
+    b"UIDVALIDITY changed",
+    b"command ",
+    b"Disabling",
+    b"Enabled",
+    b"Using ",
+    b"Connect ",
+    b"Waiting ",
+    b"Connecting ",
+    b"haproxy",
+    b"Invalid settings",
+    b"stats: ",
+    b"lua: ",
+    b"mail_crypt",
+    b"Panic: ",
+    b"master: ",
+];
+
+/// A known remark; `None` if the text is not known.
+pub(super) fn note(text: &[u8]) -> Option<Says<'_>> {
+    scan::starts_any(text, NOTES).then_some(Says::Note { text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts() {
+        let cases: &[(&str, &str, &str)] = &[
+            (
+                "Dovecot v2.3.19.1 (9b53102964) starting up for imap, pop3, lmtp (core dumps disabled)",
+                "2.3.19.1",
+                "imap, pop3, lmtp",
+            ),
+            (
+                "Dovecot v2.4.1-4 (7d8c0bc) starting up for imap",
+                "2.4.1-4",
+                "imap",
+            ),
+            ("Dovecot v1.0.7 starting up", "1.0.7", ""),
+            ("Dovecot starting up", "", ""),
+            (
+                "Dovecot v2.0.9 starting up (core dumps disabled)",
+                "2.0.9",
+                "",
+            ),
+        ];
+        for (text, version, protocols) in cases {
+            let (version, protocols) = (version.as_bytes(), protocols.as_bytes());
+            assert_eq!(
+                read(text.as_bytes()),
+                Some(Says::Started { version, protocols }),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn limits_and_children() {
+        assert_eq!(
+            read(b"service(imap-login): process_limit (100) reached, client connections are being dropped"),
+            Some(Says::Limit { service: b"imap-login", limit: b"process_limit", value: 100 })
+        );
+        assert_eq!(
+            read(b"service(lmtp): child 9 killed with signal 11 (core dumped)"),
+            Some(Says::ChildFailed {
+                service: b"lmtp",
+                pid: Some(9),
+                reason: b"killed with signal 11 (core dumped)"
+            })
+        );
+        assert_eq!(
+            read(b"child 9 (imap) killed with signal 11"),
+            Some(Says::ChildFailed {
+                service: b"imap",
+                pid: Some(9),
+                reason: b"killed with signal 11"
+            })
+        );
+        assert_eq!(
+            read(b"Indexed 5 messages in a (b) (UIDs 1..5)"),
+            Some(Says::Indexed {
+                mailbox: b"a (b)",
+                messages: 5
+            })
+        );
+    }
+}
