@@ -1,0 +1,459 @@
+//! Makes a part out of a batch: sort, encode, index, write; all the work before a commit.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tidings_spool::{Backend, File};
+
+use crate::batch::{Cells, RowBatch, Values};
+use crate::encode::presence::Presence;
+use crate::manifest::PartEntry;
+use crate::part::choose::Choice;
+use crate::part::chunk::{ChunkEncoder, GroupColumn, GroupValues};
+use crate::part::footer::FileMeta;
+use crate::part::layout::{Chunk, GROUP_ROWS, Group, PartColumn};
+use crate::part::write::{HashedFile, PartWriter, WrittenFile};
+use crate::sidecar::collect::{Collector, TokenTable};
+use crate::sidecar::file::{self, Directory};
+use crate::sidecar::runs::TokenRuns;
+use crate::{ColumnId, Day, Kind, PartFlags, PartId, Result, Schema};
+
+/// A part that is written but not committed: its files have temporary names and are not yet
+/// durable. Dropping it removes them.
+#[derive(Debug)]
+pub struct NewPart {
+    pub(crate) entry: PartEntry,
+    pub(crate) part: Arc<dyn File>,
+    pub(crate) sidecar: Arc<dyn File>,
+    pub(crate) backend: Arc<dyn Backend>,
+    /// The files have their final names, or are gone.
+    pub(crate) settled: bool,
+}
+
+impl NewPart {
+    /// The id it will have.
+    pub fn id(&self) -> PartId {
+        self.entry.id
+    }
+
+    /// Its rows.
+    pub fn rows(&self) -> u32 {
+        self.entry.rows
+    }
+
+    /// Bytes of its two files.
+    pub fn bytes(&self) -> u64 {
+        self.entry.part_bytes + self.entry.sidecar_bytes
+    }
+}
+
+impl Drop for NewPart {
+    fn drop(&mut self) {
+        if !self.settled {
+            // What cannot be removed now is removed as a leftover at the next open.
+            let _ = self.backend.remove(&temporary(&self.entry.part_path()));
+            let _ = self.backend.remove(&temporary(&self.entry.sidecar_path()));
+        }
+    }
+}
+
+/// The name a file has until its commit.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    name.into()
+}
+
+/// What a new part is to be, besides its rows.
+#[derive(Clone, Debug)]
+pub(crate) struct PartPlan {
+    pub(crate) id: PartId,
+    pub(crate) table: Arc<str>,
+    pub(crate) day: Day,
+    pub(crate) flags: PartFlags,
+    pub(crate) level: u8,
+}
+
+impl PartPlan {
+    /// An entry whose sizes and times are still to come.
+    pub(crate) fn entry(&self) -> PartEntry {
+        PartEntry {
+            id: self.id,
+            table: Arc::clone(&self.table),
+            day: self.day,
+            rows: 0,
+            times: file::NO_TIME,
+            level: self.level,
+            flags: self.flags,
+            part_bytes: 0,
+            part_hash: 0,
+            sidecar_bytes: 0,
+            sidecar_hash: 0,
+        }
+    }
+
+    /// Notes in the part's footer, from which a lost manifest is made again.
+    pub(crate) fn notes(&self) -> String {
+        format!(
+            "v=1 id={} day={} flags={} level={}",
+            self.id.0,
+            self.day.0,
+            self.flags.bits(),
+            self.level
+        )
+    }
+}
+
+/// Writes a batch as a part.
+pub(crate) fn build(
+    backend: &Arc<dyn Backend>,
+    plan: &PartPlan,
+    batch: &RowBatch,
+    level: i32,
+) -> Result<NewPart> {
+    batch.validate()?;
+    let schema = Arc::clone(batch.schema());
+    let order = Order::of(&schema, batch);
+    let columns: Vec<ColumnId> = (0..schema.columns().len())
+        .filter(|&id| !batch.cells(id).rows.is_empty())
+        .collect();
+    let meta = file_meta(&schema, batch, &columns, plan);
+    let time = columns
+        .iter()
+        .position(|&id| id == schema.time())
+        .map(|at| at as u16);
+    let path = temporary(&plan.entry().part_path());
+    let mut writer = PartWriter::create(&**backend, &path, meta, time)?;
+    let mut encoder = ChunkEncoder::new(level)?;
+    let mut collector = Collector::default();
+    let mut encoded = Vec::with_capacity(columns.len());
+    for (number, &id) in columns.iter().enumerate() {
+        let column = BatchColumn {
+            schema: &schema,
+            id,
+            number: number as u16,
+            batch,
+        };
+        encoded.push(column.encode(&order, &mut encoder, &mut collector)?);
+    }
+    assemble(&mut writer, &order, encoded)?;
+    let (part, meta, directory) = writer.finish()?;
+    finish(
+        backend,
+        plan,
+        part,
+        &meta.columns,
+        &directory,
+        collector.runs,
+    )
+}
+
+/// Writes the sidecar and makes the new part of both files.
+pub(crate) fn finish(
+    backend: &Arc<dyn Backend>,
+    plan: &PartPlan,
+    part: WrittenFile,
+    columns: &[PartColumn],
+    directory: &Directory,
+    runs: TokenRuns,
+) -> Result<NewPart> {
+    let mut entry = plan.entry();
+    entry.rows = directory.rows();
+    entry.times = directory.times();
+    entry.part_bytes = part.bytes;
+    entry.part_hash = part.hash;
+    let mut sidecar = HashedFile::create(&**backend, &temporary(&entry.sidecar_path()))?;
+    sidecar.write(&file::encode(columns, directory, runs)?)?;
+    let sidecar = sidecar.finish()?;
+    entry.sidecar_bytes = sidecar.bytes;
+    entry.sidecar_hash = sidecar.hash;
+    Ok(NewPart {
+        entry,
+        part: part.file,
+        sidecar: sidecar.file,
+        backend: Arc::clone(backend),
+        settled: false,
+    })
+}
+
+fn file_meta(schema: &Schema, batch: &RowBatch, columns: &[ColumnId], plan: &PartPlan) -> FileMeta {
+    let part_columns = columns
+        .iter()
+        .map(|&id| {
+            let column = &schema.columns()[id];
+            let required = batch.cells(id).rows.len() == batch.rows() as usize;
+            PartColumn {
+                name: column.name.clone(),
+                kind: column.kind,
+                required,
+            }
+        })
+        .collect();
+    // A sort column that is null everywhere orders nothing, the ones after it still do.
+    let sort = schema
+        .sort()
+        .iter()
+        .filter_map(|id| columns.iter().position(|column| column == id))
+        .map(|at| at as u16)
+        .collect();
+    FileMeta {
+        table: schema.table().to_owned(),
+        columns: part_columns,
+        sort,
+        notes: plan.notes(),
+    }
+}
+
+/// Where each row of a batch goes.
+struct Order {
+    rows: usize,
+    /// New place by old row; `None` if the rows were in order already.
+    places: Option<Vec<u32>>,
+}
+
+impl Order {
+    fn of(schema: &Schema, batch: &RowBatch) -> Self {
+        let rows = batch.rows() as usize;
+        let keys: Vec<Vec<u64>> = schema
+            .sort()
+            .iter()
+            .map(|&id| sort_keys(batch.cells(id), rows, schema.columns()[id].kind))
+            .collect();
+        let Some((first, rest)) = keys.split_first() else {
+            return Self { rows, places: None };
+        };
+        let less_or_equal = |a: usize, b: usize| {
+            keys.iter()
+                .map(|key| key[a].cmp(&key[b]))
+                .find(|order| order.is_ne())
+                .is_none_or(|order| order.is_lt())
+        };
+        if (1..rows).all(|row| less_or_equal(row - 1, row)) {
+            return Self { rows, places: None };
+        }
+        let mut order: Vec<(u64, u32)> = first.iter().copied().zip(0..).collect();
+        // Stable, and quick where runs are in order already, as in a log.
+        order.sort_by_key(|&(key, _)| key);
+        for equal in order.chunk_by_mut(|a, b| a.0 == b.0) {
+            if equal.len() > 1 {
+                equal.sort_by(|&(_, a), &(_, b)| {
+                    let (a, b) = (a as usize, b as usize);
+                    rest.iter()
+                        .map(|key| key[a].cmp(&key[b]))
+                        .find(|order| order.is_ne())
+                        .unwrap_or(std::cmp::Ordering::Equal)
+                });
+            }
+        }
+        let mut places = vec![0; rows];
+        for (place, &(_, row)) in order.iter().enumerate() {
+            places[row as usize] = place as u32;
+        }
+        Self {
+            rows,
+            places: Some(places),
+        }
+    }
+
+    #[inline]
+    fn place(&self, row: u32) -> usize {
+        match &self.places {
+            Some(places) => places[row as usize] as usize,
+            None => row as usize,
+        }
+    }
+}
+
+/// Sort keys of a column by row, ordered as unsigned numbers: null first.
+fn sort_keys(cells: &Cells, rows: usize, kind: Kind) -> Vec<u64> {
+    let mut keys = vec![0; rows];
+    if let Values::Words(words) = &cells.values {
+        for (&row, &word) in cells.rows.iter().zip(words) {
+            keys[row as usize] = sort_key(kind, word);
+        }
+    }
+    keys
+}
+
+/// A word's sort key. The least value shares the one after it, since 0 is null.
+#[inline]
+pub(crate) fn sort_key(kind: Kind, word: u64) -> u64 {
+    let key = if kind == Kind::UInt {
+        word
+    } else {
+        word ^ 1 << 63
+    };
+    key.max(1)
+}
+
+/// One column of the batch on its way into chunks.
+struct BatchColumn<'a> {
+    schema: &'a Schema,
+    id: ColumnId,
+    number: u16,
+    batch: &'a RowBatch,
+}
+
+/// A column's chunks, in pages ready to be written.
+struct EncodedColumn {
+    bytes: Vec<u8>,
+    chunks: Vec<Chunk>,
+}
+
+impl BatchColumn<'_> {
+    fn encode(
+        &self,
+        order: &Order,
+        encoder: &mut ChunkEncoder,
+        collector: &mut Collector,
+    ) -> Result<EncodedColumn> {
+        let cells = self.batch.cells(self.id);
+        let column = &self.schema.columns()[self.id];
+        let mut table = TokenTable::default();
+        if let (Values::Codes(_, interner), true) = (&cells.values, column.indexed) {
+            table.extend(interner.values(), self.schema.tokens());
+        }
+        let placed = Placed::of(cells, order);
+        let mut out = EncodedColumn {
+            bytes: Vec::new(),
+            chunks: Vec::new(),
+        };
+        let mut choice = Choice::default();
+        let (mut presence, mut words, mut codes) = (Presence::default(), Vec::new(), Vec::new());
+        for start in (0..order.rows).step_by(GROUP_ROWS) {
+            let end = (start + GROUP_ROWS).min(order.rows);
+            placed.slice(start, end, &mut presence, &mut words, &mut codes);
+            let values = match &cells.values {
+                Values::Words(_) => GroupValues::Words(&words),
+                Values::Codes(_, interner) => GroupValues::Texts {
+                    codes: &codes,
+                    values: interner.values(),
+                },
+            };
+            let group = GroupColumn {
+                kind: column.kind,
+                required: cells.rows.len() == order.rows,
+                prunes: self.id == self.schema.time(),
+                presence: &presence,
+                values,
+            };
+            let chunk = encoder.encode(self.number, &group, &mut choice, &mut out.bytes)?;
+            out.chunks.push(chunk);
+            if column.indexed {
+                match values {
+                    GroupValues::Words(words) => {
+                        collector.words(start as u32, &presence, column.kind, words);
+                    }
+                    GroupValues::Texts { codes, .. } => {
+                        collector.texts(start as u32, &presence, codes, &table);
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// A column's values by place, null where there is none.
+enum Placed {
+    Words {
+        words: Vec<u64>,
+        presence: Presence,
+    },
+    /// Codes + 1.
+    Codes(Vec<u32>),
+}
+
+impl Placed {
+    fn of(cells: &Cells, order: &Order) -> Self {
+        match &cells.values {
+            Values::Words(values) => {
+                let mut words = vec![0; order.rows];
+                let mut present = vec![false; order.rows];
+                for (&row, &word) in cells.rows.iter().zip(values) {
+                    let place = order.place(row);
+                    words[place] = word;
+                    present[place] = true;
+                }
+                let mut presence = Presence::default();
+                present
+                    .into_iter()
+                    .for_each(|present| presence.push(present));
+                Self::Words { words, presence }
+            }
+            Values::Codes(values, _) => {
+                let mut codes = vec![0; order.rows];
+                for (&row, &code) in cells.rows.iter().zip(values) {
+                    codes[order.place(row)] = code + 1;
+                }
+                Self::Codes(codes)
+            }
+        }
+    }
+
+    /// The values of `start..end`, nulls left out.
+    fn slice(
+        &self,
+        start: usize,
+        end: usize,
+        presence: &mut Presence,
+        words: &mut Vec<u64>,
+        codes: &mut Vec<u32>,
+    ) {
+        presence.clear();
+        words.clear();
+        codes.clear();
+        match self {
+            Self::Words {
+                words: all,
+                presence: present,
+            } => {
+                for row in start..end {
+                    let here = present.get(row);
+                    presence.push(here);
+                    if here {
+                        words.push(all[row]);
+                    }
+                }
+            }
+            Self::Codes(all) => {
+                for &code in &all[start..end] {
+                    presence.push(code > 0);
+                    if code > 0 {
+                        codes.push(code - 1);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writes chunks that were encoded column by column, row group by row group.
+fn assemble(writer: &mut PartWriter, order: &Order, encoded: Vec<EncodedColumn>) -> Result<()> {
+    let mut columns: Vec<_> = encoded
+        .into_iter()
+        .map(|column| (column.bytes, column.chunks.into_iter()))
+        .collect();
+    for start in (0..order.rows).step_by(GROUP_ROWS) {
+        let rows = (order.rows - start).min(GROUP_ROWS) as u32;
+        let mut group = Group {
+            rows,
+            chunks: Vec::with_capacity(columns.len()),
+        };
+        let mut at = writer.position();
+        let mut pieces = Vec::with_capacity(columns.len());
+        for (bytes, chunks) in &mut columns {
+            let Some(mut chunk) = chunks.next() else {
+                continue;
+            };
+            // Chunks of a column lie end to end in its bytes.
+            let from = chunk.offset as usize;
+            pieces.push(&bytes[from..from + chunk.bytes() as usize]);
+            chunk.offset = at;
+            at += chunk.bytes();
+            group.chunks.push(chunk);
+        }
+        writer.put_group(&group, pieces.into_iter())?;
+    }
+    Ok(())
+}
