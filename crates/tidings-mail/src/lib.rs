@@ -1,4 +1,17 @@
-//! What mail logs mean.
+//! What mail logs mean: lines become statements, statements become events, events become stories.
+//!
+//! The path of a line: [`envelope`] splits off time, host, program and pid; [`postfix`] or
+//! [`dovecot`] turns the text into a typed statement; [`correlate`] turns statements into events
+//! with spans and ids; [`message`] folds events into one row per message with a verdict per
+//! recipient. [`diagnose`] says what a reply means, [`provider`] whose server gave it.
+//!
+//! Everything here is pure: no clock, no files, no sockets. Years, zones and "now" are arguments.
 
+pub mod correlate;
 pub mod diagnose;
+pub mod dovecot;
+pub mod envelope;
+pub mod message;
+pub mod postfix;
 pub mod provider;
+mod saved;

@@ -1,0 +1,61 @@
+//! Writes the events of one line: position, host, program and pid are the same for all of them.
+
+use tidings_event::{EventType, Header, Id, Key, Position, RecordWriter, stable_hash};
+
+use super::LineAt;
+
+/// The events of one line, in order.
+pub(super) struct Emit<'o, 'a> {
+    out: &'o mut Vec<u8>,
+    at: &'o LineAt<'a>,
+    count: u16,
+}
+
+impl<'o, 'a> Emit<'o, 'a> {
+    pub(super) fn new(out: &'o mut Vec<u8>, at: &'o LineAt<'a>) -> Emit<'o, 'a> {
+        Emit { out, at, count: 0 }
+    }
+
+    /// The line.
+    pub(super) fn at(&self) -> &'o LineAt<'a> {
+        self.at
+    }
+
+    /// Begins the next event; the caller adds pairs and finishes it.
+    pub(super) fn event(&mut self, kind: EventType, span: Option<Id>) -> RecordWriter<'_> {
+        let at = self.at;
+        let position = Position { stream: at.stream, line: at.line, ordinal: self.count };
+        self.count += 1;
+        let header =
+            Header { span, position: Some(position), ..Header::new(kind, at.time_ns) };
+        let mut record = RecordWriter::begin(self.out, &header);
+        record.text_if(Key::NODE, at.host).text_if(Key::PROGRAM, at.tag);
+        if let Some(pid) = at.pid {
+            record.uint(Key::PID, u64::from(pid));
+        }
+        if at.repeated > 1 {
+            record.uint(Key::REPEATED, u64::from(at.repeated));
+        }
+        record
+    }
+
+    /// The id of a span that this line opens. `salt` tells apart several spans of one line.
+    pub(super) fn new_span(&self, salt: u8) -> Id {
+        let at = self.at;
+        let hash = stable_hash(&[
+            &at.stream_key.to_le_bytes(),
+            &at.line.to_le_bytes(),
+            &[salt],
+        ]);
+        Id::at(at.time_ns, hash)
+    }
+
+    /// Ends the line: a line without an event of its own gets `otherwise`. Gives the number of
+    /// events.
+    pub(super) fn finish(mut self, otherwise: EventType) -> u16 {
+        if self.count == 0 {
+            self.event(otherwise, None).finish();
+        }
+        self.count
+    }
+}

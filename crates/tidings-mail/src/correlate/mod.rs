@@ -1,0 +1,182 @@
+//! The correlator: turns statements into events with spans and ids.
+//!
+//! A pure, bounded state machine. It is fed one line at a time, in the order of its stream, and
+//! appends event records to a buffer. It knows which SMTP session a process is in, which message
+//! a queue id means right now, and which delivery attempt is running; it does not know the clock
+//! (its time is the lines' time, host by host) and keeps no message: what became of a message follows from the
+//! events ([`crate::message`]).
+//!
+//! **Memory.** At most [`Limits::legs`] open queue ids and [`Limits::sessions`] sessions are
+//! remembered; beyond that the one heard of longest ago goes first. Removed queue ids stay for
+//! [`CLOSED_FOR_NS`] of log time, at most [`Limits::closed_legs`] of them, so that lines that
+//! come late still find them.
+//!
+//! **Identity.** A queue id is scoped by host alone: Postfix's tag names the instance, or the
+//! listener, as the administrator pleases (`syslog_name`), so one message may pass through several
+//! tags; and ids hold the inode and the microsecond, so two instances do not share one. A line for a queue id that was forgotten opens a partial leg: with
+//! a long queue id it has the same `queueId`, with a short one [`Lookup`] may know it.
+//!
+//! **Determinism.** Ids derive from the lines alone (`docs/format.md`, "Ids"): the same lines in
+//! the same order give the same bytes, also when the state was saved and restored in between.
+
+mod dovecot;
+mod emit;
+mod legs;
+mod names;
+mod postfix;
+mod rejection;
+mod reply;
+mod rules;
+mod sessions;
+mod snapshot;
+
+use tidings_event::EventType;
+
+use emit::Emit;
+use legs::Legs;
+use names::Names;
+use rules::Rules;
+use sessions::Sessions;
+
+pub use crate::saved::SavedError;
+
+/// How long a removed queue id is remembered for lines that come late, in log time.
+pub const CLOSED_FOR_NS: i64 = 30_000_000_000;
+
+/// How far lines may be out of order and still be put right.
+pub const DISORDER_NS: i64 = 2_000_000_000;
+
+/// How much the correlator remembers at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Queue ids that are not removed yet (about 200 bytes each).
+    pub legs: usize,
+    /// Removed queue ids kept for late lines.
+    pub closed_legs: usize,
+    /// Sessions (about 100 bytes each).
+    pub sessions: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { legs: 100_000, closed_legs: 50_000, sessions: 50_000 }
+    }
+}
+
+/// Earlier facts that the correlator has forgotten or never saw.
+///
+/// Called while a line is processed, on the same thread; may read storage. `None` is always a
+/// correct answer: the line then opens a partial leg.
+pub trait Lookup {
+    /// The `queueId` of the leg that the short queue id `id` of `host` meant at `time_ns`.
+    fn queue_id(&self, host: &[u8], id: &[u8], time_ns: i64) -> Option<u64>;
+}
+
+/// Knows nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoLookup;
+
+impl Lookup for NoLookup {
+    fn queue_id(&self, _: &[u8], _: &[u8], _: i64) -> Option<u64> {
+        None
+    }
+}
+
+/// Everything about a line besides its statement.
+#[derive(Clone, Copy, Debug)]
+pub struct LineAt<'a> {
+    /// When, in nanoseconds since the unix epoch.
+    pub time_ns: i64,
+    /// The host that logged it; empty if unknown.
+    pub host: &'a [u8],
+    /// The whole syslog tag without pid: `postfix/submission/smtpd`, `dovecot`.
+    pub tag: &'a [u8],
+    /// Middle part of the tag, the listener: `submission`; usually empty.
+    pub listener: &'a [u8],
+    /// Last part of the tag: `smtpd`.
+    pub service: &'a [u8],
+    /// Process id.
+    pub pid: Option<u32>,
+    /// Number of the stream in this store.
+    pub stream: u32,
+    /// Number of the line in the stream, from 0.
+    pub line: u64,
+    /// What tells this stream from others in ids; the same whenever the stream is read.
+    pub stream_key: u64,
+    /// How often the line is to be counted (`message repeated 3 times: […]`), at least 1.
+    pub repeated: u32,
+}
+
+/// The state machine. See the module's documentation.
+#[derive(Clone, Debug)]
+pub struct Correlator {
+    limits: Limits,
+    names: Names,
+    sessions: Sessions,
+    legs: Legs,
+    rules: Rules,
+}
+
+impl Correlator {
+    /// An empty state.
+    pub fn new(limits: Limits) -> Correlator {
+        Correlator {
+            limits,
+            names: Names::default(),
+            sessions: Sessions::default(),
+            legs: Legs::default(),
+            rules: Rules::default(),
+        }
+    }
+
+    /// Takes a line of Postfix, appends its events to `out` and gives their number, at least 1.
+    pub fn postfix(
+        &mut self,
+        at: &LineAt<'_>,
+        line: &crate::postfix::Line<'_>,
+        lookup: &dyn Lookup,
+        out: &mut Vec<u8>,
+    ) -> u16 {
+        self.forget(at);
+        let mut emit = Emit::new(out, at);
+        postfix::step(self, lookup, line, &mut emit);
+        emit.finish(EventType::SOURCE_LINE)
+    }
+
+    /// Takes a line of Dovecot, appends its events to `out` and gives their number, at least 1.
+    pub fn dovecot(
+        &mut self,
+        at: &LineAt<'_>,
+        line: &crate::dovecot::Line<'_>,
+        out: &mut Vec<u8>,
+    ) -> u16 {
+        self.forget(at);
+        let program = [b"dovecot/", line.service].concat();
+        let at = LineAt { tag: &program, pid: at.pid.or(line.pid), ..*at };
+        let mut emit = Emit::new(out, &at);
+        dovecot::step(self, line, &mut emit);
+        emit.finish(EventType::SOURCE_LINE)
+    }
+
+    /// Takes a line of a program whose statements are not known, appends one event to `out`.
+    pub fn unrecognised(&mut self, at: &LineAt<'_>, out: &mut Vec<u8>) -> u16 {
+        self.forget(at);
+        Emit::new(out, at).finish(EventType::SOURCE_LINE_UNRECOGNISED)
+    }
+
+    /// How many open legs, closed legs and sessions are remembered.
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        let (open, closed) = self.legs.sizes();
+        (open, closed, self.sessions.len())
+    }
+
+    fn forget(&mut self, at: &LineAt<'_>) {
+        let host = self.names.number(at.host);
+        self.names.note_time(host, at.time_ns);
+        self.legs.forget(&self.names, &self.limits);
+        self.sessions.forget(self.limits.sessions);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,428 @@
+//! Folds events into messages: finds the leg an event belongs to, joins legs that prove to be one
+//! message, and settles messages that are over.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use tidings_event::{EventRef, EventType, Id, stable_hash};
+
+use super::facts::{Facts, may_refuse, session_base};
+use super::leg::{Leg, Outcome};
+use super::view;
+use super::{JoinBy, Kind, Message, Verdict};
+use crate::provider::Providers;
+
+/// A next hop's log may begin this much before its sender's says it took the message, or after.
+const JOIN_WITHIN_NS: i64 = 600_000_000_000;
+
+/// When messages are settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FolderLimits {
+    /// Open messages at most; above, the ones quiet for longest are settled early.
+    pub open: usize,
+    /// A message that is final is settled when nothing was heard of it for so long, in log time.
+    pub quiet_ns: i64,
+    /// A message that is not final is settled after so long, in log time.
+    pub give_up_ns: i64,
+}
+
+impl Default for FolderLimits {
+    fn default() -> FolderLimits {
+        FolderLimits {
+            open: 200_000,
+            quiet_ns: 600_000_000_000,
+            give_up_ns: 7 * 86_400_000_000_000,
+        }
+    }
+}
+
+/// Gives back a settled message when a late line speaks of it.
+pub trait Reopen {
+    /// If a settled message has this leg: takes it out of the settled ones and feeds the events
+    /// of all its legs, in order, to `apply`. Otherwise does nothing.
+    fn reopen(&mut self, leg: u64, apply: &mut dyn FnMut(&EventRef<'_>));
+}
+
+/// There is nothing settled yet.
+impl Reopen for () {
+    fn reopen(&mut self, _: u64, _: &mut dyn FnMut(&EventRef<'_>)) {}
+}
+
+/// Legs `from` and `to` are one message, by the name that `from` was told.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Link {
+    pub(super) by: JoinBy,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) name: Box<str>,
+}
+
+/// An open message.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub(super) struct Entry {
+    pub(super) legs: Vec<Leg>,
+    pub(super) links: Vec<Link>,
+    pub(super) last_ns: i64,
+}
+
+/// The messages that may still change. See the module's documentation.
+#[derive(Debug)]
+pub struct Folder {
+    limits: FolderLimits,
+    entries: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    by_leg: FxHashMap<u64, u32>,
+    /// Legs by a hash of their server's id.
+    by_name: FxHashMap<u64, u64>,
+    /// Legs that were told an id at the next server that is not known (yet), by its hash.
+    waiting: FxHashMap<u64, u64>,
+    /// Slots with the time at which they were last looked at, oldest first.
+    quiet: VecDeque<(u32, u64, i64)>,
+    newest_ns: i64,
+    settled: Vec<Message>,
+    providers: Arc<Providers>,
+}
+
+impl Folder {
+    /// No messages yet.
+    pub fn new(limits: FolderLimits, providers: Arc<Providers>) -> Folder {
+        Folder {
+            limits,
+            entries: Vec::new(),
+            free: Vec::new(),
+            by_leg: FxHashMap::default(),
+            by_name: FxHashMap::default(),
+            waiting: FxHashMap::default(),
+            quiet: VecDeque::new(),
+            newest_ns: i64::MIN,
+            settled: Vec::new(),
+            providers,
+        }
+    }
+
+    /// Takes one event. Events of a message must come in the order of their stream; streams may
+    /// be interleaved at will.
+    pub fn apply(&mut self, event: &EventRef<'_>, reopen: &mut dyn Reopen) {
+        let kind = event.kind();
+        if !concerns_messages(kind) {
+            return;
+        }
+        let facts = Facts::read(event);
+        self.newest_ns = self.newest_ns.max(facts.time_ns);
+        match facts.queue_id {
+            Some(leg) => self.apply_to_leg(leg, kind, &facts, reopen),
+            None => self.refused(event, kind, &facts),
+        }
+        self.settle_quiet();
+    }
+
+    /// Messages settled since the last call.
+    pub fn take_settled(&mut self) -> Vec<Message> {
+        std::mem::take(&mut self.settled)
+    }
+
+    /// How many messages are open.
+    pub fn open_count(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// The open messages, in no particular order.
+    pub fn open_messages(&self) -> impl Iterator<Item = Message> {
+        self.entries.iter().flatten().filter_map(|entry| view::message_of(entry, &self.providers))
+    }
+
+    /// The open message that has this leg.
+    pub fn open_message(&self, leg: u64) -> Option<Message> {
+        let slot = *self.by_leg.get(&leg)?;
+        view::message_of(self.entries[slot as usize].as_ref()?, &self.providers)
+    }
+
+    /// Settles everything that is open, as if its time had come.
+    pub fn settle_all(&mut self) {
+        for slot in 0..self.entries.len() as u32 {
+            self.settle(slot);
+        }
+    }
+
+    pub(super) fn newest_ns(&self) -> i64 {
+        self.newest_ns
+    }
+
+    pub(super) fn note_time(&mut self, newest_ns: i64) {
+        self.newest_ns = self.newest_ns.max(newest_ns);
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().flatten()
+    }
+
+    /// Puts an open message back that was saved.
+    pub(super) fn restore_entry(&mut self, entry: Entry) {
+        self.newest_ns = self.newest_ns.max(entry.last_ns);
+        let slot = self.insert(entry);
+        let Some(entry) = &self.entries[slot as usize] else { return };
+        for leg in &entry.legs {
+            self.by_leg.insert(leg.id, slot);
+            if !leg.name.is_empty() {
+                self.by_name.insert(stable_hash(&[leg.name.as_bytes()]), leg.id);
+            }
+            for outcome in &leg.outcomes {
+                if let Some(remote) = outcome.remote.as_deref() {
+                    let linked = entry.links.iter().any(|link| link.from == leg.id && *link.name == *remote);
+                    if !linked {
+                        self.waiting.insert(name_hash(remote), leg.id);
+                    }
+                }
+            }
+        }
+    }
+
+    fn apply_to_leg(&mut self, leg: u64, kind: EventType, facts: &Facts<'_>, reopen: &mut dyn Reopen) {
+        let slot = match self.by_leg.get(&leg) {
+            Some(slot) => *slot,
+            None => self.open_leg(leg, kind, facts, reopen),
+        };
+        let Some(entry) = self.entries[slot as usize].as_mut() else { return };
+        entry.last_ns = entry.last_ns.max(facts.time_ns);
+        let Some(state) = entry.legs.iter_mut().find(|state| state.id == leg) else { return };
+        let unnamed = state.name.is_empty();
+        state.apply(kind, facts);
+        let named_now = unnamed && !state.name.is_empty();
+        if named_now {
+            let hash = stable_hash(&[state.name.as_bytes()]);
+            self.by_name.insert(hash, leg);
+            if let Some(from) = self.waiting.remove(&hash) {
+                let by = if self.leg(leg).is_some_and(|leg| leg.is_lmtp) { JoinBy::LmtpReply } else { JoinBy::NextHopReply };
+                self.join(from, leg, by);
+            }
+        }
+        self.follow(leg, facts, kind);
+    }
+
+    fn open_leg(&mut self, leg: u64, kind: EventType, facts: &Facts<'_>, reopen: &mut dyn Reopen) -> u32 {
+        // The first line of a message cannot speak of a settled one.
+        if kind != EventType::SMTP_MAIL_FROM {
+            reopen.reopen(leg, &mut |event| self.apply_again(event));
+            if let Some(slot) = self.by_leg.get(&leg) {
+                return *slot;
+            }
+        }
+        self.insert_leg(leg, facts.time_ns)
+    }
+
+    /// Applies an event of a message that was settled and is open again.
+    fn apply_again(&mut self, event: &EventRef<'_>) {
+        let (kind, facts) = (event.kind(), Facts::read(event));
+        if let (true, Some(leg)) = (concerns_messages(kind), facts.queue_id) {
+            if !self.by_leg.contains_key(&leg) {
+                self.insert_leg(leg, facts.time_ns);
+            }
+            self.apply_to_leg(leg, kind, &facts, &mut ());
+        }
+    }
+
+    fn insert_leg(&mut self, leg: u64, time_ns: i64) -> u32 {
+        let entry = Entry { legs: vec![Leg::new(leg, time_ns)], links: Vec::new(), last_ns: time_ns };
+        let slot = self.insert(entry);
+        self.by_leg.insert(leg, slot);
+        slot
+    }
+
+    fn insert(&mut self, entry: Entry) -> u32 {
+        let last_ns = entry.last_ns;
+        let first = entry.legs.first().map_or(0, |leg| leg.id);
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.entries[slot as usize] = Some(entry);
+                slot
+            }
+            None => {
+                self.entries.push(Some(entry));
+                self.entries.len() as u32 - 1
+            }
+        };
+        self.quiet.push_back((slot, first, last_ns));
+        slot
+    }
+
+    fn leg(&self, id: u64) -> Option<&Leg> {
+        let slot = *self.by_leg.get(&id)?;
+        self.entries[slot as usize].as_ref()?.legs.iter().find(|leg| leg.id == id)
+    }
+
+    /// A command refused before there was a message: a row of its own, settled at once.
+    fn refused(&mut self, event: &EventRef<'_>, kind: EventType, facts: &Facts<'_>) {
+        if facts.verdict(kind) != Some(Verdict::Rejected) {
+            return;
+        }
+        let position = event.header().position;
+        let place = position.map_or((0, 0), |position| (position.stream, position.line));
+        let hash = stable_hash(&[&place.0.to_le_bytes(), &place.1.to_le_bytes(), &facts.time_ns.to_le_bytes()]);
+        let mut leg = Leg::new(Id::at(facts.time_ns, hash).0, facts.time_ns);
+        leg.host = facts.host.unwrap_or_default().into();
+        leg.from = facts.from.map(Box::from);
+        leg.client_name = facts.hostname.map(Box::from);
+        leg.client_ip = facts.remote_ip.map(|ip| ip.to_string().into());
+        leg.account = facts.account.map(Box::from);
+        leg.outcomes.push(Outcome::new(facts, Verdict::Rejected));
+        leg.aborted = true;
+        let entry = Entry { legs: vec![leg], links: Vec::new(), last_ns: facts.time_ns };
+        if let Some(mut message) = view::message_of(&entry, &self.providers) {
+            message.kind = Kind::Refused;
+            self.settled.push(message);
+        }
+    }
+
+    /// Follows what the event says of other legs.
+    fn follow(&mut self, leg: u64, facts: &Facts<'_>, kind: EventType) {
+        if let (Some(remote), EventType::DELIVERY_DELIVERED) = (facts.remote_queue_id, kind) {
+            let hash = name_hash(remote);
+            match self.by_name.get(&hash).copied() {
+                Some(next) if next != leg => {
+                    let by = if self.leg(next).is_some_and(|leg| leg.is_lmtp) { JoinBy::LmtpReply } else { JoinBy::NextHopReply };
+                    self.join(leg, next, by);
+                }
+                _ => {
+                    self.waiting.insert(hash, leg);
+                }
+            }
+        }
+        if let Some(before) = facts.original_queue_id {
+            if let Some(from) = self.by_name.get(&stable_hash(&[before.as_bytes()])).copied() {
+                self.join(from, leg, JoinBy::ContentFilter);
+            }
+        }
+        if let (Some(parent), EventType::QUEUE_AUTOGENERATED_QUEUED) = (facts.parent_queue_id, kind) {
+            if let Some(from) = self.by_name.get(&stable_hash(&[parent.as_bytes()])).copied() {
+                self.join(from, leg, JoinBy::Forward);
+            }
+        }
+    }
+
+    /// Makes one message of the messages of two legs, if nothing speaks against it.
+    fn join(&mut self, from: u64, to: u64, by: JoinBy) {
+        let (Some(a), Some(b)) = (self.leg(from), self.leg(to)) else { return };
+        let other_message = match (&a.message_id, &b.message_id) {
+            (Some(a), Some(b)) => a.trim_matches(['<', '>']) != b.trim_matches(['<', '>']),
+            _ => false,
+        };
+        if from == to || other_message || (b.first_ns - a.last_ns).abs() > JOIN_WITHIN_NS {
+            return;
+        }
+        let link = Link { by, from, to, name: b.name.clone() };
+        let (Some(into), Some(out)) = (self.by_leg.get(&from).copied(), self.by_leg.get(&to).copied()) else { return };
+        if into != out {
+            let Some(moved) = self.entries[out as usize].take() else { return };
+            self.free.push(out);
+            for leg in &moved.legs {
+                self.by_leg.insert(leg.id, into);
+            }
+            if let Some(entry) = self.entries[into as usize].as_mut() {
+                entry.legs.extend(moved.legs);
+                entry.links.extend(moved.links);
+                entry.last_ns = entry.last_ns.max(moved.last_ns);
+            }
+        }
+        if let Some(entry) = self.entries[into as usize].as_mut() {
+            match entry.links.iter_mut().find(|known| known.from == from && known.to == to) {
+                // The reply of the next hop says more than the filter's own word.
+                Some(known) => known.by = known.by.min(by),
+                None => entry.links.push(link),
+            }
+        }
+    }
+
+    /// Settles what has been quiet for long enough, and what exceeds the limit.
+    fn settle_quiet(&mut self) {
+        while let Some((slot, first, seen_ns)) = self.quiet.front().copied() {
+            let over = self.open_count() > self.limits.open;
+            if !over && self.newest_ns.saturating_sub(seen_ns) < self.limits.quiet_ns {
+                break;
+            }
+            self.quiet.pop_front();
+            let Some(entry) = self.entries[slot as usize].as_ref() else { continue };
+            if entry.legs.first().map(|leg| leg.id) != Some(first) {
+                continue;
+            }
+            let quiet_ns = self.newest_ns.saturating_sub(entry.last_ns);
+            let done = quiet_ns >= self.limits.quiet_ns && view::is_final(entry);
+            if done || over || quiet_ns >= self.limits.give_up_ns {
+                self.settle(slot);
+            } else {
+                let look_again_ns = if quiet_ns < self.limits.quiet_ns { entry.last_ns } else { self.newest_ns };
+                self.quiet.push_back((slot, first, look_again_ns));
+            }
+        }
+    }
+
+    fn settle(&mut self, slot: u32) {
+        let Some(entry) = self.entries[slot as usize].take() else { return };
+        self.free.push(slot);
+        for leg in &entry.legs {
+            self.by_leg.remove(&leg.id);
+            forget_name(&mut self.by_name, &leg.name, leg.id);
+            for remote in leg.outcomes.iter().filter_map(|outcome| outcome.remote.as_deref()) {
+                forget_hash(&mut self.waiting, name_hash(remote), leg.id);
+            }
+        }
+        self.settled.extend(view::message_of(&entry, &self.providers));
+    }
+}
+
+/// The hash of an id at the next server; of an LMTP session, without the recipient's number.
+fn name_hash(remote: &str) -> u64 {
+    stable_hash(&[session_base(remote).0.as_bytes()])
+}
+
+fn forget_name(names: &mut FxHashMap<u64, u64>, name: &str, leg: u64) {
+    if !name.is_empty() {
+        forget_hash(names, stable_hash(&[name.as_bytes()]), leg);
+    }
+}
+
+fn forget_hash(names: &mut FxHashMap<u64, u64>, hash: u64, leg: u64) {
+    if names.get(&hash) == Some(&leg) {
+        names.remove(&hash);
+    }
+}
+
+/// Events that say nothing about any message are not even read.
+fn concerns_messages(kind: EventType) -> bool {
+    may_refuse(kind)
+        || matches!(
+            kind,
+            EventType::SMTP_MAIL_FROM
+                | EventType::SMTP_MESSAGE_ID
+                | EventType::SMTP_TRANSACTION_ABORTED
+                | EventType::QUEUE_MESSAGE_QUEUED
+                | EventType::QUEUE_AUTHENTICATED_MESSAGE_QUEUED
+                | EventType::QUEUE_DSN_QUEUED
+                | EventType::QUEUE_AUTOGENERATED_QUEUED
+                | EventType::QUEUE_RESCHEDULED
+                | EventType::QUEUE_HELD
+                | EventType::QUEUE_RELEASED
+                | EventType::QUEUE_REQUEUED
+                | EventType::QUEUE_REMOVED_BY_OPERATOR
+                | EventType::DELIVERY_ATTEMPT_START
+                | EventType::DELIVERY_COMPLETED
+                | EventType::DELIVERY_DELIVERED
+                | EventType::DELIVERY_FORWARDED
+                | EventType::DELIVERY_FAILED
+                | EventType::DELIVERY_EXPIRED
+                | EventType::DELIVERY_DISCARDED
+                | EventType::DELIVERY_FILTERED
+                | EventType::DELIVERY_PROBE
+                | EventType::DELIVERY_DSN_PERM_FAIL
+                | EventType::DELIVERY_DSN_TEMP_FAIL
+                | EventType::DELIVERY_DSN_SUCCESS
+                | EventType::DELIVERY_DOUBLE_BOUNCE
+                | EventType::MILTER_ACTION_DISCARD
+                | EventType::MILTER_ACTION_QUARANTINE
+                | EventType::MESSAGE_INGEST_HAM
+                | EventType::MESSAGE_INGEST_SPAM
+                | EventType::MESSAGE_INGEST_STORED
+                | EventType::SIEVE_ACTION_DISCARD
+                | EventType::SIEVE_ACTION_REJECT
+        )
+}

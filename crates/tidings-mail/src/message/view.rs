@@ -1,0 +1,251 @@
+//! Draws up the message that an open entry amounts to: one verdict per recipient, over all legs.
+
+use super::fold::{Entry, Link};
+use super::leg::{Leg, Outcome};
+use super::facts::session_base;
+use super::{Join, JoinBy, Message, Recipient, Relation, Verdict};
+use crate::diagnose::{Direction, Enhanced, Reply, Stage, diagnose};
+use crate::provider::Providers;
+
+/// The message, unless there is none: an address probe, or a transaction that came to nothing.
+pub(super) fn message_of(entry: &Entry, providers: &Providers) -> Option<Message> {
+    let mut legs: Vec<&Leg> = entry.legs.iter().collect();
+    legs.sort_by_key(|leg| (leg.first_ns, leg.id));
+    let first = *legs.first()?;
+    if legs.iter().any(|leg| leg.probe) {
+        return None;
+    }
+    let recipients = recipients_of(entry, &legs, providers);
+    let came_to_nothing = legs.iter().all(|leg| !leg.queued && leg.message_id.is_none() && !leg.removed);
+    if recipients.is_empty() && came_to_nothing {
+        return None;
+    }
+    let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+    let find = |get: &dyn Fn(&Leg) -> Option<String>| legs.iter().find_map(|leg| get(leg));
+    Some(Message {
+        id: first.id,
+        kind: super::Kind::Accepted,
+        time_ns: first.first_ns,
+        last_ns: legs.iter().map(|leg| leg.last_ns).max().unwrap_or(first.last_ns),
+        message_id: find(&|leg| text(&leg.message_id)),
+        queue_ids: legs.iter().filter(|leg| !leg.is_lmtp && !leg.name.is_empty()).map(|leg| leg.name.to_string()).collect(),
+        legs: legs.iter().map(|leg| leg.id).collect(),
+        from: find(&|leg| text(&leg.from)),
+        size: legs.iter().find_map(|leg| leg.size),
+        hosts: hosts_of(&legs),
+        client_name: find(&|leg| text(&leg.client_name)),
+        client_ip: find(&|leg| text(&leg.client_ip)),
+        account: find(&|leg| text(&leg.account)),
+        recipients,
+        joins: entry.links.iter().map(|link| Join { by: link.by, from: link.from, to: link.to }).collect(),
+        relations: relations_of(entry, &legs),
+    })
+}
+
+/// Nothing more is to come: every leg is over and every recipient final.
+pub(super) fn is_final(entry: &Entry) -> bool {
+    entry.legs.iter().all(|leg| {
+        let over = leg.removed || leg.aborted || leg.is_lmtp || (!leg.queued && leg.whole.is_some());
+        over && leg.outcomes.iter().all(|outcome| verdict_in(leg, outcome).is_final())
+    })
+}
+
+fn hosts_of(legs: &[&Leg]) -> Vec<String> {
+    let mut hosts: Vec<String> = Vec::new();
+    for leg in legs.iter().filter(|leg| !leg.host.is_empty()) {
+        if !hosts.iter().any(|known| **known == *leg.host) {
+            hosts.push(leg.host.to_string());
+        }
+    }
+    hosts
+}
+
+fn relations_of(entry: &Entry, legs: &[&Leg]) -> Vec<Relation> {
+    let joined = |name: &str| entry.legs.iter().any(|leg| &*leg.name == name);
+    let mut relations = Vec::new();
+    for leg in legs {
+        if let Some(parent) = leg.parent.as_deref().filter(|parent| !joined(parent)) {
+            relations.push(Relation { is_parent: true, queue_id: parent.to_owned() });
+        }
+        for notice in leg.notices.iter().filter(|notice| !joined(notice)) {
+            relations.push(Relation { is_parent: false, queue_id: notice.to_string() });
+        }
+    }
+    relations
+}
+
+fn recipients_of(entry: &Entry, legs: &[&Leg], providers: &Providers) -> Vec<Recipient> {
+    let mut recipients = Vec::new();
+    for leg in legs {
+        let refines = leg.is_lmtp && entry.links.iter().any(|link| link.to == leg.id);
+        if refines {
+            continue;
+        }
+        for outcome in &leg.outcomes {
+            recipients.extend(recipient_of(entry, leg, outcome, providers));
+        }
+        recipients.extend(rest_of(leg));
+    }
+    note_origins(entry, &mut recipients);
+    recipients
+}
+
+/// The recipient of one outcome; `None` where a later leg tells what became of it.
+fn recipient_of(entry: &Entry, leg: &Leg, outcome: &Outcome, providers: &Providers) -> Option<Recipient> {
+    match next_of(entry, leg, outcome) {
+        None => Some(recipient(leg, outcome, verdict_in(leg, outcome), providers)),
+        Some((_, next)) if next.is_lmtp => {
+            let number = outcome.remote.as_deref().map_or(1, |remote| session_base(remote).1);
+            let inner = next.outcomes.iter().find(|inner| inner.number == number);
+            match inner.map(|inner| (inner, verdict_in(next, inner))) {
+                Some((inner, verdict)) if verdict != Verdict::Delivered => {
+                    let mut shown = recipient(leg, outcome, verdict, providers);
+                    shown.reply = inner.reply.to_string();
+                    shown.time_ns = inner.time_ns;
+                    shown.leg = next.id;
+                    Some(shown)
+                }
+                _ => Some(recipient(leg, outcome, Verdict::Delivered, providers)),
+            }
+        }
+        Some((_, next)) if !next.outcomes.is_empty() => None,
+        Some((_, next)) => {
+            // The next leg has it and has not said more: this recipient waits there.
+            let verdict = whole_verdict(next).unwrap_or(if next.removed { Verdict::Unknown } else { Verdict::InQueue });
+            let mut shown = recipient(leg, outcome, verdict, providers);
+            shown.leg = next.id;
+            Some(shown)
+        }
+    }
+}
+
+/// The leg to which an outcome handed the message.
+fn next_of<'e>(entry: &'e Entry, leg: &Leg, outcome: &Outcome) -> Option<(&'e Link, &'e Leg)> {
+    let name = outcome.child.as_deref().or(outcome.remote.as_deref())?;
+    let name = if outcome.child.is_some() { name } else { session_base(name).0 };
+    let link = entry.links.iter().find(|link| link.from == leg.id && *link.name == *name)?;
+    let next = entry.legs.iter().find(|next| next.id == link.to)?;
+    Some((link, next))
+}
+
+/// The verdict of an outcome, given how its leg ended.
+fn verdict_in(leg: &Leg, outcome: &Outcome) -> Verdict {
+    let verdict = outcome.verdict.unwrap_or(Verdict::Unknown);
+    if verdict.is_final() {
+        return verdict;
+    }
+    if let Some(whole) = whole_verdict(leg).filter(|whole| whole.is_final()) {
+        return whole;
+    }
+    match (leg.expired, leg.removed) {
+        // What was held and never released leaves the queue by an operator's hand.
+        (false, true) if !leg.queued && verdict == Verdict::Held => Verdict::Discarded,
+        (true, _) => Verdict::Expired,
+        // It left the queue, and the line that says how is missing.
+        (false, true) => Verdict::Unknown,
+        (false, false) => verdict,
+    }
+}
+
+fn whole_verdict(leg: &Leg) -> Option<Verdict> {
+    leg.whole.as_ref().and_then(|whole| whole.verdict)
+}
+
+/// A recipient without a name, for what a leg has besides its outcomes.
+fn rest_of(leg: &Leg) -> Option<Recipient> {
+    let bare = |verdict: Verdict, time_ns: i64| Recipient {
+        verdict: Some(verdict),
+        time_ns,
+        leg: leg.id,
+        ..Recipient::default()
+    };
+    if leg.outcomes.is_empty() {
+        if let Some(whole) = &leg.whole {
+            let mut shown = bare(whole.verdict.unwrap_or(Verdict::Unknown), whole.time_ns);
+            shown.reply = whole.reply.to_string();
+            return Some(shown);
+        }
+        return match (leg.queued, leg.removed) {
+            (_, true) => Some(bare(Verdict::Unknown, leg.last_ns)),
+            (true, false) => Some(bare(if leg.expired { Verdict::Expired } else { Verdict::InQueue }, leg.last_ns)),
+            (false, false) => None,
+        };
+    }
+    let missing = leg.queued && !leg.removed && leg.total > leg.outcomes.len() as u64;
+    missing.then(|| bare(Verdict::InQueue, leg.last_ns))
+}
+
+/// Where a single recipient led to a further leg, that leg's recipients show it as their origin.
+fn note_origins(entry: &Entry, recipients: &mut [Recipient]) {
+    for link in &entry.links {
+        let Some(from) = entry.legs.iter().find(|leg| leg.id == link.from) else { continue };
+        let mut led: Vec<&Outcome> = Vec::new();
+        for outcome in &from.outcomes {
+            let leads = next_of(entry, from, outcome).is_some_and(|(_, next)| next.id == link.to);
+            if leads && !led.iter().any(|known| known.to == outcome.to) {
+                led.push(outcome);
+            }
+        }
+        for shown in recipients.iter_mut().filter(|shown| shown.leg == link.to && link.by != JoinBy::LmtpReply) {
+            if let Some(same) = led.iter().find(|outcome| *outcome.to == *shown.address) {
+                shown.original_address = shown.original_address.take().or_else(|| same.original.as_deref().map(str::to_owned));
+            } else if let [only] = led.as_slice() {
+                let origin = only.original.as_deref().unwrap_or(&only.to);
+                if shown.original_address.is_none() && origin != shown.address {
+                    shown.original_address = Some(origin.to_owned());
+                }
+            }
+        }
+    }
+}
+
+fn recipient(leg: &Leg, outcome: &Outcome, verdict: Verdict, providers: &Providers) -> Recipient {
+    let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+    let mut shown = Recipient {
+        address: outcome.to.to_string(),
+        original_address: text(&outcome.original).filter(|original| **original != *outcome.to),
+        verdict: Some(verdict),
+        time_ns: outcome.time_ns,
+        reply: outcome.reply.to_string(),
+        code: (outcome.code != 0).then_some(outcome.code),
+        dsn: text(&outcome.dsn),
+        relay: text(&outcome.relay),
+        delay_ms: outcome.delay_ms.filter(|_| outcome.relay.is_some()),
+        delays: text(&outcome.delays),
+        leg: leg.id,
+        attempts: outcome.attempts,
+        ..Recipient::default()
+    };
+    let refused = outcome.relay.is_none();
+    if let Some(host) = outcome.relay_host.as_deref().filter(|_| !refused) {
+        shown.provider = providers.by_host(host).map(|provider| provider.key().to_owned());
+    }
+    diagnose_into(&mut shown, outcome, refused);
+    shown
+}
+
+/// Adds what the reply means, except where all went well.
+fn diagnose_into(shown: &mut Recipient, outcome: &Outcome, refused: bool) {
+    if matches!(shown.verdict, Some(Verdict::Delivered | Verdict::InQueue) | None) {
+        return;
+    }
+    let text = shown.reply.clone();
+    let dsn = outcome.dsn.as_deref().and_then(|dsn| Enhanced::parse(dsn.as_bytes()));
+    let reply = if refused {
+        Reply {
+            text: text.as_bytes(),
+            code: shown.code,
+            enhanced: dsn,
+            stage: outcome.stage.as_deref().and_then(|stage| Stage::from_text(stage.as_bytes())),
+            direction: Direction::Inbound,
+            ..Reply::default()
+        }
+    } else {
+        let parsed = Reply::parse(text.as_bytes());
+        Reply { enhanced: parsed.enhanced.or(dsn), provider: shown.provider.as_deref(), ..parsed }
+    };
+    let found = diagnose(&reply);
+    shown.class = Some(found.class.as_str());
+    shown.scope = Some(found.scope.as_str());
+    shown.action = Some(found.action.as_str());
+}
