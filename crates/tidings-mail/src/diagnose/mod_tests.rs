@@ -1,0 +1,159 @@
+//! The order of evidence, the view from our side, and what a sender cannot bring about.
+
+use super::*;
+
+fn class_of(text: &str) -> Class {
+    diagnose_text(text).class
+}
+
+#[test]
+fn words_beat_codes() {
+    let found = diagnose_text("550 5.1.1 <bob@example.net>: mailbox is full");
+    assert_eq!(found.class, Class::MailboxFull);
+    assert_eq!(
+        (found.evidence, found.confidence),
+        (Evidence::Wording, Confidence::Sure)
+    );
+    assert_eq!(found.wording, Some("mailbox is full"));
+}
+
+#[test]
+fn a_specific_enhanced_code_beats_vague_words() {
+    let vague = diagnose_text("550 5.2.2 <bob@example.net>: rejected");
+    assert_eq!(
+        (vague.class, vague.evidence),
+        (Class::MailboxFull, Evidence::Enhanced)
+    );
+    let both_vague = diagnose_text("550 5.7.1 <bob@example.net>: rejected");
+    assert_eq!(both_vague.class, Class::Policy);
+    assert_eq!(both_vague.confidence, Confidence::Guess);
+}
+
+#[test]
+fn a_bare_code_is_only_a_guess_and_needs_its_stage() {
+    let found =
+        diagnose_text("host mx.example[192.0.2.1] said: 550 nope (in reply to RCPT TO command)");
+    assert_eq!(
+        (found.class, found.confidence),
+        (Class::NoSuchUser, Confidence::Guess)
+    );
+    assert_eq!(found.evidence, Evidence::Code);
+    let nothing = diagnose_text("550 nope");
+    assert_eq!(
+        (nothing.class, nothing.evidence),
+        (Class::Unknown, Evidence::Nothing)
+    );
+    let stage = Reply {
+        stage: Some(Stage::StartTls),
+        ..Reply::parse("no luck")
+    };
+    assert_eq!(diagnose(&stage).evidence, Evidence::Stage);
+}
+
+#[test]
+fn success_is_success() {
+    assert_eq!(class_of("250 2.1.5 mailbox full of joy"), Class::Accepted);
+    assert_eq!(diagnose_text("250 ok").permanence, Permanence::Done);
+    let sent = Reply {
+        enhanced: Some(Enhanced::new(2, 0, 0)),
+        ..Reply::parse("whatever our own agent says")
+    };
+    assert_eq!(diagnose(&sent).class, Class::Accepted);
+    let discarded = Reply {
+        enhanced: Some(Enhanced::new(2, 0, 0)),
+        ..Reply::parse("silently discarded")
+    };
+    assert_eq!(diagnose(&discarded).class, Class::Discarded);
+}
+
+#[test]
+fn the_same_words_seen_from_the_other_side() {
+    let text = "554 5.7.1 Service unavailable; Client host [198.51.100.7] blocked using bl.example";
+    let there = diagnose_text(text);
+    assert_eq!((there.scope, there.action), (Scope::OurIp, Action::Delist));
+    let rejected = format!("reject: RCPT from x[198.51.100.7]: {text}; from=<a@b> to=<c@d>");
+    let here = diagnose_text(&rejected);
+    assert_eq!((here.scope, here.action), (Scope::TheirIp, Action::None));
+    assert_ne!(there.advice, here.advice);
+    // A lookup failure of the other server, of our own, and of our own mail store.
+    let text = "451 4.3.0 <bob@example.net>: Temporary lookup failure";
+    assert_eq!(class_of(text), Class::ServerFault);
+    for ours in [Direction::Inbound, Direction::Local] {
+        let found = diagnose(&Reply {
+            direction: ours,
+            ..Reply::parse(text)
+        });
+        assert_eq!(
+            (found.class, found.scope),
+            (Class::LocalConfiguration, Scope::OurServer)
+        );
+    }
+}
+
+#[test]
+fn a_provider_gives_vague_words_their_meaning() {
+    let text = "554 5.7.9 Message not accepted for policy reasons.";
+    let of = |provider| {
+        let reply = Reply::parse(text);
+        diagnose(&Reply { provider, ..reply }).class
+    };
+    assert_eq!(of(None), Class::Policy);
+    assert_eq!(of(Some("yahoo")), Class::Authentication);
+    assert_eq!(of(Some("google")), Class::Policy);
+}
+
+/// A spammer named the sender address after a wording, and every bounce counted as a full mailbox.
+#[test]
+fn addresses_never_trigger_wordings() {
+    for address in [
+        "<mailbox.full@over-quota.example>",
+        "mailbox_full@user-unknown.example",
+        "<\"mailbox full\"@spamhaus.example>",
+        "\"user unknown\"@greylisted.example",
+        "virus%40spam.example",
+        "(spam@greylisted.example)",
+    ] {
+        let found = diagnose_text(&format!("554 {address} nope"));
+        assert_eq!(
+            found.class,
+            Class::Unknown,
+            "{address} by {:?}",
+            found.wording
+        );
+    }
+    assert_eq!(class_of("unknown user: \"over quota\""), Class::NoSuchUser);
+    assert_eq!(class_of("554 mailbox-full.example nope"), Class::Unknown);
+}
+
+#[test]
+fn the_subject_of_a_message_never_triggers_wordings() {
+    let text = "reject: header Subject: your mailbox is full from x[198.51.100.7]; from=<a@b> \
+                to=<c@d> proto=ESMTP helo=<x>: 5.7.1 no such subjects here please, spam";
+    assert_eq!(class_of(text), Class::Spam);
+}
+
+#[test]
+fn long_texts_are_read_to_their_end() {
+    let text = format!("550 {} over quota", "x ".repeat(100_000));
+    assert_eq!(class_of(&text), Class::MailboxFull);
+}
+
+#[test]
+fn names_are_stable_kebab_case_and_go_both_ways() {
+    let kebab =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+    for class in Class::ALL {
+        assert!(kebab(class.as_str()));
+        assert_eq!(Class::from_name(class.as_str()), Some(class));
+        assert!(class.explanation().ends_with('.'));
+    }
+    for scope in Scope::ALL {
+        assert!(kebab(scope.as_str()));
+        assert_eq!(Scope::from_name(scope.as_str()), Some(scope));
+    }
+    for action in Action::ALL {
+        assert!(kebab(action.as_str()));
+        assert_eq!(Action::from_name(action.as_str()), Some(action));
+    }
+    assert_eq!(Class::from_name("Mailbox-Full"), None);
+}
