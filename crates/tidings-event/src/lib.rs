@@ -7,12 +7,24 @@
 //!
 //! This crate knows no clock, no thread, no file and no configuration, and depends on nothing.
 
+mod base64;
+mod digits;
+mod escape;
 mod event_type;
+pub mod filter;
 mod id;
+pub mod json;
 mod key;
+mod kind;
 mod level;
 mod metric;
 mod record;
+#[cfg(test)]
+mod samples;
+mod suggest;
+pub mod text;
+pub mod time;
+pub mod token;
 mod value;
 mod varint;
 

@@ -1,0 +1,62 @@
+//! Whole numbers as decimal text, appended without an allocation.
+
+/// Appends `number` in decimal.
+pub(crate) fn push_u64(out: &mut Vec<u8>, number: u64) {
+    let mut text = [0u8; 20];
+    out.extend_from_slice(write_u64(&mut text, number));
+}
+
+/// Appends `number` in decimal, with `-` in front if it is negative.
+pub(crate) fn push_i64(out: &mut Vec<u8>, number: i64) {
+    if number < 0 {
+        out.push(b'-');
+    }
+    push_u64(out, number.unsigned_abs());
+}
+
+/// Appends `number` with zeros in front, at least `width` digits.
+pub(crate) fn push_padded(out: &mut Vec<u8>, number: u64, width: usize) {
+    let mut text = [0u8; 20];
+    let digits = write_u64(&mut text, number);
+    out.extend(std::iter::repeat_n(
+        b'0',
+        width.saturating_sub(digits.len()),
+    ));
+    out.extend_from_slice(digits);
+}
+
+/// Writes `number` to the end of `text` and gives the part that was written.
+pub(crate) fn write_u64(text: &mut [u8; 20], mut number: u64) -> &[u8] {
+    let mut at = text.len();
+    loop {
+        at -= 1;
+        text[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &text[at..];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_rust_displays_them() {
+        for number in [0, 1, 9, 10, 99, 100, 12_345, u64::MAX] {
+            let mut out = Vec::new();
+            push_u64(&mut out, number);
+            assert_eq!(out, number.to_string().as_bytes());
+        }
+        for number in [0, -1, i64::MIN, i64::MAX] {
+            let mut out = Vec::new();
+            push_i64(&mut out, number);
+            assert_eq!(out, number.to_string().as_bytes());
+        }
+        let mut out = Vec::new();
+        push_padded(&mut out, 7, 3);
+        push_padded(&mut out, 12_345, 3);
+        assert_eq!(out, b"00712345");
+    }
+}
