@@ -1,1 +1,32 @@
-//! Placeholder.
+//! Mail, spool and history together: import, message folding, story search, verify and repair.
+
+pub mod contract;
+mod engine;
+mod error;
+mod history;
+mod import;
+pub mod input;
+mod interpret;
+mod message_rows;
+mod rawline;
+mod reopen;
+mod rows;
+mod search;
+mod stamp;
+mod zone;
+
+pub use engine::{Engine, EngineOptions};
+pub use error::Error;
+pub use import::{ImportOptions, ImportProgress};
+pub use interpret::{Interpreted, Interpreter, Recognition};
+pub use rawline::{LineEncoder, decode as decode_line};
+pub use search::{
+    EventQuery, FoundEvent, MESSAGE_FIELDS, MessageQuery, StoryQuery, event_object, message_object,
+};
+pub use zone::zone;
+
+/// The tokeniser of the index, the same that filters use.
+fn tokenise(text: &str, each: &mut dyn FnMut(&str)) {
+    let mut each = each;
+    tidings_event::token::tokens_of(text, &mut each);
+}

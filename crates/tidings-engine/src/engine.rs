@@ -1,0 +1,143 @@
+//! A data directory, opened by the one process that owns it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tidings_mail::message::{Folder, FolderLimits};
+use tidings_mail::provider::Providers;
+use tidings_spool::{Backend, DirLock, DiskBackend, lock_dir};
+use tidings_store::Store;
+
+use crate::error::Error;
+use crate::message_rows::messages_schema;
+use crate::rows::events_schema;
+use crate::search::FoundEvent;
+
+/// Name of the blob that holds the open messages.
+pub(crate) const OPEN_BLOB: &str = "messages/open";
+
+/// How a data directory is opened.
+#[derive(Clone, Debug, Default)]
+pub struct EngineOptions {
+    /// Provider groups besides the built-in ones, in the format of `providers.txt`.
+    pub providers: Option<String>,
+    /// When messages are settled.
+    pub folder: FolderLimits,
+}
+
+/// An open data directory.
+#[derive(Debug)]
+pub struct Engine {
+    dir: PathBuf,
+    backend: Arc<dyn Backend>,
+    store: Store,
+    providers: Arc<Providers>,
+    options: EngineOptions,
+    /// Messages that may still change.
+    open: Mutex<Folder>,
+    /// What opening found, a sentence each.
+    notes: Vec<String>,
+    _lock: Option<DirLock>,
+}
+
+impl Engine {
+    /// Opens a data directory and makes it if it is missing; takes its lock.
+    pub fn open(dir: &Path, options: EngineOptions) -> Result<Engine, Error> {
+        let refuse = |why: String| Error::Directory { path: dir.to_owned(), why };
+        if dir.exists() && !dir.is_dir() {
+            return Err(refuse("it is not a directory: name a directory, or one that does not exist yet".into()));
+        }
+        check_is_ours(dir)?;
+        let backend = DiskBackend::new(dir).map_err(|error| refuse(error.to_string()))?;
+        let lock = lock_dir(dir).map_err(|error| refuse(error.to_string()))?;
+        Engine::open_on(Arc::new(backend), dir, Some(lock), options)
+    }
+
+    /// Opens a store on any backend, for tests.
+    pub fn open_on(
+        backend: Arc<dyn Backend>,
+        dir: &Path,
+        lock: Option<DirLock>,
+        options: EngineOptions,
+    ) -> Result<Engine, Error> {
+        let providers = match &options.providers {
+            Some(text) => Providers::with(text).map_err(|error| Error::Asked(error.to_string()))?,
+            None => Providers::builtin().clone(),
+        };
+        let providers = Arc::new(providers);
+        let (store, report) = Store::open(Arc::clone(&backend), vec![events_schema(), messages_schema()])?;
+        let mut folder = Folder::new(options.folder, Arc::clone(&providers));
+        if let Some(saved) = store.snapshot().blob(OPEN_BLOB) {
+            let saved = zstd::decode_all(saved).map_err(|error| Error::State(error.to_string()))?;
+            folder.restore(&saved)?;
+        }
+        let mut notes = report.notes;
+        notes.extend(report.removed.iter().map(|path| format!("{}: left by a crash, removed", path.display())));
+        notes.extend(report.damaged.iter().map(|path| {
+            format!("{}: missing or of another size; run `tidings repair`", path.display())
+        }));
+        Ok(Engine {
+            dir: dir.to_owned(),
+            backend,
+            store,
+            providers,
+            options,
+            open: Mutex::new(folder),
+            notes,
+            _lock: lock,
+        })
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What opening found and mended, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The backend below.
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn providers(&self) -> &Arc<Providers> {
+        &self.providers
+    }
+
+    pub(crate) fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
+    /// The events that are in memory only: committed, and not in a part yet.
+    pub(crate) fn recent_events(&self, _each: &mut dyn FnMut(&FoundEvent)) {}
+
+    /// The open messages. A panic of another thread while it held them leaves them whole: every
+    /// call of the folder does.
+    pub(crate) fn open_messages(&self) -> MutexGuard<'_, Folder> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A directory with files in it that are not ours is not taken for a data directory.
+fn check_is_ours(dir: &Path) -> Result<(), Error> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Ok(()) };
+    let names: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.file_name()).collect();
+    let ours = |name: &str| names.iter().any(|known| known == name);
+    if names.is_empty() || ours("lock") || ours("manifest") || ours("MANIFEST") || ours("spool") {
+        return Ok(());
+    }
+    Err(Error::Directory {
+        path: dir.to_owned(),
+        why: format!(
+            "it holds other files ({}…) and no Tidings data: name an empty directory or one that Tidings made",
+            names[0].to_string_lossy().chars().take(40).collect::<String>().escape_debug()
+        ),
+    })
+}

@@ -1,0 +1,67 @@
+//! What can go wrong, told by who has to act.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::input::InputError;
+
+/// A failure of the engine.
+#[derive(Debug)]
+pub enum Error {
+    /// The directory cannot be used: another process has it, or it is no data directory.
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why not, and what is allowed.
+        why: String,
+    },
+    /// An input file cannot be read.
+    Input(InputError),
+    /// The history refused: the medium, damage, or misuse.
+    History(tidings_store::Error),
+    /// The spool refused.
+    Spool(tidings_spool::SpoolError),
+    /// What was asked for cannot be: a filter, a key, an option.
+    Asked(String),
+    /// Saved state does not fit this version, or is damaged.
+    State(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Directory { path, why } => write!(f, "data directory {}: {why}", path.display()),
+            Error::Input(error) => write!(f, "{error}"),
+            Error::History(error) => write!(f, "history: {error}"),
+            Error::Spool(error) => write!(f, "spool: {error}"),
+            Error::Asked(why) => f.write_str(why),
+            Error::State(why) => write!(f, "saved state: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<InputError> for Error {
+    fn from(error: InputError) -> Error {
+        Error::Input(error)
+    }
+}
+
+impl From<tidings_store::Error> for Error {
+    fn from(error: tidings_store::Error) -> Error {
+        Error::History(error)
+    }
+}
+
+impl From<tidings_spool::SpoolError> for Error {
+    fn from(error: tidings_spool::SpoolError) -> Error {
+        Error::Spool(error)
+    }
+}
+
+impl From<tidings_mail::correlate::SavedError> for Error {
+    fn from(error: tidings_mail::correlate::SavedError) -> Error {
+        Error::State(error.to_string())
+    }
+}

@@ -1,0 +1,421 @@
+//! Imports whole log files into the history: backfill, idempotent, all or nothing per step.
+//!
+//! Two threads share the work: one reads, unpacks, parses and correlates, the other folds
+//! messages and builds parts. Every [`STEP_LINES`] lines, and at the end of each file, everything
+//! read so far becomes durable together with the file's content chain and the state that the next
+//! line needs, so that an import that was killed goes on where it was, with the same ids.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use tidings_event::Records;
+use tidings_event::time::rfc3339;
+use tidings_mail::correlate::{Correlator, Limits as CorrelatorLimits, NoLookup};
+use tidings_mail::envelope::{Clock, ClockSettings, Format, Zone, read};
+use tidings_mail::message::{Folder, FolderLimits};
+use tidings_store::PartFlags;
+
+use crate::contract::ImportObject;
+use crate::engine::{Engine, OPEN_BLOB};
+use crate::error::Error;
+use crate::history::HistoryWriter;
+use crate::input::{Block, ChainId, ChainSet, InputFile, Match, open};
+use crate::interpret::Interpreter;
+use crate::reopen::StoreReopen;
+use crate::zone::zone;
+
+/// Lines after which what was read is committed.
+const STEP_LINES: u64 = 2_000_000;
+
+/// Chunks on their way from the reading to the writing thread.
+const CHUNKS: usize = 3;
+
+/// Open messages at most while importing.
+const OPEN_MESSAGES: usize = 40_000;
+
+const CORRELATOR_BLOB: &str = "import/correlator";
+const CHAINS: &str = "chain/";
+
+/// What to import, and how to read what the files leave out.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    /// Year of the first line of each file without one.
+    pub year: Option<i32>,
+    /// Zone of times that name none; the machine's if absent.
+    pub timezone: Option<String>,
+    /// Import files that look like another rendering of a known stream, or diverge from one.
+    pub force: bool,
+    /// Now, in nanoseconds since the unix epoch: no line lies after it.
+    pub now_ns: i64,
+}
+
+/// How far an import has come.
+#[derive(Clone, Debug, Default)]
+pub struct ImportProgress {
+    /// File being read.
+    pub file: PathBuf,
+    /// Bytes of all files on the disk.
+    pub bytes_total: u64,
+    /// Bytes of them used so far.
+    pub bytes_done: u64,
+    /// Lines added so far.
+    pub lines: u64,
+    /// Of them recognised.
+    pub recognised: u64,
+}
+
+/// A run of lines with their events.
+#[derive(Debug, Default)]
+struct Chunk {
+    records: Vec<u8>,
+    text: Vec<u8>,
+    /// Length of each line in `text`, and how many events it has.
+    lines: Vec<(u32, u16)>,
+    /// Everything up to here is to be committed, with these blobs.
+    commit: Option<Vec<(String, Option<Vec<u8>>)>>,
+    /// Nothing more comes of lines before this time.
+    settle_ns: Option<i64>,
+}
+
+struct Source {
+    path: PathBuf,
+    bytes: u64,
+    first_ns: i64,
+    reference_ns: i64,
+}
+
+impl Engine {
+    /// Imports files, oldest first, and tells how far it is through `progress`.
+    ///
+    /// A file, or part of one, that was imported or followed before is skipped, whatever its
+    /// name and packing. On an error, what was committed before stays, and a second call goes on
+    /// from there.
+    pub fn import(
+        &self,
+        paths: &[PathBuf],
+        options: &ImportOptions,
+        progress: &mut dyn FnMut(&ImportProgress),
+    ) -> Result<ImportObject, Error> {
+        let sources = sources(paths, options)?;
+        let mut run = Run {
+            engine: self,
+            options,
+            chains: self.chains()?,
+            correlator: self.import_correlator()?,
+            done: ImportObject::default(),
+            shown: ImportProgress { bytes_total: sources.iter().map(|source| source.bytes).sum(), ..ImportProgress::default() },
+            times: None,
+        };
+        let (to_writer, from_reader) = sync_channel::<Chunk>(CHUNKS);
+        let (to_reader, used) = sync_channel::<Chunk>(CHUNKS + 2);
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(move || write(self, &from_reader, &to_reader));
+            let read = run.read_all(&sources, to_writer, &used, progress);
+            let written = writer.join().unwrap_or_else(|_| Err(Error::State("the writing thread panicked".into())));
+            // The writer's error is the cause where both fail: the reader only sees it gone.
+            let written = match (read, written) {
+                (_, Err(error)) => return Err(error),
+                (Err(error), Ok(_)) => return Err(error),
+                (Ok(()), Ok(written)) => written,
+            };
+            run.done.events = written.events;
+            run.done.messages = written.messages;
+            run.done.open = written.open;
+            Ok(())
+        })?;
+        let mut done = run.done;
+        if let Some((first_ns, last_ns)) = run.times {
+            done.first_time = Some(rfc3339(first_ns));
+            done.last_time = Some(rfc3339(last_ns));
+        }
+        Ok(done)
+    }
+
+    /// The content chains of everything imported or followed.
+    pub(crate) fn chains(&self) -> Result<ChainSet, Error> {
+        let snapshot = self.store().snapshot();
+        let blobs = snapshot.blobs(CHAINS).filter_map(|(name, bytes)| {
+            let id = u64::from_str_radix(name.strip_prefix(CHAINS)?, 16).ok()?;
+            Some((ChainSet::key(ChainId(id)), bytes))
+        });
+        ChainSet::load(blobs).map_err(|error| Error::State(error.to_string()))
+    }
+
+    fn import_correlator(&self) -> Result<Correlator, Error> {
+        let limits = CorrelatorLimits::default();
+        match self.store().snapshot().blob(CORRELATOR_BLOB) {
+            Some(saved) => {
+                let saved = zstd::decode_all(saved).map_err(|error| Error::State(error.to_string()))?;
+                Ok(Correlator::restore(limits, &saved)?)
+            }
+            None => Ok(Correlator::new(limits)),
+        }
+    }
+}
+
+/// The files in the order of their first lines.
+fn sources(paths: &[PathBuf], options: &ImportOptions) -> Result<Vec<Source>, Error> {
+    let mut sources = Vec::with_capacity(paths.len());
+    for path in paths {
+        let mut file = open(path)?;
+        let facts = file.facts()?;
+        let reference_ns = facts.gzip_time_ns.filter(|ns| *ns > 0).unwrap_or(facts.modified_ns).min(options.now_ns);
+        let first_ns = first_time(&mut file, options, reference_ns)?.unwrap_or(reference_ns);
+        sources.push(Source { path: path.clone(), bytes: facts.bytes, first_ns, reference_ns });
+    }
+    sources.sort_by(|a, b| (a.first_ns, &a.path).cmp(&(b.first_ns, &b.path)));
+    Ok(sources)
+}
+
+/// The time of the first line that has one.
+fn first_time(file: &mut InputFile, options: &ImportOptions, reference_ns: i64) -> Result<Option<i64>, Error> {
+    let mut clock = Clock::new(clock_settings(options, reference_ns)?);
+    let mut block = Block::new();
+    file.next_block(&mut block)?;
+    let mut scratch = Vec::new();
+    let time = block.lines().take(1000).find_map(|line| {
+        let envelope = read(line.bytes, Format::Unknown, &mut scratch);
+        clock.resolve(&envelope.stamp).map(|resolved| resolved.time_ns)
+    });
+    Ok(time)
+}
+
+fn clock_settings(options: &ImportOptions, reference_ns: i64) -> Result<ClockSettings, Error> {
+    let zone = match options.timezone.as_deref() {
+        Some(name) => zone(name).map_err(Error::Asked)?,
+        None => zone("local").unwrap_or(Zone::Utc),
+    };
+    Ok(ClockSettings { zone, year: options.year, reference_ns })
+}
+
+/// The reading side of an import.
+struct Run<'e> {
+    engine: &'e Engine,
+    options: &'e ImportOptions,
+    chains: ChainSet,
+    correlator: Correlator,
+    done: ImportObject,
+    shown: ImportProgress,
+    times: Option<(i64, i64)>,
+}
+
+impl Run<'_> {
+    fn read_all(
+        &mut self,
+        sources: &[Source],
+        to_writer: SyncSender<Chunk>,
+        used: &Receiver<Chunk>,
+        progress: &mut dyn FnMut(&ImportProgress),
+    ) -> Result<(), Error> {
+        let mut before = 0;
+        for source in sources {
+            self.shown.file = source.path.clone();
+            self.read_file(source, before, &to_writer, used, progress)?;
+            before += source.bytes;
+            self.shown.bytes_done = before;
+            progress(&self.shown);
+        }
+        let last = Chunk {
+            commit: Some(self.correlator_blob()),
+            settle_ns: Some(self.options.now_ns),
+            ..Chunk::default()
+        };
+        send(&to_writer, last)
+    }
+
+    fn read_file(
+        &mut self,
+        source: &Source,
+        before: u64,
+        to_writer: &SyncSender<Chunk>,
+        used: &Receiver<Chunk>,
+        progress: &mut dyn FnMut(&ImportProgress),
+    ) -> Result<(), Error> {
+        let mut file = open(&source.path)?;
+        let Some(known) = self.known(&mut file, &source.path)? else { return Ok(()) };
+        let mut block = Block::new();
+        if !file.next_block(&mut block)? {
+            self.done.files_known += u64::from(known.is_some());
+            self.done.files += u64::from(known.is_none());
+            return Ok(());
+        }
+        self.done.files += 1;
+        let id = match known {
+            Some(id) => id,
+            None => self.chains.insert(file.chain()).ok_or_else(|| Error::State("the file has no content".into()))?,
+        };
+        let clock = clock_settings(self.options, source.reference_ns)?;
+        let mut interpreter = Interpreter::new(stream_of(id), file.stream().unwrap_or(id.0), clock);
+        let mut step = 0;
+        loop {
+            let mut chunk = used.try_recv().unwrap_or_default();
+            step += self.interpret(&block, &mut interpreter, &mut chunk);
+            self.done.bytes += block.bytes().len() as u64;
+            self.shown.bytes_done = before + file.disk_offset();
+            progress(&self.shown);
+            let chain = file.chain();
+            let more = match file.next_block(&mut block) {
+                Ok(more) => more,
+                Err(error) => {
+                    // What came before the damage is kept; the rest is the operator's to mend.
+                    self.done.warnings.push(error.to_string());
+                    false
+                }
+            };
+            if !more || step >= STEP_LINES {
+                step = 0;
+                self.chains.update(id, chain);
+                chunk.commit = Some(self.state_blobs(id));
+            }
+            send(to_writer, chunk)?;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The chain that the file continues (`Some(Some)`), that it is new (`Some(None)`), or that
+    /// there is nothing to read (`None`).
+    fn known(&mut self, file: &mut InputFile, path: &Path) -> Result<Option<Option<ChainId>>, Error> {
+        Ok(match self.chains.match_file(file)? {
+            Match::New => Some(None),
+            Match::Grown { chain, .. } => Some(Some(chain)),
+            Match::Same { .. } | Match::PrefixOf { .. } => {
+                self.done.files_known += 1;
+                None
+            }
+            Match::Diverged { .. } if self.options.force => Some(None),
+            Match::Diverged { common, .. } => {
+                return Err(Error::Asked(format!(
+                    "{}: begins like a log that was imported and differs after {common} bytes; nothing of it was imported; \
+                     give --force to import it whole, as a log of its own",
+                    path.display()
+                )));
+            }
+        })
+    }
+
+    /// Interprets a block into a chunk; gives the number of lines.
+    fn interpret(&mut self, block: &Block, interpreter: &mut Interpreter, chunk: &mut Chunk) -> u64 {
+        let mut count = 0;
+        for line in block.lines() {
+            let done = interpreter.line(line.bytes, line.number, &mut self.correlator, &NoLookup, &mut chunk.records);
+            chunk.text.extend_from_slice(line.bytes);
+            chunk.lines.push((line.bytes.len() as u32, done.events));
+            self.done.recognised += u64::from(done.recognised);
+            let (first_ns, last_ns) = self.times.unwrap_or((done.time_ns, done.time_ns));
+            self.times = Some((first_ns.min(done.time_ns), last_ns.max(done.time_ns)));
+            count += 1;
+        }
+        self.done.lines += count;
+        self.shown.lines = self.done.lines;
+        self.shown.recognised = self.done.recognised;
+        count
+    }
+
+    /// What must be committed with the lines read so far.
+    fn state_blobs(&self, id: ChainId) -> Vec<(String, Option<Vec<u8>>)> {
+        let mut blobs = self.correlator_blob();
+        if let Some((_, chain)) = self.chains.entry(id) {
+            blobs.push((format!("{CHAINS}{:x}", id.0), Some(chain)));
+        }
+        blobs
+    }
+
+    fn correlator_blob(&self) -> Vec<(String, Option<Vec<u8>>)> {
+        let mut saved = Vec::new();
+        self.correlator.save(&mut saved);
+        vec![(CORRELATOR_BLOB.to_owned(), Some(packed(&saved)))]
+    }
+}
+
+/// The number of a chain's stream in positions.
+fn stream_of(id: ChainId) -> u32 {
+    id.0 as u32
+}
+
+/// Saved state is packed before it goes into the manifest.
+pub(crate) fn packed(saved: &[u8]) -> Vec<u8> {
+    zstd::encode_all(saved, 1).expect("compressing from memory into memory does not fail")
+}
+
+fn send(to_writer: &SyncSender<Chunk>, chunk: Chunk) -> Result<(), Error> {
+    to_writer.send(chunk).map_err(|_| Error::State("the writing thread has ended".into()))
+}
+
+/// What the writing side has done.
+#[derive(Debug, Default)]
+struct Written {
+    events: u64,
+    messages: u64,
+    open: u64,
+}
+
+/// The writing side of an import: folds, builds parts, commits.
+fn write(engine: &Engine, chunks: &Receiver<Chunk>, used: &SyncSender<Chunk>) -> Result<Written, Error> {
+    let limits = FolderLimits { open: OPEN_MESSAGES.min(engine.options().folder.open), ..engine.options().folder };
+    let mut folder = Folder::new(limits, engine.providers().clone());
+    hand_over(engine, &mut folder)?;
+    let mut writer = HistoryWriter::new(engine.store().clone(), PartFlags::IMPORTED);
+    let mut written = Written::default();
+    while let Ok(mut chunk) = chunks.recv() {
+        write_chunk(engine, &chunk, &mut folder, &mut writer, &mut written)?;
+        if let Some(now_ns) = chunk.settle_ns {
+            folder.settle_until(now_ns);
+        }
+        if let Some(mut blobs) = chunk.commit.take() {
+            let mut failed = Ok(());
+            folder.take_settled(|message| {
+                written.messages += 1;
+                if failed.is_ok() {
+                    failed = writer.message(&message);
+                }
+            });
+            failed?;
+            let mut saved = Vec::new();
+            folder.save(&mut saved);
+            blobs.push((OPEN_BLOB.to_owned(), Some(packed(&saved))));
+            writer.commit(&blobs)?;
+        }
+        chunk.records.clear();
+        chunk.text.clear();
+        chunk.lines.clear();
+        // A full queue only means that this buffer is not used again.
+        let _ = used.try_send(chunk);
+    }
+    written.open = folder.open_count() as u64;
+    *engine.open_messages() = folder;
+    Ok(written)
+}
+
+/// Takes over the messages that are open.
+fn hand_over(engine: &Engine, folder: &mut Folder) -> Result<(), Error> {
+    let mut saved = Vec::new();
+    engine.open_messages().save(&mut saved);
+    Ok(folder.restore(&saved)?)
+}
+
+fn write_chunk(
+    engine: &Engine,
+    chunk: &Chunk,
+    folder: &mut Folder,
+    writer: &mut HistoryWriter,
+    written: &mut Written,
+) -> Result<(), Error> {
+    let mut events = Records::new(&chunk.records);
+    let mut text = chunk.text.as_slice();
+    for (length, count) in &chunk.lines {
+        let (line, rest) = text.split_at(*length as usize);
+        text = rest;
+        for ordinal in 0..*count {
+            let Some(event) = events.next() else { return Err(Error::State("events are missing".into())) };
+            let event = event.map_err(|error| Error::State(error.to_string()))?;
+            writer.event(&event, None, (ordinal == 0).then_some(line))?;
+            let mut reopen = StoreReopen::new(engine, writer);
+            folder.apply(&event, &mut reopen);
+            reopen.finish()?;
+        }
+        written.events += u64::from(*count);
+    }
+    Ok(())
+}

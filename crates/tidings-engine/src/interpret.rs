@@ -1,0 +1,178 @@
+//! From a line to its events: envelope, statement, correlator, in one call.
+
+use rustc_hash::FxHashMap;
+use tidings_mail::correlate::{Correlator, LineAt, Lookup};
+use tidings_mail::envelope::{Clock, ClockSettings, Envelope, Family, Format, Repeat, read};
+use tidings_mail::{dovecot, postfix};
+
+/// Programs that are told apart when recognition is counted; further ones count under `other`.
+const PROGRAMS_MAX: usize = 1000;
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interpreted {
+    /// When it was written, in nanoseconds since the unix epoch.
+    pub time_ns: i64,
+    /// How many events it gave, at least 1.
+    pub events: u16,
+    /// Its statement is known.
+    pub recognised: bool,
+}
+
+/// How many lines a program wrote, and how many of them were understood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recognition {
+    /// Lines.
+    pub lines: u64,
+    /// Lines whose statement is known.
+    pub recognised: u64,
+}
+
+/// Interprets the lines of one stream, in order.
+#[derive(Debug)]
+pub struct Interpreter {
+    clock: Clock,
+    format: Format,
+    scratch: Vec<u8>,
+    stream: u32,
+    stream_key: u64,
+    /// Time of the last line that had one, for lines that have none.
+    last_ns: i64,
+    /// The last line that was not a repetition, for `last message repeated`.
+    last_line: Vec<u8>,
+    recognition: FxHashMap<Box<[u8]>, Recognition>,
+}
+
+impl Interpreter {
+    /// An interpreter for a stream with this number in the store; `stream_key` is what tells the
+    /// stream from others in ids, the same whenever it is read.
+    pub fn new(stream: u32, stream_key: u64, clock: ClockSettings) -> Interpreter {
+        let last_ns = clock.reference_ns;
+        Interpreter {
+            clock: Clock::new(clock),
+            format: Format::Unknown,
+            scratch: Vec::new(),
+            stream,
+            stream_key,
+            last_ns,
+            last_line: Vec::new(),
+            recognition: FxHashMap::default(),
+        }
+    }
+
+    /// Interprets line number `number`, without its line end, and appends its events to `out`.
+    pub fn line(
+        &mut self,
+        raw: &[u8],
+        number: u64,
+        correlator: &mut Correlator,
+        lookup: &dyn Lookup,
+        out: &mut Vec<u8>,
+    ) -> Interpreted {
+        let line = raw.strip_suffix(b"\r").unwrap_or(raw);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let envelope = read(line, self.format, &mut scratch);
+        self.format = envelope.format;
+        let time_ns = self.time_of(&envelope);
+        let done = match envelope.repeated {
+            Some(Repeat::Previous(times)) => self.repeat_previous(time_ns, number, times, correlator, lookup, out),
+            Some(Repeat::This(times)) => self.statement(&envelope, time_ns, number, times.max(1), correlator, lookup, out),
+            None => {
+                let done = self.statement(&envelope, time_ns, number, 1, correlator, lookup, out);
+                self.last_line.clear();
+                self.last_line.extend_from_slice(line);
+                done
+            }
+        };
+        self.scratch = scratch;
+        done
+    }
+
+    /// How well each program was understood so far.
+    pub fn recognition(&self) -> impl Iterator<Item = (&[u8], Recognition)> {
+        self.recognition.iter().map(|(program, counts)| (&**program, *counts))
+    }
+
+    /// Time of the last line.
+    pub fn last_ns(&self) -> i64 {
+        self.last_ns
+    }
+
+    fn time_of(&mut self, envelope: &Envelope<'_>) -> i64 {
+        if let Some(resolved) = self.clock.resolve(&envelope.stamp) {
+            self.last_ns = resolved.time_ns;
+        }
+        self.last_ns
+    }
+
+    /// `last message repeated 3 times`: the line before counts that often more.
+    fn repeat_previous(
+        &mut self,
+        time_ns: i64,
+        number: u64,
+        times: u32,
+        correlator: &mut Correlator,
+        lookup: &dyn Lookup,
+        out: &mut Vec<u8>,
+    ) -> Interpreted {
+        let last_line = std::mem::take(&mut self.last_line);
+        let mut scratch = Vec::new();
+        let envelope = read(&last_line, self.format, &mut scratch);
+        let done = self.statement(&envelope, time_ns, number, times.max(1), correlator, lookup, out);
+        self.last_line = last_line;
+        done
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one line")]
+    fn statement(
+        &mut self,
+        envelope: &Envelope<'_>,
+        time_ns: i64,
+        number: u64,
+        repeated: u32,
+        correlator: &mut Correlator,
+        lookup: &dyn Lookup,
+        out: &mut Vec<u8>,
+    ) -> Interpreted {
+        let program = envelope.program();
+        let at = LineAt {
+            time_ns,
+            host: envelope.host,
+            tag: envelope.tag,
+            listener: program.listener,
+            service: program.service,
+            pid: envelope.pid,
+            stream: self.stream,
+            line: number,
+            stream_key: self.stream_key,
+            repeated,
+        };
+        let (events, recognised) = match program.family {
+            Family::Postfix => {
+                let line = postfix::parse(program.service, envelope.body);
+                let recognised = line.says != postfix::Says::Unrecognised;
+                (correlator.postfix(&at, &line, lookup, out), recognised)
+            }
+            Family::Dovecot => {
+                let line = dovecot::parse(envelope.body, envelope.own_file);
+                let recognised = line.says != dovecot::Says::Unrecognised;
+                (correlator.dovecot(&at, &line, out), recognised)
+            }
+            _ => (correlator.unrecognised(&at, out), false),
+        };
+        self.count(envelope.tag, recognised);
+        Interpreted { time_ns, events, recognised }
+    }
+
+    fn count(&mut self, program: &[u8], recognised: bool) {
+        if let Some(counts) = self.recognition.get_mut(program) {
+            counts.lines += 1;
+            counts.recognised += u64::from(recognised);
+            return;
+        }
+        let program = if self.recognition.len() < PROGRAMS_MAX { program } else { b"other" };
+        let counts = self.recognition.entry(program.into()).or_default();
+        counts.lines += 1;
+        counts.recognised += u64::from(recognised);
+    }
+}

@@ -1,0 +1,285 @@
+//! Messages as rows of the history's `messages` table and back: one row a recipient, so that
+//! anyone can count verdicts, and a row without recipient for a message that has none.
+
+use tidings_mail::diagnose::{Action, Class, Scope};
+use tidings_mail::message::{Join, JoinBy, Kind as MessageKind, Message, Recipient, Relation, Verdict};
+use tidings_event::Id;
+use tidings_store::{Column, ColumnId, Kind, RowBatch, Rows, Schema};
+
+/// Name of the table.
+pub(crate) const MESSAGES: &str = "messages";
+
+pub(crate) const TIME: ColumnId = 0;
+pub(crate) const ID: ColumnId = 1;
+pub(crate) const NUMBER: ColumnId = 2;
+pub(crate) const LAST: ColumnId = 3;
+pub(crate) const KIND: ColumnId = 4;
+pub(crate) const MESSAGE_ID: ColumnId = 5;
+pub(crate) const QUEUE_IDS: ColumnId = 6;
+pub(crate) const LEGS: ColumnId = 7;
+pub(crate) const FROM: ColumnId = 8;
+pub(crate) const SIZE: ColumnId = 9;
+pub(crate) const HOSTS: ColumnId = 10;
+pub(crate) const CLIENT_NAME: ColumnId = 11;
+pub(crate) const CLIENT_IP: ColumnId = 12;
+pub(crate) const ACCOUNT: ColumnId = 13;
+pub(crate) const TO: ColumnId = 14;
+pub(crate) const ORIGINAL_TO: ColumnId = 15;
+pub(crate) const VERDICT: ColumnId = 16;
+pub(crate) const VERDICT_TIME: ColumnId = 17;
+pub(crate) const REPLY: ColumnId = 18;
+pub(crate) const CODE: ColumnId = 19;
+pub(crate) const DSN: ColumnId = 20;
+pub(crate) const CLASS: ColumnId = 21;
+pub(crate) const SCOPE: ColumnId = 22;
+pub(crate) const ACTION: ColumnId = 23;
+pub(crate) const PROVIDER: ColumnId = 24;
+pub(crate) const RELAY: ColumnId = 25;
+pub(crate) const DELAY: ColumnId = 26;
+pub(crate) const ATTEMPTS: ColumnId = 27;
+pub(crate) const LEG: ColumnId = 28;
+pub(crate) const JOINS: ColumnId = 29;
+pub(crate) const RELATED: ColumnId = 30;
+
+const COLUMNS: &[(&str, Kind, bool)] = &[
+    ("time", Kind::Time, false),
+    ("id", Kind::UInt, true),
+    ("number", Kind::Int, false),
+    ("lastTime", Kind::Time, false),
+    ("kind", Kind::Text, true),
+    ("messageId", Kind::Text, true),
+    ("queueIds", Kind::Text, true),
+    ("legs", Kind::Text, true),
+    ("from", Kind::Text, true),
+    ("size", Kind::Int, false),
+    ("hosts", Kind::Text, true),
+    ("clientName", Kind::Text, true),
+    ("clientIp", Kind::Text, true),
+    ("account", Kind::Text, true),
+    ("to", Kind::Text, true),
+    ("originalTo", Kind::Text, true),
+    ("verdict", Kind::Text, true),
+    ("verdictTime", Kind::Time, false),
+    ("reply", Kind::Text, true),
+    ("code", Kind::Int, false),
+    ("dsn", Kind::Text, true),
+    ("class", Kind::Text, true),
+    ("scope", Kind::Text, true),
+    ("action", Kind::Text, true),
+    ("provider", Kind::Text, true),
+    ("relay", Kind::Text, true),
+    ("delay", Kind::Int, false),
+    ("attempts", Kind::Int, false),
+    ("leg", Kind::UInt, false),
+    ("joins", Kind::Text, false),
+    ("related", Kind::Text, true),
+];
+
+/// The table's schema.
+pub(crate) fn messages_schema() -> Schema {
+    let columns = COLUMNS.iter().map(|(name, kind, indexed)| {
+        let column = Column::new(*name, *kind);
+        if *indexed { column.indexed() } else { column }
+    });
+    Schema::new(MESSAGES, columns.collect(), &["time", "id", "number"], "time", crate::tokenise)
+        .expect("the columns above are well formed: a test opens a store with them")
+}
+
+/// Every column.
+pub(crate) fn all_columns() -> Vec<ColumnId> {
+    (0..COLUMNS.len()).collect()
+}
+
+/// Adds a message's rows.
+pub(crate) fn push(batch: &mut RowBatch, message: &Message) {
+    if message.recipients.is_empty() {
+        push_common(batch, message);
+        return;
+    }
+    for (number, recipient) in message.recipients.iter().enumerate() {
+        push_common(batch, message);
+        push_recipient(batch, message, number, recipient);
+    }
+}
+
+fn push_common(batch: &mut RowBatch, message: &Message) {
+    let text = |batch: &mut RowBatch, column, text: &Option<String>| {
+        if let Some(text) = text {
+            batch.put_text(column, text);
+        }
+    };
+    batch.begin_row();
+    batch.put_time(TIME, message.time_ns);
+    batch.put_uint(ID, message.id);
+    batch.put_time(LAST, message.last_ns);
+    batch.put_text(KIND, kind_word(message.kind));
+    text(batch, MESSAGE_ID, &message.message_id);
+    put_list(batch, QUEUE_IDS, message.queue_ids.iter().map(String::as_str));
+    if message.legs.len() > 1 {
+        let legs: Vec<String> = message.legs.iter().map(|leg| Id(*leg).to_string()).collect();
+        put_list(batch, LEGS, legs.iter().map(String::as_str));
+    }
+    text(batch, FROM, &message.from);
+    if let Some(size) = message.size.and_then(|size| i64::try_from(size).ok()) {
+        batch.put_int(SIZE, size);
+    }
+    put_list(batch, HOSTS, message.hosts.iter().map(String::as_str));
+    text(batch, CLIENT_NAME, &message.client_name);
+    text(batch, CLIENT_IP, &message.client_ip);
+    text(batch, ACCOUNT, &message.account);
+    let joins: Vec<String> =
+        message.joins.iter().map(|join| format!("{} {} {}", join.by.as_str(), Id(join.from), Id(join.to))).collect();
+    put_list(batch, JOINS, joins.iter().map(String::as_str));
+    let related: Vec<String> = message
+        .relations
+        .iter()
+        .map(|relation| format!("{} {}", if relation.is_parent { "parent" } else { "child" }, relation.queue_id))
+        .collect();
+    put_list(batch, RELATED, related.iter().map(String::as_str));
+}
+
+fn push_recipient(batch: &mut RowBatch, message: &Message, number: usize, recipient: &Recipient) {
+    if number > 0 {
+        batch.put_int(NUMBER, number as i64);
+    }
+    batch.put_text(TO, &recipient.address);
+    if let Some(verdict) = recipient.verdict {
+        batch.put_text(VERDICT, crate::search::verdict_word(verdict));
+    }
+    batch.put_time(VERDICT_TIME, recipient.time_ns);
+    let texts = [
+        (ORIGINAL_TO, recipient.original_address.as_deref()),
+        (REPLY, Some(recipient.reply.as_str()).filter(|reply| !reply.is_empty())),
+        (DSN, recipient.dsn.as_deref()),
+        (CLASS, recipient.class),
+        (SCOPE, recipient.scope),
+        (ACTION, recipient.action),
+        (PROVIDER, recipient.provider.as_deref()),
+        (RELAY, recipient.relay.as_deref()),
+    ];
+    for (column, text) in texts {
+        if let Some(text) = text {
+            batch.put_text(column, text);
+        }
+    }
+    if let Some(code) = recipient.code {
+        batch.put_int(CODE, i64::from(code));
+    }
+    if let Some(delay) = recipient.delay_ms.and_then(|delay| i64::try_from(delay).ok()) {
+        batch.put_int(DELAY, delay);
+    }
+    if recipient.attempts > 1 {
+        batch.put_int(ATTEMPTS, i64::from(recipient.attempts));
+    }
+    if recipient.leg != message.id {
+        batch.put_uint(LEG, recipient.leg);
+    }
+}
+
+/// The items of a list are joined by line feeds, which no item holds.
+fn put_list<'t>(batch: &mut RowBatch, column: ColumnId, items: impl Iterator<Item = &'t str>) {
+    let mut items = items.peekable();
+    let Some(first) = items.next() else { return };
+    if items.peek().is_none() {
+        batch.put_text(column, first);
+        return;
+    }
+    let mut text = first.to_owned();
+    for item in items {
+        text.push('\n');
+        text.push_str(item);
+    }
+    batch.put_text(column, &text);
+}
+
+pub(crate) fn kind_word(kind: MessageKind) -> &'static str {
+    match kind {
+        MessageKind::Accepted => "accepted",
+        MessageKind::Refused => "refused",
+    }
+}
+
+/// Puts messages together again from rows, in the order of the rows. Rows of one message stand
+/// next to each other.
+pub(crate) fn messages_of(rows: &Rows) -> Vec<Message> {
+    let mut messages: Vec<Message> = Vec::new();
+    for row in 0..rows.len() {
+        let id = rows.uint(ID, row).unwrap_or(0);
+        if messages.last().is_none_or(|message| message.id != id) {
+            messages.push(common_of(rows, row));
+        }
+        let Some(message) = messages.last_mut() else { continue };
+        if rows.text(TO, row).is_some() {
+            message.recipients.push(recipient_of(rows, row, id));
+        }
+    }
+    messages
+}
+
+fn owned(rows: &Rows, column: ColumnId, row: usize) -> Option<String> {
+    rows.text(column, row).map(str::to_owned)
+}
+
+fn list(rows: &Rows, column: ColumnId, row: usize) -> Vec<String> {
+    rows.text(column, row).map(|text| text.split('\n').map(str::to_owned).collect()).unwrap_or_default()
+}
+
+fn common_of(rows: &Rows, row: usize) -> Message {
+    let id = rows.uint(ID, row).unwrap_or(0);
+    let legs: Vec<u64> = list(rows, LEGS, row).iter().filter_map(|leg| Id::parse(leg)).map(|leg| leg.0).collect();
+    let refused = rows.text(KIND, row) == Some("refused");
+    Message {
+        id,
+        kind: if refused { MessageKind::Refused } else { MessageKind::Accepted },
+        time_ns: rows.time(TIME, row).unwrap_or(0),
+        last_ns: rows.time(LAST, row).unwrap_or(0),
+        message_id: owned(rows, MESSAGE_ID, row),
+        queue_ids: list(rows, QUEUE_IDS, row),
+        legs: if legs.is_empty() { vec![id] } else { legs },
+        from: owned(rows, FROM, row),
+        size: rows.int(SIZE, row).and_then(|size| u64::try_from(size).ok()),
+        hosts: list(rows, HOSTS, row),
+        client_name: owned(rows, CLIENT_NAME, row),
+        client_ip: owned(rows, CLIENT_IP, row),
+        account: owned(rows, ACCOUNT, row),
+        recipients: Vec::new(),
+        joins: list(rows, JOINS, row).iter().filter_map(|join| join_of(join)).collect(),
+        relations: list(rows, RELATED, row).iter().filter_map(|relation| relation_of(relation)).collect(),
+    }
+}
+
+fn join_of(text: &str) -> Option<Join> {
+    let mut words = text.split(' ');
+    let word = words.next()?;
+    Some(Join {
+        by: JoinBy::ALL.into_iter().find(|by| by.as_str() == word)?,
+        from: Id::parse(words.next()?)?.0,
+        to: Id::parse(words.next()?)?.0,
+    })
+}
+
+fn relation_of(text: &str) -> Option<Relation> {
+    let (word, queue_id) = text.split_once(' ')?;
+    Some(Relation { is_parent: word == "parent", queue_id: queue_id.to_owned() })
+}
+
+fn recipient_of(rows: &Rows, row: usize, id: u64) -> Recipient {
+    Recipient {
+        address: owned(rows, TO, row).unwrap_or_default(),
+        original_address: owned(rows, ORIGINAL_TO, row),
+        verdict: rows.text(VERDICT, row).and_then(Verdict::parse),
+        time_ns: rows.time(VERDICT_TIME, row).unwrap_or(0),
+        reply: owned(rows, REPLY, row).unwrap_or_default(),
+        code: rows.int(CODE, row).and_then(|code| u16::try_from(code).ok()),
+        dsn: owned(rows, DSN, row),
+        class: rows.text(CLASS, row).and_then(Class::from_name).map(|class| class.as_str()),
+        scope: rows.text(SCOPE, row).and_then(Scope::from_name).map(|scope| scope.as_str()),
+        action: rows.text(ACTION, row).and_then(Action::from_name).map(|action| action.as_str()),
+        provider: owned(rows, PROVIDER, row),
+        relay: owned(rows, RELAY, row),
+        delay_ms: rows.int(DELAY, row).and_then(|delay| u64::try_from(delay).ok()),
+        delays: None,
+        leg: rows.uint(LEG, row).unwrap_or(id),
+        attempts: rows.int(ATTEMPTS, row).and_then(|tries| u32::try_from(tries).ok()).unwrap_or(1),
+    }
+}

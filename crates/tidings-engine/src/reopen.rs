@@ -1,0 +1,63 @@
+//! Takes settled messages out of the history again when a late line speaks of them.
+
+use tidings_event::EventRef;
+use tidings_mail::message::{Message, Reopen};
+use tidings_store::{PartId, RowSet, TokenExpr};
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::history::HistoryWriter;
+use crate::message_rows::{self, MESSAGES};
+use crate::search::{events_of_legs, leg_tokens, whole_rows};
+
+/// The history as seen by the folder of a writer.
+pub(crate) struct StoreReopen<'e, 'w> {
+    engine: &'e Engine,
+    writer: &'w mut HistoryWriter,
+    failed: Option<Error>,
+}
+
+impl<'e, 'w> StoreReopen<'e, 'w> {
+    pub(crate) fn new(engine: &'e Engine, writer: &'w mut HistoryWriter) -> StoreReopen<'e, 'w> {
+        StoreReopen { engine, writer, failed: None }
+    }
+
+    /// The first error met, if any.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    fn find(&mut self, leg: u64) -> Result<Option<(Message, PartId, RowSet)>, Error> {
+        let tokens = leg_tokens(leg);
+        for part in self.engine.store().snapshot().parts(MESSAGES, ..)? {
+            let rows = part.candidates(&TokenExpr::Or(tokens.iter().map(TokenExpr::token).collect()))?;
+            let rows = rows.minus(self.writer.deleted_of(part.id()));
+            let Some(rows) = whole_rows(&part, &rows)? else { continue };
+            let values = part.read(&message_rows::all_columns(), &rows)?;
+            let Some(message) = message_rows::messages_of(&values).into_iter().find(|m| m.legs.contains(&leg)) else {
+                continue;
+            };
+            let of_message = (0..values.len())
+                .filter(|row| values.uint(message_rows::ID, *row) == Some(message.id))
+                .map(|row| values.number(row));
+            let rows = RowSet::from_sorted_rows(of_message);
+            return Ok(Some((message, part.id(), rows)));
+        }
+        Ok(None)
+    }
+}
+
+impl Reopen for StoreReopen<'_, '_> {
+    fn reopen(&mut self, leg: u64, apply: &mut dyn FnMut(&EventRef<'_>)) {
+        let found = self.find(leg).and_then(|found| {
+            let Some((message, part, rows)) = found else { return Ok(()) };
+            let events = events_of_legs(self.engine, &message)?;
+            self.writer.delete(part, rows);
+            events.iter().for_each(|found| apply(&found.event()));
+            Ok(())
+        });
+        if let Err(error) = found {
+            self.failed.get_or_insert(error);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Events, newest first.
+
+use tidings_event::EventRef;
+use tidings_event::filter::FieldSet;
+use tidings_store::{Part, RowSet, Snapshot};
+
+use super::Compiled;
+use super::newest::Newest;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::rows::{self, EVENTS};
+
+/// Rows read at a time.
+pub(super) const SLICE_ROWS: u64 = 4096;
+
+/// What events to find.
+#[derive(Clone, Debug, Default)]
+pub struct EventQuery {
+    /// Filter (`docs/reference/filter.md`); empty for everything.
+    pub filter: String,
+    /// First time.
+    pub since_ns: Option<i64>,
+    /// Last time.
+    pub until_ns: Option<i64>,
+    /// How many at most.
+    pub limit: usize,
+    /// Now.
+    pub now_ns: i64,
+}
+
+/// A found event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundEvent {
+    /// Its record.
+    pub record: Vec<u8>,
+    /// Place in the spool, for events that were met live.
+    pub sequence: Option<u64>,
+    /// Its line, for the first event of a line.
+    pub line: Option<Vec<u8>>,
+}
+
+impl FoundEvent {
+    /// The event.
+    pub fn event(&self) -> EventRef<'_> {
+        EventRef::read(&self.record).expect("records of found events were written by us").0
+    }
+}
+
+impl Engine {
+    /// The newest events that pass the filter, newest first.
+    pub fn events(&self, query: &EventQuery) -> Result<Vec<FoundEvent>, Error> {
+        let compiled = Compiled::new(&query.filter, &FieldSet::EVENTS, query.since_ns, query.until_ns, query.now_ns)?;
+        let mut newest = Newest::new(query.limit);
+        self.recent_events(&mut |found| {
+            let event = found.event();
+            if compiled.covers(event.time_ns()) && compiled.matcher.matches(&event) {
+                newest.push(order_of(&event), found.clone());
+            }
+        });
+        let snapshot = self.store().snapshot();
+        events_in(&snapshot, &compiled, &mut newest)?;
+        Ok(newest.into_values())
+    }
+}
+
+/// Newest first; of one moment, the later line first.
+pub(super) fn order_of(event: &EventRef<'_>) -> (i64, u64, u64) {
+    let position = event.header().position;
+    let (line, ordinal) = position.map_or((0, 0), |position| (position.line, u64::from(position.ordinal)));
+    (event.time_ns(), line, ordinal)
+}
+
+fn events_in(snapshot: &Snapshot, compiled: &Compiled, newest: &mut Newest<FoundEvent>) -> Result<(), Error> {
+    if compiled.since_ns > compiled.until_ns {
+        return Ok(());
+    }
+    let everything = compiled.filter.is_everything();
+    for part in snapshot.parts(EVENTS, compiled.since_ns..=compiled.until_ns)? {
+        if part.times().is_some_and(|(_, last_ns)| !newest.may_take(last_ns)) {
+            break;
+        }
+        let candidates = part.candidates(&compiled.tokens)?;
+        let candidates = candidates.and(&part.within(compiled.since_ns..=compiled.until_ns)?);
+        each_slice(&part, &candidates, &mut |part, slice| {
+            let slice = rows_worth_reading(part, slice, compiled, newest, everything)?;
+            read_events(part, &slice, &mut |found| {
+                if everything || compiled.matcher.matches(&found.event()) {
+                    newest.push(order_of(&found.event()), found);
+                }
+            })
+        })?;
+    }
+    Ok(())
+}
+
+/// The rows of a slice that lie in the time range and could be among the newest.
+fn rows_worth_reading(
+    part: &Part,
+    slice: &RowSet,
+    compiled: &Compiled,
+    newest: &Newest<FoundEvent>,
+    everything: bool,
+) -> Result<RowSet, Error> {
+    let times = part.read(&[rows::TIME, rows::LINE], slice)?;
+    let mut wanted: Vec<((i64, u64), u32)> = Vec::new();
+    for row in 0..times.len() {
+        let Some(time_ns) = times.time(rows::TIME, row) else { continue };
+        if compiled.covers(time_ns) && newest.may_take(time_ns) {
+            let line = times.int(rows::LINE, row).unwrap_or(0) as u64;
+            wanted.push(((time_ns, line), times.number(row)));
+        }
+    }
+    if everything && wanted.len() > newest.limit() {
+        wanted.sort_unstable_by(|a, b| b.cmp(a));
+        // Events of one line share its number: a few more than asked for keeps them together.
+        wanted.truncate(newest.limit() + 16);
+    }
+    let mut numbers: Vec<u32> = wanted.into_iter().map(|(_, number)| number).collect();
+    numbers.sort_unstable();
+    Ok(RowSet::from_sorted_rows(numbers))
+}
+
+/// Hands out a part's rows in slices of at most [`SLICE_ROWS`], the last rows first: parts are
+/// sorted by time, or nearly.
+pub(super) fn each_slice(
+    part: &Part,
+    rows: &RowSet,
+    each: &mut dyn FnMut(&Part, &RowSet) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut rest = rows.clone();
+    while !rest.is_empty() {
+        let slice = rest.last_rows(SLICE_ROWS);
+        rest = rest.minus(&slice);
+        each(part, &slice)?;
+    }
+    Ok(())
+}
+
+/// Reads whole events.
+pub(super) fn read_events(part: &Part, rows: &RowSet, each: &mut dyn FnMut(FoundEvent)) -> Result<(), Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let values = part.read(&rows::all_columns(), rows)?;
+    for row in 0..values.len() {
+        let mut record = Vec::new();
+        rows::event_of(&values, row, &mut record).ok_or_else(|| damaged(part, values.number(row)))?;
+        let mut found = FoundEvent {
+            sequence: values.int(rows::SEQUENCE, row).map(|sequence| sequence as u64),
+            line: None,
+            record,
+        };
+        found.line = rows::line_of(&values, row, &found.event());
+        each(found);
+    }
+    Ok(())
+}
+
+fn damaged(part: &Part, row: u32) -> Error {
+    Error::State(format!("{}: row {row} is no event", part.path().display()))
+}

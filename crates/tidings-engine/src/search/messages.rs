@@ -1,0 +1,185 @@
+//! Messages, newest first, each once: the open ones, and the settled ones of the history.
+
+use std::collections::HashSet;
+
+use tidings_event::filter::Filter;
+use tidings_mail::message::{Kind, Message};
+use tidings_store::{Part, RowSet, TokenExpr};
+
+use super::Compiled;
+use super::events::each_slice;
+use super::message_subject::{MESSAGE_FIELDS, any_recipient};
+use super::newest::Newest;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::message_rows::{self, MESSAGES};
+
+/// What messages to find.
+#[derive(Clone, Debug, Default)]
+pub struct MessageQuery {
+    /// Filter over [`MESSAGE_FIELDS`]; empty for everything.
+    pub filter: String,
+    /// First time.
+    pub since_ns: Option<i64>,
+    /// Last time.
+    pub until_ns: Option<i64>,
+    /// How many at most.
+    pub limit: usize,
+    /// Now.
+    pub now_ns: i64,
+}
+
+impl Engine {
+    /// The newest messages of which a recipient passes the filter, newest first.
+    ///
+    /// Commands refused at the door are among them if the filter names anything but the time.
+    pub fn messages(&self, query: &MessageQuery) -> Result<Vec<Message>, Error> {
+        let compiled = Compiled::new(&query.filter, &MESSAGE_FIELDS, query.since_ns, query.until_ns, query.now_ns)?;
+        let with_refused = names_something(&compiled.filter);
+        let passes = |message: &Message| {
+            (with_refused || message.kind == Kind::Accepted)
+                && compiled.covers(message.time_ns)
+                && any_recipient(message, |subject| compiled.matcher.matches(subject))
+        };
+        let mut newest = Newest::new(query.limit);
+        // The lock is held until the snapshot is taken: a message is open or settled, never both
+        // and never neither.
+        let snapshot = {
+            let open = self.open_messages();
+            for message in open.messages() {
+                if newest.may_take(message.time_ns) && passes(&message) {
+                    newest.push(order_of(&message), message);
+                }
+            }
+            self.store().snapshot()
+        };
+        if compiled.since_ns > compiled.until_ns {
+            return Ok(newest.into_values());
+        }
+        let tokens = if with_refused {
+            compiled.tokens.clone()
+        } else {
+            TokenExpr::And(vec![TokenExpr::token("accepted"), compiled.tokens.clone()])
+        };
+        for part in snapshot.parts(MESSAGES, compiled.since_ns..=compiled.until_ns)? {
+            if part.times().is_some_and(|(_, last_ns)| !newest.may_take(last_ns)) {
+                break;
+            }
+            let rows = part.candidates(&tokens)?.and(&part.within(compiled.since_ns..=compiled.until_ns)?);
+            newest_of_part(&part, &rows, &passes, &mut newest)?;
+        }
+        Ok(newest.into_values())
+    }
+
+    /// All messages with a token that `wanted` confirms, newest first.
+    pub(super) fn messages_with(
+        &self,
+        tokens: &TokenExpr,
+        limit: usize,
+        wanted: &dyn Fn(&Message) -> bool,
+    ) -> Result<Vec<Message>, Error> {
+        let mut newest = Newest::new(limit);
+        let snapshot = {
+            let open = self.open_messages();
+            for message in open.messages().filter(|message| wanted(message)) {
+                newest.push(order_of(&message), message);
+            }
+            self.store().snapshot()
+        };
+        for part in snapshot.parts(MESSAGES, ..)? {
+            if part.times().is_some_and(|(_, last_ns)| !newest.may_take(last_ns)) {
+                break;
+            }
+            let rows = part.candidates(tokens)?;
+            newest_of_part(&part, &rows, wanted, &mut newest)?;
+        }
+        Ok(newest.into_values())
+    }
+}
+
+/// Anything but the time, and what is compared with it.
+fn names_something(filter: &Filter) -> bool {
+    !filter.is_everything() && {
+        let fields = filter.fields();
+        fields.is_empty() || fields.iter().any(|field| !matches!(*field, "time" | "since" | "until" | "size"))
+    }
+}
+
+fn order_of(message: &Message) -> (i64, u64, u64) {
+    (message.time_ns, message.id, 0)
+}
+
+fn newest_of_part(
+    part: &Part,
+    rows: &RowSet,
+    wanted: &dyn Fn(&Message) -> bool,
+    newest: &mut Newest<Message>,
+) -> Result<(), Error> {
+    let mut seen = HashSet::new();
+    each_slice(part, rows, &mut |part, slice| {
+        let times = part.read(&[message_rows::TIME], slice)?;
+        let numbers = (0..times.len())
+            .filter(|row| times.time(message_rows::TIME, *row).is_some_and(|time_ns| newest.may_take(time_ns)))
+            .map(|row| times.number(row));
+        let slice = RowSet::from_sorted_rows(numbers);
+        for message in whole_messages(part, &slice)? {
+            if seen.insert(message.id) && wanted(&message) {
+                newest.push(order_of(&message), message);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The messages to which these rows belong, with all their rows.
+pub(crate) fn whole_messages(part: &Part, rows: &RowSet) -> Result<Vec<Message>, Error> {
+    let Some(rows) = whole_rows(part, rows)? else { return Ok(Vec::new()) };
+    Ok(message_rows::messages_of(&part.read(&message_rows::all_columns(), &rows)?))
+}
+
+/// Widens rows to all rows of their messages: a message's rows stand together, and all but its
+/// first one have a number.
+pub(crate) fn whole_rows(part: &Part, rows: &RowSet) -> Result<Option<RowSet>, Error> {
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let mut widened = rows.clone();
+    loop {
+        let edges = widened.ranges().iter().flat_map(|range| {
+            let before = range.start.saturating_sub(WIDEN_ROWS)..range.start;
+            let after = range.end..range.end.saturating_add(WIDEN_ROWS).min(part.rows());
+            [before, range.clone(), after]
+        });
+        let around = RowSet::from_ranges(edges.filter(|range| !range.is_empty()).collect());
+        let values = part.read(&[message_rows::ID, message_rows::NUMBER], &around)?;
+        let grown = grow(&values, &widened);
+        if grown.len() == widened.len() {
+            return Ok(Some(grown));
+        }
+        widened = grown;
+    }
+}
+
+/// Rows looked at on both sides at a time; most messages have few recipients.
+const WIDEN_ROWS: u32 = 8;
+
+/// Adds the rows next to `wanted` that are of the same messages.
+fn grow(values: &tidings_store::Rows, wanted: &RowSet) -> RowSet {
+    let mut kept = Vec::with_capacity(values.len());
+    let mut run = 0;
+    while run < values.len() {
+        let id = values.uint(message_rows::ID, run);
+        let mut end = run + 1;
+        while end < values.len()
+            && values.uint(message_rows::ID, end) == id
+            && values.int(message_rows::NUMBER, end).is_some()
+        {
+            end += 1;
+        }
+        if (run..end).any(|row| wanted.contains(values.number(row))) {
+            kept.extend((run..end).map(|row| values.number(row)));
+        }
+        run = end;
+    }
+    RowSet::from_sorted_rows(kept)
+}
