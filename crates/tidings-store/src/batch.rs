@@ -23,6 +23,7 @@ pub struct RowBatch {
 /// The values of one column: the rows that have one, ascending, and their values.
 #[derive(Debug)]
 pub(crate) struct Cells {
+    kind: Kind,
     pub(crate) rows: Vec<u32>,
     pub(crate) values: Values,
 }
@@ -42,6 +43,7 @@ impl RowBatch {
             .columns()
             .iter()
             .map(|column| Cells {
+                kind: column.kind,
                 rows: Vec::new(),
                 values: if column.kind.is_text() {
                     Values::Codes(Vec::new(), Interner::default())
@@ -180,10 +182,7 @@ impl RowBatch {
         }
         let cells = &mut self.columns[column];
         if let Values::Codes(codes, interner) = &mut cells.values {
-            let code = match codes.last() {
-                Some(&last) if interner.values().get(last as usize) == value => last,
-                _ => interner.code(value),
-            };
+            let code = interner.code(value);
             if cells.rows.last() == Some(&row) {
                 codes.pop();
             } else {
@@ -196,7 +195,7 @@ impl RowBatch {
     /// The current row, when the put is allowed.
     #[inline]
     fn check(&mut self, column: ColumnId, kind: Kind) -> Option<u32> {
-        let known = self.schema.columns().get(column).map(|column| column.kind);
+        let known = self.columns.get(column).map(|cells| cells.kind);
         if known == Some(kind) && self.rows > 0 {
             return Some(self.rows - 1);
         }

@@ -104,14 +104,17 @@ impl PartPlan {
     }
 }
 
-/// Writes a batch as a part.
+/// Writes a batch as a part. `choices` are those of the table's columns, from one part to the
+/// next.
 pub(crate) fn build(
     backend: &Arc<dyn Backend>,
     plan: &PartPlan,
     batch: &RowBatch,
     level: i32,
+    choices: &mut Vec<Choice>,
 ) -> Result<NewPart> {
     batch.validate()?;
+    choices.resize(batch.schema().columns().len(), Choice::default());
     let schema = Arc::clone(batch.schema());
     let order = Order::of(&schema, batch);
     let columns: Vec<ColumnId> = (0..schema.columns().len())
@@ -134,7 +137,7 @@ pub(crate) fn build(
             number: number as u16,
             batch,
         };
-        encoded.push(column.encode(&order, &mut encoder, &mut collector)?);
+        encoded.push(column.encode(&order, &mut encoder, &mut choices[id], &mut collector)?);
     }
     assemble(&mut writer, &order, encoded)?;
     let (part, meta, directory) = writer.finish()?;
@@ -232,8 +235,7 @@ impl Order {
             return Self { rows, places: None };
         }
         let mut order: Vec<(u64, u32)> = first.iter().copied().zip(0..).collect();
-        // Stable, and quick where runs are in order already, as in a log.
-        order.sort_by_key(|&(key, _)| key);
+        sort_by_key(&mut order);
         for equal in order.chunk_by_mut(|a, b| a.0 == b.0) {
             if equal.len() > 1 {
                 equal.sort_by(|&(_, a), &(_, b)| {
@@ -261,6 +263,46 @@ impl Order {
             Some(places) => places[row as usize] as usize,
             None => row as usize,
         }
+    }
+}
+
+/// Sorts by the key, keeping the order of equal ones: counting passes over the digits in which
+/// keys differ.
+fn sort_by_key(pairs: &mut Vec<(u64, u32)>) {
+    const DIGIT: u32 = 11;
+    let least = pairs.iter().map(|pair| pair.0).min().unwrap_or(0);
+    // Null is far below all times: it would make every digit differ, so it stays 0.
+    let least_value = pairs
+        .iter()
+        .map(|pair| pair.0)
+        .filter(|&key| key > 0)
+        .min()
+        .unwrap_or(0);
+    let shift = |key: u64| {
+        if key == 0 {
+            0
+        } else {
+            key - least_value + u64::from(least == 0)
+        }
+    };
+    let greatest = pairs.iter().map(|pair| shift(pair.0)).max().unwrap_or(0);
+    let mut spare = vec![(0, 0); pairs.len()];
+    let mut at = 0;
+    while at < 64 && greatest >> at > 0 {
+        let digit = |key: u64| (shift(key) >> at) as usize & ((1 << DIGIT) - 1);
+        let mut starts = vec![0usize; 1 << DIGIT];
+        pairs.iter().for_each(|pair| starts[digit(pair.0)] += 1);
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += std::mem::replace(start, sum);
+        }
+        for &pair in pairs.iter() {
+            let start = &mut starts[digit(pair.0)];
+            spare[*start] = pair;
+            *start += 1;
+        }
+        std::mem::swap(pairs, &mut spare);
+        at += DIGIT;
     }
 }
 
@@ -305,6 +347,7 @@ impl BatchColumn<'_> {
         &self,
         order: &Order,
         encoder: &mut ChunkEncoder,
+        choice: &mut Choice,
         collector: &mut Collector,
     ) -> Result<EncodedColumn> {
         let cells = self.batch.cells(self.id);
@@ -318,18 +361,20 @@ impl BatchColumn<'_> {
             bytes: Vec::new(),
             chunks: Vec::new(),
         };
-        let mut choice = Choice::default();
-        let (mut presence, mut words, mut codes) = (Presence::default(), Vec::new(), Vec::new());
+        let mut presence = Presence::default();
+        let mut from = 0;
         for start in (0..order.rows).step_by(GROUP_ROWS) {
             let end = (start + GROUP_ROWS).min(order.rows);
-            placed.slice(start, end, &mut presence, &mut words, &mut codes);
+            presence.copy_from(&placed.presence, start, end);
+            let to = from + presence.count(0, end - start);
             let values = match &cells.values {
-                Values::Words(_) => GroupValues::Words(&words),
+                Values::Words(_) => GroupValues::Words(&placed.words[from..to]),
                 Values::Codes(_, interner) => GroupValues::Texts {
-                    codes: &codes,
+                    codes: &placed.codes[from..to],
                     values: interner.values(),
                 },
             };
+            from = to;
             let group = GroupColumn {
                 kind: column.kind,
                 required: cells.rows.len() == order.rows,
@@ -337,7 +382,7 @@ impl BatchColumn<'_> {
                 presence: &presence,
                 values,
             };
-            let chunk = encoder.encode(self.number, &group, &mut choice, &mut out.bytes)?;
+            let chunk = encoder.encode(self.number, &group, choice, &mut out.bytes)?;
             out.chunks.push(chunk);
             if column.indexed {
                 match values {
@@ -354,77 +399,72 @@ impl BatchColumn<'_> {
     }
 }
 
-/// A column's values by place, null where there is none.
-enum Placed {
-    Words {
-        words: Vec<u64>,
-        presence: Presence,
-    },
-    /// Codes + 1.
-    Codes(Vec<u32>),
+/// A column's values in the order of their places, and which places have one.
+struct Placed {
+    presence: Presence,
+    words: Vec<u64>,
+    codes: Vec<u32>,
 }
 
 impl Placed {
     fn of(cells: &Cells, order: &Order) -> Self {
-        match &cells.values {
-            Values::Words(values) => {
-                let mut words = vec![0; order.rows];
-                let mut present = vec![false; order.rows];
-                for (&row, &word) in cells.rows.iter().zip(values) {
-                    let place = order.place(row);
-                    words[place] = word;
-                    present[place] = true;
-                }
-                let mut presence = Presence::default();
-                present
-                    .into_iter()
-                    .for_each(|present| presence.push(present));
-                Self::Words { words, presence }
-            }
-            Values::Codes(values, _) => {
-                let mut codes = vec![0; order.rows];
-                for (&row, &code) in cells.rows.iter().zip(values) {
-                    codes[order.place(row)] = code + 1;
-                }
-                Self::Codes(codes)
-            }
+        let Some(places) = &order.places else {
+            let mut presence = Presence::empty(order.rows);
+            cells
+                .rows
+                .iter()
+                .for_each(|&row| presence.set(row as usize));
+            return match &cells.values {
+                Values::Words(words) => Self {
+                    presence,
+                    words: words.clone(),
+                    codes: Vec::new(),
+                },
+                Values::Codes(codes, _) => Self {
+                    presence,
+                    words: Vec::new(),
+                    codes: codes.clone(),
+                },
+            };
+        };
+        let mut presence = Presence::empty(order.rows);
+        if cells.rows.len() == order.rows {
+            presence.clear();
+            presence.push_run(true, order.rows);
+            let place = |at: usize| places[at] as usize;
+            let (words, codes) = scatter(&cells.values, place);
+            return Self {
+                presence,
+                words,
+                codes,
+            };
+        }
+        let place = |row: u32| places[row as usize] as usize;
+        cells.rows.iter().for_each(|&row| presence.set(place(row)));
+        let ranks = presence.ranks();
+        let (words, codes) = scatter(&cells.values, |at| {
+            presence.rank(&ranks, place(cells.rows[at]))
+        });
+        Self {
+            presence,
+            words,
+            codes,
         }
     }
+}
 
-    /// The values of `start..end`, nulls left out.
-    fn slice(
-        &self,
-        start: usize,
-        end: usize,
-        presence: &mut Presence,
-        words: &mut Vec<u64>,
-        codes: &mut Vec<u32>,
-    ) {
-        presence.clear();
-        words.clear();
-        codes.clear();
-        match self {
-            Self::Words {
-                words: all,
-                presence: present,
-            } => {
-                for row in start..end {
-                    let here = present.get(row);
-                    presence.push(here);
-                    if here {
-                        words.push(all[row]);
-                    }
-                }
-            }
-            Self::Codes(all) => {
-                for &code in &all[start..end] {
-                    presence.push(code > 0);
-                    if code > 0 {
-                        codes.push(code - 1);
-                    }
-                }
-            }
-        }
+/// Moves each value to its place among the values.
+fn scatter(values: &Values, place: impl Fn(usize) -> usize) -> (Vec<u64>, Vec<u32>) {
+    fn moved<T: Copy + Default>(from: &[T], place: impl Fn(usize) -> usize) -> Vec<T> {
+        let mut to = vec![T::default(); from.len()];
+        from.iter()
+            .enumerate()
+            .for_each(|(at, &value)| to[place(at)] = value);
+        to
+    }
+    match values {
+        Values::Words(words) => (moved(words, place), Vec::new()),
+        Values::Codes(codes, _) => (Vec::new(), moved(codes, place)),
     }
 }
 

@@ -29,7 +29,13 @@ impl Interner {
     #[inline]
     pub(crate) fn code(&mut self, value: &[u8]) -> u32 {
         if self.unique {
-            return self.append(value);
+            let last = self.arena.len().saturating_sub(1);
+            let repeated = same(self.arena.get(last), value);
+            return if repeated {
+                last as u32
+            } else {
+                self.append(value)
+            };
         }
         if (self.hashed + 1) * 2 > self.table.len() {
             self.grow();
@@ -44,7 +50,7 @@ impl Interner {
             }
             if slot >> 32 == hash & 0xFFFF_FFFF {
                 let code = slot as u32 - 1;
-                if self.arena.get(code as usize) == value {
+                if same(self.arena.get(code as usize), value) {
                     self.repeats += 1;
                     return code;
                 }
@@ -98,6 +104,30 @@ impl Interner {
     /// Bytes of memory held.
     pub(crate) fn memory(&self) -> usize {
         self.arena.bytes.capacity() + self.arena.ends.capacity() * 8 + self.table.capacity() * 8
+    }
+}
+
+/// Equality of short strings without a call.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let word = |text: &[u8], at: usize| -> [u8; 8] {
+        text[at..at + 8].try_into().expect("eight bytes were taken")
+    };
+    match a.len() {
+        8..=16 => {
+            let last = a.len() - 8;
+            word(a, 0) == word(b, 0) && word(a, last) == word(b, last)
+        }
+        17..=32 => {
+            let last = a.len() - 8;
+            [0, 8, last - 8, last]
+                .into_iter()
+                .all(|at| word(a, at) == word(b, at))
+        }
+        _ => a == b,
     }
 }
 

@@ -154,6 +154,26 @@ impl Part {
         Ok(open.head.groups.iter().map(info).collect())
     }
 
+    /// Bytes that each column takes in the Parquet file, by name.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::Io`], naming the sidecar.
+    pub fn column_bytes(&self) -> Result<Vec<(String, u64)>> {
+        let open = self.shared.open()?;
+        let mut all: Vec<_> = open
+            .head
+            .columns
+            .iter()
+            .map(|had| (had.name.clone(), 0))
+            .collect();
+        for at in 0..open.head.groups.len() {
+            for (column, chunk) in all.iter_mut().zip(&open.group(at)?.chunks) {
+                column.1 += chunk.bytes();
+            }
+        }
+        Ok(all)
+    }
+
     /// Reads the given columns of the given rows. Only pages that hold such rows are read and
     /// decoded: some 50 µs a column and page. A column that the part lacks is null in every row.
     ///

@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Rows of a granule: places of rare tokens are told to this many rows. Finer would cost a bit a
 /// token for each halving, and reading a row decodes its page anyway.
-pub(crate) const GRANULE_ROWS: u32 = 128;
+pub(crate) const GRANULE_ROWS: u32 = 1024;
 
 /// Bits of a fingerprint.
 pub(crate) const FINGERPRINT_BITS: u32 = 28;

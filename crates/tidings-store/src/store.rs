@@ -11,6 +11,7 @@ use crate::build::{self, NewPart, PartPlan};
 use crate::error::IoContext;
 use crate::manifest::{self, AppendError, Edit, Log, MANIFEST, State, TEMPORARY};
 use crate::open::PartCache;
+use crate::part::choose::Choice;
 use crate::snapshot::Snapshot;
 use crate::version::Version;
 use crate::{Day, Error, PartFlags, PartId, Result, RowBatch, Schema, Transaction};
@@ -34,7 +35,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            fresh_level: 3,
+            fresh_level: 1,
             merge_level: 6,
             max_open_parts: 384,
             max_head_bytes: 8 << 20,
@@ -77,6 +78,8 @@ pub(crate) struct Inner {
     /// The manifest for appending; `None` once its state is unknown.
     log: Mutex<Option<Log>>,
     next_part: AtomicU64,
+    /// How the columns of each table's last part were encoded, so that not each part tries anew.
+    choices: Mutex<BTreeMap<String, Vec<Choice>>>,
 }
 
 impl Store {
@@ -132,6 +135,7 @@ impl Store {
             version,
             log: Mutex::new(Some(log)),
             next_part,
+            choices: Mutex::default(),
         };
         Ok((
             Self {
@@ -194,12 +198,10 @@ impl Store {
             flags,
             level: 0,
         };
-        let part = build::build(
-            &self.inner.backend,
-            &plan,
-            batch,
-            self.inner.options.fresh_level,
-        )?;
+        let level = self.inner.options.fresh_level;
+        let mut choices = self.inner.take_choices(table);
+        let part = build::build(&self.inner.backend, &plan, batch, level, &mut choices)?;
+        self.inner.keep_choices(table, choices);
         batch.clear();
         Ok(Some(part))
     }
@@ -222,6 +224,16 @@ impl Inner {
 
     pub(crate) fn is_poisoned(&self) -> bool {
         self.log().is_none()
+    }
+
+    fn take_choices(&self, table: &str) -> Vec<Choice> {
+        let known = self.choices.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(table).cloned().unwrap_or_default()
+    }
+
+    fn keep_choices(&self, table: &str, choices: Vec<Choice>) {
+        let mut known = self.choices.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(table.to_owned(), choices);
     }
 
     pub(crate) fn new_id(&self) -> PartId {

@@ -19,6 +19,52 @@ impl Presence {
         presence
     }
 
+    /// No row of so many holds a value yet; see [`set`](Self::set).
+    pub(crate) fn empty(rows: usize) -> Self {
+        Self {
+            words: vec![0; rows.div_ceil(64)],
+            rows,
+        }
+    }
+
+    /// Notes that a row holds a value.
+    #[inline]
+    pub(crate) fn set(&mut self, row: usize) {
+        self.words[row / 64] |= 1 << (row % 64);
+    }
+
+    /// For each word of 64 rows, the values before it.
+    pub(crate) fn ranks(&self) -> Vec<u32> {
+        let mut before = 0;
+        let mut ranks = Vec::with_capacity(self.words.len());
+        for word in &self.words {
+            ranks.push(before);
+            before += word.count_ones();
+        }
+        ranks
+    }
+
+    /// How many values lie before a row, given [`ranks`](Self::ranks).
+    #[inline]
+    pub(crate) fn rank(&self, ranks: &[u32], row: usize) -> usize {
+        let below = self.words[row / 64] & ((1 << (row % 64)) - 1);
+        (ranks[row / 64] + below.count_ones()) as usize
+    }
+
+    /// Becomes a copy of rows `from..to` of another; `from` is a multiple of 64.
+    pub(crate) fn copy_from(&mut self, other: &Self, from: usize, to: usize) {
+        debug_assert!(from.is_multiple_of(64));
+        self.words.clear();
+        self.words
+            .extend_from_slice(&other.words[from / 64..to.div_ceil(64)]);
+        self.rows = to - from;
+        if !self.rows.is_multiple_of(64)
+            && let Some(last) = self.words.last_mut()
+        {
+            *last &= (1 << (self.rows % 64)) - 1;
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.words.clear();
         self.rows = 0;

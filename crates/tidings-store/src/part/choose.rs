@@ -5,7 +5,7 @@ use super::layout::{Encoding, PAGE_ROWS};
 use crate::{Kind, Result};
 
 /// Row groups for which a choice stands.
-const LASTS: u32 = 16;
+const LASTS: u32 = 63;
 
 /// A column's encoding, kept from one row group to the next.
 #[derive(Clone, Copy, Debug)]
