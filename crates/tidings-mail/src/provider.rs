@@ -152,9 +152,10 @@ impl Providers {
         best
     }
 
-    /// Where the search for a hash begins; the length of `slots` is a power of two.
+    /// Where the search for a hash begins; the length of `slots` is a power of two. The high half
+    /// of the product is where all bits of the hash have mixed.
     fn slot_of(&self, hash: u64) -> usize {
-        (hash ^ (hash >> 32)) as usize & (self.slots.len() - 1)
+        (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (self.slots.len() - 1)
     }
 
     fn empty() -> Self {
@@ -308,12 +309,12 @@ fn column(text: &str) -> Option<(&str, &str)> {
     Some((&text[..end], text[end..].trim_start()))
 }
 
-/// FNV-1a over the bytes from the last to the first, so that one pass over a host name gives the
-/// hash of each of its suffixes.
-const HASH_SEED: u64 = 0xcbf2_9ce4_8422_2325;
+/// A hash of the bytes from the last to the first, so that one pass over a host name gives the hash
+/// of each of its suffixes. A collision costs a comparison, nothing else.
+const HASH_SEED: u64 = 0;
 
 fn hash_step(hash: u64, byte: u8) -> u64 {
-    (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3)
+    hash.rotate_left(5) ^ u64::from(byte.to_ascii_lowercase())
 }
 
 #[cfg(test)]

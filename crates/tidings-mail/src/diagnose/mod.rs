@@ -34,8 +34,9 @@
 //!
 //! Add a line to `data/replies.txt` under the section with its class and scope, in normal form:
 //! lower case, single blanks, no punctuation but dots, hyphens and underscores inside a word, no
-//! apostrophes (`doesnt`), no codes. A wording matches whole words; `*` at an end lets it match part
-//! of a word, ` & ` joins wordings that must all occur, `*.example.com` is a host or one below it.
+//! apostrophes (`doesnt`), no codes, any IP address as `ip`. A wording matches whole words; `*` at
+//! an end lets it match part of a word, `^` asks for the beginning of the text, ` & ` joins
+//! wordings that must all occur, `*.example.com` is a host or one below it.
 //! **The first line that fits wins**, so put a special wording above a general one. Then add the
 //! whole reply, as a server sent it, to `data/replies-expected.txt`; the tests check both files and
 //! name the line with a mistake.
@@ -89,7 +90,7 @@ pub fn diagnose(reply: &Reply<'_>) -> Diagnosis {
         return ACCEPTED;
     }
     let permanence = permanence(reply);
-    let found = judge(reply, permanence);
+    let found = of_sender(judge(reply, permanence), reply.stage);
     // Our own delivery agents say what they did in words of their own, with `dsn=2.…`.
     if permanence == Permanence::Done && found.class != Class::Discarded {
         return ACCEPTED;
@@ -236,6 +237,23 @@ fn by_wording(reply: &Reply<'_>, permanence: Permanence) -> Option<Judgement> {
         wording: Some(found.line),
         advice: section.advice,
     })
+}
+
+/// At MAIL FROM only the sender is known: what is said about "the user" or "the domain" there is
+/// about the sender's.
+fn of_sender(found: Judgement, stage: Option<Stage>) -> Judgement {
+    let about_an_address = matches!(
+        found.class,
+        Class::NoSuchUser | Class::BadAddress | Class::NoSuchDomain
+    );
+    if stage == Some(Stage::MailFrom) && about_an_address {
+        return Judgement {
+            class: Class::SenderRejected,
+            scope: Scope::Sender,
+            ..found
+        };
+    }
+    found
 }
 
 /// Sees a judgement from our side. Tables are written as if another server had spoken to ours;

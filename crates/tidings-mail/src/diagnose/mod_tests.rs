@@ -59,6 +59,12 @@ fn success_is_success() {
         ..Reply::parse("whatever our own agent says")
     };
     assert_eq!(diagnose(&sent).class, Class::Accepted);
+    // Postfix before 2.3 has no `dsn=`.
+    assert_eq!(class_of("delivered to mailbox"), Class::Accepted);
+    assert_ne!(
+        class_of("could not be delivered to mailbox"),
+        Class::Accepted
+    );
     let discarded = Reply {
         enhanced: Some(Enhanced::new(2, 0, 0)),
         ..Reply::parse("silently discarded")
@@ -88,6 +94,17 @@ fn the_same_words_seen_from_the_other_side() {
             (Class::LocalConfiguration, Scope::OurServer)
         );
     }
+}
+
+#[test]
+fn at_mail_from_the_words_are_about_the_sender() {
+    let at = |command: &str| {
+        class_of(&format!(
+            "host mx.example[192.0.2.1] said: 550 5.1.1 User unknown (in reply to {command} command)"
+        ))
+    };
+    assert_eq!(at("RCPT TO"), Class::NoSuchUser);
+    assert_eq!(at("MAIL FROM"), Class::SenderRejected);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Makes reply texts comparable: lower-case words with one blank between them, and nothing in them
 //! that the sender of a message can choose.
 //!
-//! `550-5.1.1 <over.quota@x.example>: User doesn't  exist` becomes ` user doesnt exist `. Masked,
+//! `550-5.1.1 <over.quota@x.example>: User doesn't  exist` becomes ` user doesnt exist `, and any IP
+//! address the word `ip`, so that one wording stands for all. Masked,
 //! because an attacker writes them: everything in `<…>`, every token with an `@`, and quoted
 //! tokens. Dots, hyphens and underscores inside a word stay, so that a host name is one word and
 //! `user-unknown.example` can never read as "user unknown".
@@ -132,6 +133,49 @@ fn skip_quoted(text: &[u8], at: usize) -> usize {
     }
 }
 
+/// The length of the IP address at the start, 0 if there is none.
+fn ip_length(text: &[u8]) -> usize {
+    match ipv4_length(text) {
+        0 => ipv6_length(text),
+        length => length,
+    }
+}
+
+/// Four numbers with dots that no name goes on from (`192.0.2.1.pool.example` is a host).
+fn ipv4_length(text: &[u8]) -> usize {
+    let mut at = 0;
+    for group in 0..4 {
+        if group > 0 {
+            if text.get(at) != Some(&b'.') {
+                return 0;
+            }
+            at += 1;
+        }
+        let digits = text[at..].iter().take(4).take_while(|b| b.is_ascii_digit());
+        match digits.count() {
+            digits @ 1..=3 => at += digits,
+            _ => return 0,
+        }
+    }
+    let goes_on = match text.get(at..) {
+        Some([b, ..]) if kind(*b) == Kind::Word => true,
+        Some([b, next, ..]) if kind(*b) == Kind::Joint => kind(*next) == Kind::Word,
+        _ => false,
+    };
+    if goes_on { 0 } else { at }
+}
+
+/// Hexadecimal groups with a `::` or with all seven colons (`12:30:45` is a time).
+fn ipv6_length(text: &[u8]) -> usize {
+    let of_address = |b: &&u8| b.is_ascii_hexdigit() || **b == b':';
+    let length = text.iter().take(40).take_while(of_address).count();
+    let address = &text[..length];
+    let colons = memchr::memchr_iter(b':', address).count();
+    let is_address = colons == 7 || (colons > 1 && memchr::memmem::find(address, b"::").is_some());
+    let goes_on = text.get(length).is_some_and(|&b| kind(b) == Kind::Word);
+    if is_address && !goes_on { length } else { 0 }
+}
+
 fn decimal(code: u16) -> [u8; 3] {
     let digit = |n: u16| b'0' + (n % 10) as u8; // below 10
     [digit(code / 100), digit(code / 10), digit(code)]
@@ -153,6 +197,11 @@ impl Writer<'_> {
         let mut in_word = false;
         while let Some(&b) = text.get(at) {
             match kind(b) {
+                Kind::Word if !in_word && b.is_ascii_hexdigit() && ip_length(&text[at..]) > 0 => {
+                    self.out.extend_from_slice(b"ip ");
+                    at += ip_length(&text[at..]);
+                    continue;
+                }
                 Kind::Word => {
                     self.out.push(b.to_ascii_lowercase());
                     in_word = true;
@@ -251,10 +300,29 @@ mod tests {
             normal(
                 "blocked using zen.spamhaus.org; see http://www.spamhaus.org/query?ip=192.0.2.1"
             ),
-            " blocked using zen.spamhaus.org see http www.spamhaus.org query ip 192.0.2.1 "
+            " blocked using zen.spamhaus.org see http www.spamhaus.org query ip ip "
         );
         assert_eq!(normal("PROD.OUTLOOK.COM"), " prod.outlook.com ");
         assert_eq!(normal("user-unknown.example"), " user-unknown.example ");
+    }
+
+    #[test]
+    fn ip_addresses_are_one_word() {
+        assert_eq!(
+            normal("host [192.0.2.1]:25 is blocked"),
+            " host ip 25 is blocked "
+        );
+        assert_eq!(normal("IP=192.0.2.1."), " ip ip ");
+        assert_eq!(normal("2001:db8::25: refused"), " ip refused ");
+        assert_eq!(normal("[2001:DB8:0:0:0:0:0:1]"), " ip ");
+        for other in [
+            "at 12:30:45 today",
+            "192.0.2.1.pool.example",
+            "dead beef",
+            "face:off",
+        ] {
+            assert_eq!(normal(other), format!(" {} ", other.replace(':', " ")));
+        }
     }
 
     #[test]
@@ -266,7 +334,7 @@ mod tests {
         assert_eq!(normal("550 #5.1.0 Address rejected."), " address rejected ");
         assert_eq!(normal("550-No such\\n550 user"), " no such user ");
         assert_eq!(normal("550-No such#012550 user"), " no such user ");
-        assert_eq!(normal("see 5.1.2.3"), " see 5.1.2.3 ");
+        assert_eq!(normal("see 5.1.2.3"), " see ip ");
     }
 
     #[test]

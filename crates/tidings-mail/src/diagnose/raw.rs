@@ -189,10 +189,18 @@ fn inbound(text: &[u8]) -> Option<Reply<'_>> {
 }
 
 fn postfix_reject(text: &[u8]) -> Reply<'_> {
-    let stage = Stage::from_text(text);
-    if stage.is_none() {
+    const INSPECTED: [&[u8]; 5] = [
+        b"header ",
+        b"body ",
+        b"content ",
+        b"mime-header ",
+        b"nested-header ",
+    ];
+    let text = text.trim_ascii_start();
+    if INSPECTED.iter().any(|part| text.starts_with(part)) {
         return cleanup_reject(text);
     }
+    let stage = Stage::from_text(text);
     // The client's name cannot hold `]: `, which ends `RCPT from name[ip]: ` and its like.
     let said = match find(text, b"]: ").or_else(|| port_end(text)) {
         Some(at) => &text[at..],
@@ -237,6 +245,8 @@ fn exim_rejected(text: &[u8]) -> Option<Reply<'_>> {
     // `rejected after DATA: …`, `rejected from <a@b> H=name [ip]: …`: the whole message.
     let (stage, end): (_, &[u8]) = if rest.starts_with(b"after DATA") {
         (Stage::EndOfData, b": ")
+    } else if rest.starts_with(b"by local_scan") {
+        (Stage::EndOfData, b"): ")
     } else if rest.starts_with(b"from <") {
         (Stage::EndOfData, b"]: ")
     } else {

@@ -112,6 +112,8 @@ impl Table {
         context: &Context<'_>,
         normal: &mut Vec<u8>,
     ) -> Option<Found> {
+        // What a `^` in the table stands for; no normal form holds one.
+        normal.push(b'^');
         normalise(text, context.code, normal);
         let mut hits: Vec<u16> = Vec::new();
         for hit in self.automaton.find_overlapping_iter(normal.as_slice()) {
@@ -229,7 +231,7 @@ impl Builder {
         Ok(())
     }
 
-    /// The literals of one part of a line: `words`, `words*`, `*words`, `*.host.name`.
+    /// The literals of one part of a line: `words`, `words*`, `*words`, `^words`, `*.host.name`.
     fn part(&mut self, part: &str) -> Result<Vec<u16>, String> {
         if let Some(host) = part.strip_prefix("*.") {
             let (whole, below) = (
@@ -238,9 +240,10 @@ impl Builder {
             );
             return Ok(vec![whole, below]);
         }
-        let (before, rest) = match part.strip_prefix('*') {
-            Some(rest) => ("", rest),
-            None => (" ", part),
+        let (before, rest) = match (part.strip_prefix('*'), part.strip_prefix('^')) {
+            (Some(rest), _) => ("", rest),
+            (None, Some(rest)) => ("^ ", rest),
+            (None, None) => (" ", part),
         };
         let (after, words) = match rest.strip_suffix('*') {
             Some(words) => ("", words),
