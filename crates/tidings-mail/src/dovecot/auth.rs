@@ -69,7 +69,19 @@ fn driver(text: &[u8]) -> Option<(Auth<'_>, &[u8])> {
         .take(32)
         .take_while(|byte| is_driver_byte(**byte))
         .count();
-    let inner = text[name..].strip_prefix(b"(").filter(|_| name > 0)?;
+    // `mysql(localhost): Connected …` names a database host, not a user.
+    const SERVERS: &[&[u8]] = &[
+        b"mysql",
+        b"pgsql",
+        b"sqlite",
+        b"cassandra",
+        b"service",
+        b"listen",
+    ];
+    if name == 0 || SERVERS.contains(&&text[..name]) {
+        return None;
+    }
+    let inner = text[name..].strip_prefix(b"(")?;
     let (inner, reason) = scan::split_once(inner, b"): ")?;
     let mut auth = Auth {
         driver: &text[..name],
@@ -185,6 +197,7 @@ const REASONS: &[(&[u8], AuthOutcome)] = &[
     (b"redentials mismatch", AuthOutcome::WrongPassword),
     (b"o password", AuthOutcome::WrongPassword),
     (b"am_acct_mgmt() failed", AuthOutcome::Denied),
+    (b"ermission denied", AuthOutcome::Denied),
     (b"assword expired", AuthOutcome::Denied),
     (b"ccount expired", AuthOutcome::Denied),
     (b"ser is disabled", AuthOutcome::Denied),

@@ -160,7 +160,7 @@ pub(super) fn message(text: &[u8]) -> (Message<'_>, &[u8]) {
             action,
         );
     }
-    let at = memchr::memmem::find_iter(text, b": ").find(|at| {
+    let at = scan::all(text, b": ").find(|at| {
         scan::starts_any(&text[at + 2..], OUTCOMES) || sieve::is_action(&text[at + 2..])
     });
     let has_fields = memchr::memchr(b'=', text).is_some();
@@ -186,14 +186,19 @@ fn after_id(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn given_id(id: &[u8]) -> &[u8] {
-    if id == b"unspecified" { b"" } else { id }
+    let id = id.trim_ascii_end();
+    if matches!(id, b"unspecified" | b"?") {
+        b""
+    } else {
+        id
+    }
 }
 
 /// Fields of a custom `deliver_log_format`: `msgid=<…>, from=…, size=…`, in any order, joined by
 /// commas or blanks.
 fn head_fields(head: &[u8]) -> Message<'_> {
     let value = |key: &[u8]| {
-        let at = memchr::memmem::find_iter(head, key)
+        let at = scan::all(head, key)
             .find(|at| *at == 0 || matches!(head[at - 1], b' ' | b',' | b'(' | b'['))?;
         let rest = &head[at + key.len()..];
         if rest.first() == Some(&b'<') {

@@ -123,7 +123,7 @@ fn without_frame(reason: &[u8]) -> &[u8] {
 /// Where ` (auth failed, 1 attempts in 1 secs)` begins. The reason before it may hold parentheses
 /// of its own (`SSL_accept() failed`, `(mail_max_userip_connections=3)`).
 fn detail_start(reason: &[u8]) -> Option<usize> {
-    memchr::memmem::find_iter(reason, b" (").find(|at| {
+    scan::all(reason, b" (").find(|at| {
         !matches!(
             &reason[at + 2..],
             [b'm', b'a', b'i', b'l', b'_', ..] | [b'p', b'i', b'd', b'=', ..]
@@ -263,7 +263,7 @@ fn end_cause(whole: &[u8], detail: &[u8], who: &Who<'_>) -> LoginCause {
             .map(|(_, c)| *c)
     };
     let cause = match by_detail {
-        Some(LoginCause::NoAttempts) => by_reason().or(by_detail),
+        Some(LoginCause::NoAttempts | LoginCause::Left) => by_reason().or(by_detail),
         Some(cause) => Some(cause),
         None => by_reason(),
     };
@@ -280,7 +280,7 @@ fn contains(text: &[u8], words: &[u8]) -> bool {
 
 /// Splits `reason: user=<a>, rip=…` (or 0.99's `reason [192.0.2.1]`) into reason and elements.
 fn split_elements(text: &[u8]) -> (&[u8], Who<'_>) {
-    let start = memchr::memmem::find_iter(text, b": ").find(|at| starts_element(&text[at + 2..]));
+    let start = scan::all(text, b": ").find(|at| starts_element(&text[at + 2..]));
     if let Some(at) = start {
         return (&text[..at], elements(&text[at + 2..]));
     }
@@ -384,7 +384,8 @@ impl<'a> Elements<'a> {
             repeated: false,
         };
         let mut rest = text;
-        while !rest.is_empty() {
+        // A repeated key settles the matter; going on would cost a hostile line's length squared.
+        while !rest.is_empty() && !elements.repeated {
             let (element, after) = next_element(rest);
             elements.take(element, rest);
             rest = after;

@@ -8,7 +8,9 @@ pub(super) fn read(text: &[u8]) -> Option<Says<'_>> {
     if let Some(rest) = scan::strip_any(text, &[b"Mailbox ", b"mailbox "]) {
         return mailbox(rest);
     }
-    let (action, copied_from, fields) = action(text)?;
+    let (action, other, fields) = action(text)?;
+    let is_target = text.starts_with(b"copy ->") || text.starts_with(b"copied ->");
+    let copied_from = if is_target { b"" } else { other };
     let event = MailEvent {
         action,
         copied_from,
@@ -20,7 +22,16 @@ pub(super) fn read(text: &[u8]) -> Option<Says<'_>> {
         from: b"",
         subject: b"",
     };
-    fields_of(event, fields).map(Says::Mail)
+    let event = fields_of(event, fields)?;
+    if is_target {
+        let (copied_from, mailbox) = (event.mailbox, other);
+        return Some(Says::Mail(MailEvent {
+            copied_from,
+            mailbox,
+            ..event
+        }));
+    }
+    Some(Says::Mail(event))
 }
 
 fn mailbox(text: &[u8]) -> Option<Says<'_>> {
@@ -44,8 +55,8 @@ fn mailbox(text: &[u8]) -> Option<Says<'_>> {
     })
 }
 
-/// `save: `, `copy from INBOX: `; 1.x has `copy -> Trash: `. Gives the action, where it was copied
-/// from, and the fields.
+/// `save: `, `copy from INBOX: `; 1.x has `copy -> Trash: `. Gives the action, the other mailbox,
+/// and the fields.
 fn action(text: &[u8]) -> Option<(MailAction, &[u8], &[u8])> {
     const ACTIONS: &[(&[u8], MailAction)] = &[
         (b"save: ", MailAction::Save),
@@ -71,7 +82,7 @@ fn action(text: &[u8]) -> Option<(MailAction, &[u8], &[u8])> {
         &[b"copy from ", b"move from ", b"copy -> ", b"copied -> "],
     )?;
     // A mailbox name may hold anything: the fields begin at the first key of the plugin.
-    let at = memchr::memmem::find_iter(rest, b": ").find(|at| key_at(&rest[at + 2..]).is_some())?;
+    let at = scan::all(rest, b": ").find(|at| key_at(&rest[at + 2..]).is_some())?;
     Some((MailAction::Copy, &rest[..at], &rest[at + 2..]))
 }
 
@@ -115,6 +126,10 @@ fn fields_of<'a>(mut event: MailEvent<'a>, text: &'a [u8]) -> Option<MailEvent<'
         seen |= 1 << key as u16;
         let next = match key {
             Key::Subject => trailing(rest),
+            // A Message-ID in brackets may hold what looks like fields.
+            Key::MessageId if rest.first() == Some(&b'<') => {
+                after_bracket(rest, seen).or_else(|| next_field(rest, seen))
+            }
             _ => next_field(rest, seen),
         };
         let value = &rest[..next.map_or(rest.len(), |(at, _)| at)];
@@ -128,9 +143,16 @@ fn fields_of<'a>(mut event: MailEvent<'a>, text: &'a [u8]) -> Option<MailEvent<'
 }
 
 fn next_field(text: &[u8], seen: u16) -> Option<(usize, Key)> {
-    memchr::memmem::find_iter(text, b", ").find_map(|at| {
+    scan::all(text, b", ").find_map(|at| {
         let (key, _) = key_at(&text[at + 2..])?;
         (seen & (1 << key as u16) == 0).then_some((at, key))
+    })
+}
+
+fn after_bracket(text: &[u8], seen: u16) -> Option<(usize, Key)> {
+    scan::all(text, b">, ").find_map(|at| {
+        let (key, _) = key_at(&text[at + 3..])?;
+        (seen & (1 << key as u16) == 0).then_some((at + 1, key))
     })
 }
 
@@ -187,6 +209,22 @@ mod tests {
         );
         assert_eq!(event.from, b"x, y <x@y>");
         assert_eq!(event.subject, b"hi, uid=8, msgid=<c@d>, size=1");
+    }
+
+    #[test]
+    fn nothing_in_a_subject_is_a_field() {
+        let event = mail("save: box=INBOX, uid=7, subject=hi, from=x, size=9");
+        assert_eq!((event.from, event.size), (&b""[..], None));
+        assert_eq!(event.subject, b"hi, from=x, size=9");
+    }
+
+    #[test]
+    fn a_message_id_cannot_forge_fields_from_within_its_brackets() {
+        let event = mail("save: box=a, uid=3, msgid=<a, size=1, from=b@c>, size=999, from=d");
+        assert_eq!(event.message_id, b"<a, size=1, from=b@c>");
+        assert_eq!((event.size, event.from), (Some(999), &b"d"[..]));
+        let event = mail("save: box=a, uid=3, msgid=<a, size=1");
+        assert_eq!((event.message_id, event.size), (&b"<a"[..], Some(1)));
     }
 
     #[test]

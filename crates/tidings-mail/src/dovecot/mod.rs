@@ -36,8 +36,8 @@ pub fn read<'a>(envelope: &Envelope<'a>) -> Line<'a> {
 /// What a line says. `body` is the text behind the syslog tag `dovecot: `, or, with `own_file`, all
 /// that follows the time in Dovecot's own log file.
 ///
-/// Own files have a level word on every line; syslog has none for `Info`. Both are read either way:
-/// `own_file` only matters for 1.x, whose syslog lines have no level word even for errors.
+/// Own files have a level word on every line; syslog has none for `Info`, and that of 1.x none at
+/// all: there, unless `own_file`, a text that reads like an error is given [`Level::Error`].
 pub fn parse(body: &[u8], own_file: bool) -> Line<'_> {
     let prefix = prefix::read(body);
     line(&prefix, own_file)
@@ -84,11 +84,22 @@ pub(crate) fn is_own_text(text: &[u8]) -> bool {
     is_named || is_own_file_text(text)
 }
 
-fn line<'a>(prefix: &Prefix<'a>, _own_file: bool) -> Line<'a> {
-    let says = if prefix.level == Level::Debug {
-        Says::Debug { text: prefix.text }
-    } else {
-        says(prefix).unwrap_or_else(|| fallback(prefix))
+fn line<'a>(prefix: &Prefix<'a>, own_file: bool) -> Line<'a> {
+    let text = prefix.text;
+    let known = match prefix.level {
+        Level::Debug => Some(Says::Debug { text }),
+        _ => says(prefix),
+    };
+    let (level, says) = match known {
+        Some(says) => (prefix.level, says),
+        None if prefix.level > Level::Info => (prefix.level, Says::Trouble { text }),
+        None => match server::note(text) {
+            Some(note) => (prefix.level, note),
+            None if !own_file && !prefix.has_level && server::reads_like_trouble(text) => {
+                (Level::Error, Says::Trouble { text })
+            }
+            None => (prefix.level, Says::Unrecognised),
+        },
     };
     Line {
         service: prefix.service,
@@ -96,17 +107,9 @@ fn line<'a>(prefix: &Prefix<'a>, _own_file: bool) -> Line<'a> {
         pid: prefix.pid,
         session: prefix.session,
         rip: prefix.rip,
-        level: prefix.level,
+        level,
         says,
     }
-}
-
-fn fallback<'a>(prefix: &Prefix<'a>) -> Says<'a> {
-    let text = prefix.text;
-    if prefix.level > Level::Info {
-        return Says::Trouble { text };
-    }
-    server::note(text).unwrap_or(Says::Unrecognised)
 }
 
 /// Reads the text by what its service can say; other texts of the server may come from any.
@@ -119,14 +122,14 @@ fn says<'a>(prefix: &Prefix<'a>) -> Option<Says<'a>> {
             .or_else(|| session::read(text))
             .or_else(|| delivery::read(text)),
         b"lmtp" | b"lda" | b"deliver" | b"dovecot-lda" | b"LDA" => {
-            delivery::read(text).or_else(|| mailbox::read(text))
+            mailbox::read(text).or_else(|| delivery::read(text))
         }
         b"" => without_service(text),
         _ => mailbox::read(text)
             .or_else(|| delivery::read(text))
             .or_else(|| session::read(text)),
     };
-    special.or_else(|| server::read(text))
+    special.or_else(|| server::read(prefix.service, text))
 }
 
 /// Texts of 1.x and of tags that are services, whose service is not known.

@@ -9,6 +9,10 @@ use std::net::IpAddr;
 use super::scan;
 use super::statement::Level;
 
+/// Longest head looked for, in bytes: users and sessions are cut well below. What is longer is text,
+/// and a hostile line costs no more than this squared.
+const LONGEST_HEAD: usize = 1024;
+
 /// The head of a line, and the text after it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Prefix<'a> {
@@ -26,107 +30,37 @@ pub(super) struct Prefix<'a> {
 }
 
 /// Services of Dovecot 1.0 to 2.4, and of its plugins, as they stand before the colon.
+#[rustfmt::skip]
 pub(crate) fn is_service(name: &[u8]) -> bool {
     matches!(
         name,
-        b"imap-login"
-            | b"pop3-login"
-            | b"managesieve-login"
-            | b"submission-login"
-            | b"sieve-login"
-            | b"imap-urlauth-login"
-            | b"script-login"
-            | b"login"
-            | b"imap"
-            | b"pop3"
-            | b"managesieve"
-            | b"submission"
-            | b"lmtp"
-            | b"lda"
-            | b"deliver"
-            | b"dovecot-lda"
-            | b"IMAP"
-            | b"POP3"
-            | b"MANAGESIEVE"
-            | b"LDA"
-            | b"auth"
-            | b"auth-worker"
-            | b"auth-login"
-            | b"auth-master"
-            | b"master"
-            | b"log"
-            | b"anvil"
-            | b"config"
-            | b"stats"
-            | b"old-stats"
-            | b"dict"
-            | b"dict-async"
-            | b"dict-expire"
-            | b"director"
-            | b"doveadm"
-            | b"doveadm-server"
-            | b"dsync"
-            | b"dsync-local"
-            | b"dsync-remote"
-            | b"dsync-server"
-            | b"replicator"
-            | b"aggregator"
-            | b"indexer"
-            | b"indexer-worker"
-            | b"ipc"
-            | b"ssl-params"
-            | b"ssl-build-param"
-            | b"ssl_build_param"
-            | b"imap-hibernate"
-            | b"imap-urlauth"
-            | b"imap-urlauth-worker"
-            | b"dns-client"
-            | b"dns_client"
-            | b"quota-status"
-            | b"quota-warning"
-            | b"script"
-            | b"checkpassword-reply"
-            | b"welcome"
-            | b"tcpwrap"
-            | b"health-check"
-            | b"rawlog"
-            | b"dovecot-auth"
-            | b"maildirlock"
-            | b"acl"
-            | b"expire-tool"
-            | b"convert-tool"
-            | b"idxview"
-            | b"push-notification"
-            | b"sieve"
-            | b"sieve-filter"
-            | b"managesieve-proxy"
-            | b"cache-worker"
-            | b"cluster"
-            | b"obox"
-            | b"metacache-worker"
-            | b"event-exporter"
-            | b"decode2text"
-            | b"gssapi"
-            | b"lua"
-            | b"fts"
-            | b"solr"
-            | b"xapian"
-            | b"proxy"
+        b"imap-login" | b"pop3-login" | b"managesieve-login" | b"submission-login" | b"sieve-login"
+            | b"imap-urlauth-login" | b"script-login" | b"login" | b"imap" | b"pop3" | b"managesieve"
+            | b"submission" | b"lmtp" | b"lda" | b"deliver" | b"dovecot-lda" | b"IMAP" | b"POP3"
+            | b"MANAGESIEVE" | b"LDA" | b"auth" | b"auth-worker" | b"auth-login" | b"auth-master"
+            | b"master" | b"log" | b"anvil" | b"config" | b"stats" | b"old-stats" | b"dict"
+            | b"dict-async" | b"dict-expire" | b"director" | b"doveadm" | b"doveadm-server"
+            | b"dsync" | b"dsync-local" | b"dsync-remote" | b"dsync-server" | b"replicator"
+            | b"aggregator" | b"indexer" | b"indexer-worker" | b"ipc" | b"ssl-params"
+            | b"ssl-build-param" | b"ssl_build_param" | b"imap-hibernate" | b"imap-urlauth"
+            | b"imap-urlauth-worker" | b"dns-client" | b"dns_client" | b"quota-status"
+            | b"quota-warning" | b"script" | b"checkpassword-reply" | b"welcome" | b"tcpwrap"
+            | b"health-check" | b"rawlog" | b"dovecot-auth" | b"maildirlock" | b"expire-tool"
+            | b"convert-tool" | b"push-notification" | b"sieve-filter" | b"cluster" | b"doveconf"
     )
 }
 
 /// Length of the head up to its colon, with user, pid and session: 34 of
 /// `imap(bob@example.test)<752><vnxc>: text`. `None` if there is no such head.
 pub(crate) fn length(text: &[u8]) -> Option<usize> {
+    let text = &text[..text.len().min(LONGEST_HEAD)];
     let name = name_length(text);
     let mut at = name;
     if text.get(at) == Some(&b'(') {
         // The user ends where `: ` or `<pid>` follows; it may itself hold parentheses and blanks.
         at += end_of_parentheses(&text[at..])?;
     }
-    while text.get(at) == Some(&b'<') {
-        at += memchr::memchr(b'>', &text[at..])? + 1;
-    }
+    at += groups_length(&text[at..])?;
     (at > 0 && text.get(at) == Some(&b':')).then_some(at)
 }
 
@@ -140,19 +74,30 @@ fn end_of_parentheses(text: &[u8]) -> Option<usize> {
         .map(|at| at + 1)
 }
 
-/// `<752><vnxc>: `, `<vnxc>: `, `<>: `
+/// `<752><vnxc>: `, `<vnxc>: `, `<>: `, `[752]: `
 fn starts_with_id(text: &[u8]) -> bool {
-    let mut rest = text;
-    while let Some(inner) = rest.strip_prefix(b"<") {
-        let Some(end) = memchr::memchr2(b'>', b' ', inner) else {
-            return false;
-        };
-        if inner[end] == b' ' {
-            return false;
+    groups_length(text).is_some_and(|length| length > 0 && text.get(length) == Some(&b':'))
+}
+
+/// Length of the groups `<752>`, `<vnxc>`, `[752]` at the head; `None` if one does not end.
+fn groups_length(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(close) = closing(text.get(at)) {
+        let end = at + memchr::memchr2(close, b' ', &text[at..])?;
+        if text[end] != close {
+            return None;
         }
-        rest = &inner[end + 1..];
+        at = end + 1;
     }
-    rest.len() < text.len() && rest.starts_with(b":")
+    Some(at)
+}
+
+fn closing(open: Option<&u8>) -> Option<u8> {
+    match open {
+        Some(b'<') => Some(b'>'),
+        Some(b'[') => Some(b']'),
+        _ => None,
+    }
 }
 
 fn name_length(text: &[u8]) -> usize {
@@ -165,7 +110,7 @@ fn name_length(text: &[u8]) -> usize {
 /// Reads the head of a line. What has none is all text.
 pub(super) fn read(body: &[u8]) -> Prefix<'_> {
     let (early, body) = level(body);
-    let mut prefix = match head(body) {
+    let mut prefix = match head(body).or_else(|| plesk_head(body)) {
         Some((head, text)) => Prefix { text, ..head },
         None => Prefix {
             text: body,
@@ -209,6 +154,20 @@ fn head(body: &[u8]) -> Option<(Prefix<'_>, &[u8])> {
     accepted.then_some((prefix, text))
 }
 
+/// `service=imap, user=bob, ip=[192.0.2.1]. text`: Plesk's `mail_log_prefix`.
+fn plesk_head(body: &[u8]) -> Option<(Prefix<'_>, &[u8])> {
+    let (service, rest) = scan::split_once(body.strip_prefix(b"service=")?, b", user=")?;
+    let (user, rest) = scan::split_once(rest, b", ip=[")?;
+    let (ip, text) = scan::split_once(rest, b"]. ")?;
+    let prefix = Prefix {
+        service,
+        user,
+        rip: scan::ip(ip),
+        ..EMPTY
+    };
+    is_service(service).then_some((prefix, text))
+}
+
 /// Takes `imap(user)<752><vnxc>` apart.
 fn of_head(head: &[u8]) -> Prefix<'_> {
     let name = name_length(head);
@@ -226,13 +185,13 @@ fn of_head(head: &[u8]) -> Prefix<'_> {
         None => None,
     };
     let has_id = !rest.is_empty();
-    while let Some((id, after)) = rest
-        .strip_prefix(b"<")
-        .and_then(|r| scan::split_once(r, b">"))
-    {
+    while let Some(close) = closing(rest.first()) {
+        let Some((id, after)) = scan::split_once(&rest[1..], &[close]) else {
+            break;
+        };
         match scan::pid(id) {
             Some(pid) if prefix.pid.is_none() && prefix.session.is_empty() => {
-                prefix.pid = Some(pid)
+                prefix.pid = Some(pid);
             }
             _ => prefix.session = id,
         }
@@ -251,7 +210,7 @@ fn end_of_parentheses_in_head(text: &[u8]) -> Option<usize> {
     }
     memchr::memchr_iter(b')', text).find(|at| {
         let rest = &text[at + 1..];
-        rest.is_empty() || rest[0] == b'<' && rest.ends_with(b">")
+        rest.is_empty() || groups_length(rest) == Some(rest.len())
     })
 }
 
@@ -301,6 +260,14 @@ fn parenthesised<'a>(prefix: &mut Prefix<'a>, inner: &'a [u8], has_id: bool) {
     {
         prefix.rip = Some(ip);
         user = &user[..comma];
+    }
+    // `doveadm(192.0.2.30,bob)`: the client's address stands first.
+    if prefix.service == b"doveadm"
+        && let Some((ip, name)) = scan::split_once(user, b",")
+        && let Some(ip) = scan::ip(ip)
+    {
+        prefix.rip = Some(ip);
+        user = name;
     }
     prefix.user = if user == b"?" { b"" } else { user };
 }
@@ -454,6 +421,15 @@ mod tests {
             ("foo: bar", "", "", None, "", "foo: bar"),
             ("foo: Error: bar", "foo", "", None, "", "bar"),
             ("imap(a", "", "", None, "", "imap(a"),
+            ("imap(a)[752]: x", "imap", "a", Some(752), "", "x"),
+            (
+                "service=imap, user=a@b, ip=[192.0.2.1]. Logged out",
+                "imap",
+                "a@b",
+                None,
+                "",
+                "Logged out",
+            ),
             ("", "", "", None, "", ""),
         ];
         for (line, service, user, pid, session, text) in cases {

@@ -2,9 +2,16 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+/// Where `separator` stands, from the left. For short separators whose first byte is rare, which
+/// is cheaper than building a searcher for each line.
+pub(super) fn all<'a>(text: &'a [u8], separator: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    let first = separator.first().copied().unwrap_or(0);
+    memchr::memchr_iter(first, text).filter(move |at| text[*at..].starts_with(separator))
+}
+
 /// What stands before and after the first `separator`.
 pub(super) fn split_once<'a>(text: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let at = memchr::memmem::find(text, separator)?;
+    let at = all(text, separator).next()?;
     Some((&text[..at], &text[at + separator.len()..]))
 }
 
@@ -47,9 +54,7 @@ pub(super) fn ip(text: &[u8]) -> Option<IpAddr> {
     if let Some(address) = ipv4(text) {
         return Some(IpAddr::V4(address));
     }
-    if memchr::memchr(b':', text).is_none() {
-        return None;
-    }
+    memchr::memchr(b':', text)?;
     let text = text
         .strip_prefix(b"[")
         .and_then(|text| text.strip_suffix(b"]"))

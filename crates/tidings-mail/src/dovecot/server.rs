@@ -3,11 +3,16 @@
 use super::scan;
 use super::statement::Says;
 
-/// Reads a text about the server; `None` if it is something else. Any service may say such things.
-pub(super) fn read(text: &[u8]) -> Option<Says<'_>> {
+/// Reads a text about the server; `None` if it is something else. Any service may say such things,
+/// but only the master process speaks for all.
+pub(super) fn read<'a>(service: &[u8], text: &'a [u8]) -> Option<Says<'a>> {
+    let is_master = matches!(service, b"" | b"master" | b"dovecot");
     started(text)
-        .or_else(|| stopped(text))
-        .or_else(|| service(text))
+        .or_else(|| match stopped(text) {
+            Some(_) if !is_master => Some(Says::Note { text }),
+            stopped => stopped,
+        })
+        .or_else(|| of_service(text))
         .or_else(|| indexed(text))
         .or_else(|| quota(text))
 }
@@ -53,7 +58,7 @@ fn stopped(text: &[u8]) -> Option<Says<'_>> {
 
 /// `service(imap-login): process_limit (100) reached, …`, `service(lmtp): child 9 killed with …`;
 /// 1.x: `child 9 (imap) killed with signal 11`.
-fn service(text: &[u8]) -> Option<Says<'_>> {
+fn of_service(text: &[u8]) -> Option<Says<'_>> {
     if let Some(rest) = text.strip_prefix(b"service(") {
         let (service, rest) = scan::split_once(rest, b"): ")?;
         return limit(service, rest).or_else(|| child(service, rest));
@@ -74,8 +79,9 @@ fn limit<'a>(service: &'a [u8], text: &'a [u8]) -> Option<Says<'a>> {
     if !matches!(limit, b"process" | b"client") {
         return None;
     }
-    let (value, _) = scan::leading_number(scan::strip_any(rest, &[b" (", b"="])?)?;
     memchr::memmem::find(rest, b"reached")?;
+    let value = scan::strip_any(rest, &[b" (", b"="]).and_then(scan::leading_number);
+    let value = value.map_or(0, |(value, _)| value);
     Some(Says::Limit {
         service,
         limit: &text[..limit.len() + 6],
@@ -122,135 +128,98 @@ fn quota(text: &[u8]) -> Option<Says<'_>> {
 }
 
 /// Beginnings of texts at level `Info` that decide nothing, of all versions and the usual plugins.
+#[rustfmt::skip]
 const NOTES: &[&[u8]] = &[
-    b"ID sent: ",
-    b"ID: ",
-    b"Effective uid=",
-    b"Generating Diffie-Hellman",
-    b"Generating DH",
-    b"Generating SSL parameters",
-    b"SSL parameters regeneration completed",
-    b"Created login processes successfully",
-    b"Temporary failure in creating login processes",
-    b"If you have trouble with authentication failures",
-    b"This message goes away after",
-    b"Time just moved",
-    b"Time moved",
-    b"auth client connected",
-    b"new auth connection",
-    b"Successfully hibernated",
-    b"Unhibernated because",
-    b"imap-master: Unhibernated",
-    b"Client connected",
-    b"Client disconnected",
-    b"Policy server",
-    b"Policy request",
-    b"Wrote new auth token secret",
-    b"Replication requested",
-    b"replication(",
-    b"antispam: ",
-    b"Director ",
-    b"director: ",
-    b"User ",
-    b"Copied ",
-    b"Moved ",
-    b"Reconnected ",
-    b"Connected to",
-    b"Connection to ",
-    b"doveadm",
-    b"DEBUG ",
-    b"virtual: ",
-    b"fts-",
-    b"fts_",
-    b"fts: ",
-    b"FTS ",
-    b"expire: ",
-    b"trash: ",
-    b"acl: ",
-    b"last_login",
-    b"zlib: ",
-    b"imapsieve: ",
-    b"imap-sieve: ",
-    b"sieve-",
-    b"Rescan",
-    b"Optimize",
-    b"{\"",
-    b"event ",
-    b"Event ",
-    b"Resyncing",
-    b"Resync",
-    b"Rebuilding",
-    b"Rebuild",
-    b"Fixed ",
-    b"Mailbox conversion",
-    b"Converting",
-    b"Loading modules",
-    b"Module loaded",
-    b"Opened ",
-    b"Starting",
-    b"Namespace ",
-    b"maildir: ",
-    b"mbox: ",
-    b"mdbox: ",
-    b"dsync",
-    b"sync: ",
-    b"Sync",
-    b"Backup",
-    b"notify: ",
-    b"push-notification",
-    b"Push notification",
-    b"welcome: ",
-    b"password changed",
-    b"Anonymous login",
-    b"Allowing any password",
-    b"SSL: ",
-    b"SSL alert",
-    b"SSL_read",
-    b"PANIC: ",
-    b"client in: ",
-    b"client out: ",
-    b"master in: ",
-    b"master out: ",
-    b"client passdb out: ",
-    b"Server accepts connections",
-    b"Loaded ",
-    b"cache",
-    b"Auth-cache",
-    b"Authentication cache",
-    b"Reached ",
-    b"Restarting",
-    b"Autoexpunged",
-    b"autoexpunge",
-    b"Expunged ",
-    b"Purged ",
-    b"purged ",
-    b"mail_debug",
-    b"UIDVALIDITY",
-    b"UIDVALIDITY changed",
-    b"command ",
-    b"Disabling",
-    b"Enabled",
-    b"Using ",
-    b"Connect ",
-    b"Waiting ",
-    b"Connecting ",
-    b"haproxy",
-    b"Invalid settings",
-    b"stats: ",
-    b"lua: ",
-    b"mail_crypt",
-    b"Panic: ",
-    b"master: ",
+    // login, auth
+    b"ID sent: ", b"auth client connected", b"new auth connection", b"client in: ", b"client out: ",
+    b"master in: ", b"master out: ", b"client passdb out: ", b"auth input", b"Policy server",
+    b"Policy request", b"Policy check", b"Wrote new auth token secret", b"Allowing any password",
+    b"Anonymous login", b"Authentication cache", b"SSL: where=", b"SSL alert: ", b"Loading modules",
+    b"Module loaded: ", b"If you have trouble with authentication failures",
+    b"This message goes away after", b"Client connected", b"Client disconnected",
+    // ssl, master
+    b"Generating Diffie-Hellman", b"Generating DH", b"Generating SSL parameters",
+    b"SSL parameters regeneration completed", b"Created login processes successfully",
+    b"Temporary failure in creating login processes", b"Time just moved", b"Time moved",
+    // mail processes, with 1.x's mail_debug
+    b"Effective uid=", b"Namespace", b"namespace", b"Home dir", b"maildir: ", b"maildir++: ",
+    b"mbox: ", b"mdbox: ", b"sdbox: ", b"dbox: ", b"fs: ", b"none: ", b"acl: ", b"acl vfile: ",
+    b"trash: ", b"expire: ", b"zlib: ", b"virtual: ", b"fts: ", b"fts_", b"fts-", b"FTS ",
+    b"antispam: ", b"Successfully hibernated", b"Unhibernated because", b"imap-master: ",
+    b"imapsieve: ", b"imap-sieve: ", b"imap_sieve: ", b"sieve-", b"last_login", b"lazy_expunge",
+    b"notify: ", b"welcome: ", b"mail_crypt", b"push-notification", b"Push notification",
+    b"Autoexpunged", b"autoexpunge", b"Purged ", b"Rescan", b"Optimiz", b"Resyncing", b"Rebuilding",
+    b"UIDVALIDITY changed", b"lua: ", b"Reconnected ", b"replication: ", b"replication(",
+    // others
+    b"Director ", b"director: ", b"dsync", b"sync: ", b"{\"", b"Event ", b"event ", b"haproxy",
+    b"User initialization", b"Opened ", b"Converting", b"doveadm", b"PANIC: ",
 ];
 
 /// A known remark; `None` if the text is not known.
 pub(super) fn note(text: &[u8]) -> Option<Says<'_>> {
-    scan::starts_any(text, NOTES).then_some(Says::Note { text })
+    let is_known = scan::starts_any(text, NOTES)
+        || scan::starts_any(text, DATABASES)
+            && memchr::memmem::find(text, b"onnected to ").is_some();
+    is_known.then_some(Says::Note { text })
+}
+
+/// `mysql(localhost): Connected to database mail`
+const DATABASES: &[&[u8]] = &[
+    b"mysql",
+    b"pgsql",
+    b"sqlite",
+    b"cassandra",
+    b"ldap",
+    b"redis",
+];
+
+/// Whether a text without a level word is an error's: 1.x wrote none to syslog.
+pub(super) fn reads_like_trouble(text: &[u8]) -> bool {
+    const WORDS: &[&[u8]] = &[
+        b" failed",
+        b"rror: ",
+        b"rror ",
+        b"orrupt",
+        b"ouldn't ",
+        b"an't ",
+        b"annot ",
+        b"nvalid ",
+        b"No such file",
+        b"ermission denied",
+        b"imed out",
+        b"imeout",
+        b"BUG: ",
+        b"nexpected",
+        b"assertion",
+        b"Out of memory",
+        b"efused",
+        b"nknown ",
+        b"too many",
+        b"not found",
+        b"Raw backtrace",
+        b"ailure",
+        b"issing ",
+        b"doesn't exist",
+    ];
+    WORDS
+        .iter()
+        .any(|words| memchr::memmem::find(text, words).is_some())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn remarks() {
+        let text = b"mysql(localhost): Connected to database mail";
+        assert_eq!(note(text), Some(Says::Note { text }));
+        assert_eq!(note(b"mysql(localhost): Connection lost"), None);
+        assert!(reads_like_trouble(
+            b"open(/var/mail/a) failed: Permission denied"
+        ));
+        assert!(!reads_like_trouble(b"something new that nobody knows"));
+    }
 
     #[test]
     fn starts() {
@@ -276,7 +245,7 @@ mod tests {
         for (text, version, protocols) in cases {
             let (version, protocols) = (version.as_bytes(), protocols.as_bytes());
             assert_eq!(
-                read(text.as_bytes()),
+                read(b"master", text.as_bytes()),
                 Some(Says::Started { version, protocols }),
                 "{text}"
             );
@@ -286,11 +255,14 @@ mod tests {
     #[test]
     fn limits_and_children() {
         assert_eq!(
-            read(b"service(imap-login): process_limit (100) reached, client connections are being dropped"),
+            read(b"master", b"service(imap-login): process_limit (100) reached, client connections are being dropped"),
             Some(Says::Limit { service: b"imap-login", limit: b"process_limit", value: 100 })
         );
         assert_eq!(
-            read(b"service(lmtp): child 9 killed with signal 11 (core dumped)"),
+            read(
+                b"master",
+                b"service(lmtp): child 9 killed with signal 11 (core dumped)"
+            ),
             Some(Says::ChildFailed {
                 service: b"lmtp",
                 pid: Some(9),
@@ -298,7 +270,7 @@ mod tests {
             })
         );
         assert_eq!(
-            read(b"child 9 (imap) killed with signal 11"),
+            read(b"master", b"child 9 (imap) killed with signal 11"),
             Some(Says::ChildFailed {
                 service: b"imap",
                 pid: Some(9),
@@ -306,7 +278,7 @@ mod tests {
             })
         );
         assert_eq!(
-            read(b"Indexed 5 messages in a (b) (UIDs 1..5)"),
+            read(b"master", b"Indexed 5 messages in a (b) (UIDs 1..5)"),
             Some(Says::Indexed {
                 mailbox: b"a (b)",
                 messages: 5

@@ -48,17 +48,18 @@ pub(super) fn read(text: &[u8]) -> Option<Says<'_>> {
     Some(Says::SessionEnd(end))
 }
 
-/// Splits `Logged out in=57 out=807` before the first counter after which there are only counters.
+/// Splits `Logged out in=57 out=807` before the words at its end that are counters.
 fn split_counters(text: &[u8]) -> (&[u8], &[u8]) {
-    let start = memchr::memchr_iter(b' ', text)
-        .find(|at| text[at + 1..].split(|byte| *byte == b' ').all(is_counter));
-    match start {
-        Some(at) => (
-            text[..at].strip_suffix(b",").unwrap_or(&text[..at]),
-            &text[at + 1..],
-        ),
-        None => (text, b""),
+    let mut start = text.len();
+    while let Some(blank) = memchr::memrchr(b' ', &text[..start]) {
+        if !is_counter(&text[blank + 1..start]) {
+            break;
+        }
+        start = blank;
     }
+    let reason = &text[..start];
+    let counters = text.get(start + 1..).unwrap_or(b"");
+    (reason.strip_suffix(b",").unwrap_or(reason), counters)
 }
 
 /// `in=57`, `top=3/2443,`, `bytes=12/345`, `size=288365`, `1/2`-valued ones, `session=<…>`.

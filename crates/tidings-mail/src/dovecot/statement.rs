@@ -20,7 +20,8 @@ pub struct Line<'a> {
     pub session: &'a [u8],
     /// Remote address in the prefix (2.4's `auth(user,ip,…)`, or a `mail_log_prefix` with `%r`).
     pub rip: Option<IpAddr>,
-    /// Level word; `Info` where there is none.
+    /// Level word; `Info` where there is none. 1.x wrote none to syslog: there `Error` is told by
+    /// the text.
     pub level: Level,
     /// The statement.
     pub says: Says<'a>,
@@ -29,13 +30,20 @@ pub struct Line<'a> {
 impl<'a> Line<'a> {
     /// The session without the number of the recipient or message in it: `GHx3…` of `GHx3…:R2`.
     pub fn base_session(&self) -> &'a [u8] {
-        split_session(self.session).0
+        self.split_session().0
     }
 
     /// The number of the recipient within its LMTP session: 2 of `GHx3…:R2`, 1 where none is
     /// named.
     pub fn recipient(&self) -> u32 {
-        split_session(self.session).1.unwrap_or(1)
+        self.split_session().1.unwrap_or(1)
+    }
+
+    fn split_session(&self) -> (&'a [u8], Option<u32>) {
+        match self.service {
+            b"lmtp" | b"lda" | b"deliver" | b"dovecot-lda" => split_session(self.session),
+            _ => (self.session, None),
+        }
     }
 }
 
@@ -198,7 +206,8 @@ pub enum Says<'a> {
         /// Protocols as listed; empty where not logged.
         protocols: &'a [u8],
     },
-    /// master: `Killed with signal 15 (by pid=1 uid=0 code=kill)`, `Shutting down`
+    /// master: `Killed with signal 15 (by pid=1 uid=0 code=kill)`, `Shutting down`. Its helpers say
+    /// the same, which is a [`Note`](Self::Note).
     Stopped {
         /// Signal, where one was the reason.
         signal: Option<u32>,
@@ -217,7 +226,7 @@ pub enum Says<'a> {
         service: &'a [u8],
         /// Which limit: `process_limit`, `client_limit`.
         limit: &'a [u8],
-        /// Its value.
+        /// Its value; 0 where not logged.
         value: u64,
     },
     /// A child process failed: `service(lmtp): child 9 killed with signal 11 (core dumped)`

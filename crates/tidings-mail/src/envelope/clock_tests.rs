@@ -151,6 +151,29 @@ fn new_year_rolls_forward_and_late_lines_do_not() {
 }
 
 #[test]
+fn late_lines_stay_in_the_old_year_whatever_the_reference() {
+    // A file of several years: nothing in it is ahead of the reference.
+    let settings = ClockSettings {
+        zone: Zone::Utc,
+        year: Some(2021),
+        reference_ns: ns(2026, 1, 1),
+    };
+    let mut clock = Clock::new(settings);
+    assert_eq!(
+        shown(read(&mut clock, "Jan  1 00:00:00")),
+        "2021-01-01 00:00:00"
+    );
+    assert_eq!(
+        shown(read(&mut clock, "Dec 31 23:59:59")),
+        "2020-12-31 23:59:59"
+    );
+    assert_eq!(
+        shown(read(&mut clock, "Jan  1 00:00:01")),
+        "2021-01-01 00:00:01"
+    );
+}
+
+#[test]
 fn new_year_rolls_even_when_the_reference_is_stale() {
     let mut clock = utc(ns(2026, 10, 1));
     assert_eq!(

@@ -176,6 +176,9 @@ fn is_exim(body: &[u8]) -> bool {
     let Some(end) = body.iter().take(24).position(|byte| *byte == b' ') else {
         return false;
     };
+    if EXIM_STARTS.iter().any(|start| body.starts_with(start)) {
+        return true;
+    }
     let id = &body[..end];
     let dashes = match id.len() {
         16 => [6, 13],
@@ -191,13 +194,27 @@ fn is_exim(body: &[u8]) -> bool {
     })
 }
 
+/// Beginnings of Exim's texts that have no message id.
+const EXIM_STARTS: &[&[u8]] = &[
+    b"exim 4.",
+    b"Start queue run: pid=",
+    b"End queue run: pid=",
+    b"SMTP connection from ",
+    b"no MAIL in SMTP connection from ",
+    b"no host name found for IP address ",
+    b"unexpected disconnection while reading SMTP command from ",
+    b"TLS error on connection from ",
+    b"Warning: purging the environment",
+    b"H=",
+];
+
 /// `#168(rspamd_proxy) <69a481>; proxy; …`
 fn is_rspamd(body: &[u8]) -> bool {
     let Some(rest) = body.strip_prefix(b"#") else {
         return false;
     };
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    digits > 0 && rest.get(digits) == Some(&b'(') && memchr::memmem::find(rest, b"; ").is_some()
+    digits > 0 && rest.get(digits) == Some(&b'(') && memchr::memmem::find(rest, b") ").is_some()
 }
 
 #[cfg(test)]

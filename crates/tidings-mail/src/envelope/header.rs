@@ -55,9 +55,15 @@ fn with_host<'a>(
     priority: Option<u8>,
 ) -> Header<'a> {
     if let Some(header) = tagged(rest, known_only) {
+        // OpenWrt and busybox write `mail.info` where others write the host.
+        let named = if host.contains(&b'.') {
+            priority_of_name(host)
+        } else {
+            None
+        };
         return Header {
-            host,
-            priority: header.priority.or(priority),
+            host: if named.is_some() { b"" } else { host },
+            priority: header.priority.or(named).or(priority),
             ..header
         };
     }
@@ -160,7 +166,18 @@ fn parenthesised(text: &[u8], open: usize) -> Option<Header<'_>> {
         let end = text.iter().position(|byte| matches!(byte, b' ' | b':'))?;
         (text[end] == b':').then_some(end)?
     };
-    Some(body(&text[..at], None, &text[at + 1..]))
+    let (tag, pid) = split_pid(&text[..at]);
+    Some(body(tag, pid, &text[at + 1..]))
+}
+
+/// `(squid-1)` and 9 of `(squid-1)[9]`.
+fn split_pid(tag: &[u8]) -> (&[u8], Option<u32>) {
+    let pid = tag.strip_suffix(b"]").and_then(|rest| {
+        let open = memchr::memrchr(b'[', rest)?;
+        let pid = std::str::from_utf8(&rest[open + 1..]).ok()?.parse().ok()?;
+        Some((&tag[..open], Some(pid)))
+    });
+    pid.unwrap_or((tag, None))
 }
 
 /// `postfix/submission-filter/smtpd[` and a blank: 32 characters, the rest of the tag is lost.
@@ -175,10 +192,7 @@ fn cut(text: &[u8]) -> Option<Header<'_>> {
     }
     // What is left of `[12345]:` is not enough to be a pid, unless its bracket made it.
     let open = memchr::memchr(b'[', tag).unwrap_or(tag.len());
-    let pid = tag[open..]
-        .strip_prefix(b"[")
-        .and_then(|rest| rest.strip_suffix(b"]"))
-        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+    let (_, pid) = split_pid(tag);
     Some(body(&tag[..open], pid, &text[CUT_TAG..]))
 }
 
@@ -216,13 +230,8 @@ fn bracketed_priority(text: &[u8]) -> (Option<u8>, &[u8]) {
     let inner = &text[1..end];
     let priority = priority_of_name(inner).or_else(|| {
         let (facility, severity) = std::str::from_utf8(inner).ok()?.split_once('.')?;
-        Some(
-            facility
-                .parse::<u8>()
-                .ok()?
-                .checked_mul(8)?
-                .checked_add(severity.parse().ok()?)?,
-        )
+        let facility = facility.parse::<u8>().ok()?.checked_mul(8)?;
+        facility.checked_add(severity.parse().ok()?)
     });
     match priority {
         Some(priority) => (Some(priority), skip_blanks(&text[end + 1..])),

@@ -109,18 +109,21 @@ fn read_anew<'a>(line: &'a [u8], scratch: &'a mut Vec<u8>) -> Envelope<'a> {
     finish(any(line, 0))
 }
 
+/// How many wrappings are taken off, one around the other.
+const DEEPEST: u8 = 2;
+
 /// Any shape but JSON. `depth` counts wrappings taken off.
 fn any(line: &[u8], depth: u8) -> Envelope<'_> {
-    let priority = (line.first() == Some(&b'<'))
-        .then(|| with_priority(line))
-        .flatten();
-    if let Some(envelope) = priority {
+    if depth < DEEPEST
+        && line.first() == Some(&b'<')
+        && let Some(envelope) = with_priority(line)
+    {
         return envelope;
     }
     if let Some(envelope) = rfc3164(line).or_else(|| rfc3339(line)) {
         return unwrap_inner(envelope, depth);
     }
-    let prefix = if depth < 2 { container(line) } else { 0 };
+    let prefix = if depth < DEEPEST { container(line) } else { 0 };
     if prefix > 0 {
         return Envelope {
             format: Format::Container,
@@ -143,7 +146,7 @@ fn any(line: &[u8], depth: u8) -> Envelope<'_> {
 /// Takes off what a container runner put around another line: `2026-…Z stdout F …` of Kubernetes,
 /// or its own time before the line's.
 fn unwrap_inner(envelope: Envelope<'_>, depth: u8) -> Envelope<'_> {
-    let is_bare = envelope.tag.is_empty() && !envelope.own_file && depth < 2;
+    let is_bare = envelope.tag.is_empty() && !envelope.own_file && depth < DEEPEST;
     if !is_bare || envelope.format == Format::Rfc3164 {
         return envelope;
     }
@@ -152,11 +155,7 @@ fn unwrap_inner(envelope: Envelope<'_>, depth: u8) -> Envelope<'_> {
             .body
             .strip_prefix(b"F ")
             .or(envelope.body.strip_prefix(b"P ")),
-        b"" => {
-            let body = envelope.body;
-            let is_stamp = matches!(body.first(), Some(b'A'..=b'Z' | b'0'..=b'9' | b'['));
-            (is_stamp && stamp::any(body).is_some()).then_some(body)
-        }
+        b"" => stamp::any(envelope.body).map(|_| envelope.body),
         _ => None,
     };
     let Some(inner) = inner else { return envelope };
@@ -222,20 +221,23 @@ fn rfc3339(line: &[u8]) -> Option<Envelope<'_>> {
 #[inline]
 fn after_stamp(stamp: Stamp, rest: &[u8], known_only: bool, format: Format) -> Envelope<'_> {
     let header = header::read(rest, known_only);
-    if header.host.is_empty() {
-        let text = header::skip_blanks(rest);
-        if crate::dovecot::is_own_file_text(text) {
-            return dovecot_file(stamp, text);
-        }
-        if header.tag.is_empty() {
-            return envelope(
-                stamp,
-                header,
-                if known_only { Format::Bare } else { format },
-            );
-        }
+    if !header.host.is_empty() && !header.tag.is_empty() {
+        return envelope(stamp, header, format);
     }
-    envelope(stamp, header, format)
+    let text = header::skip_blanks(rest);
+    if header.host.is_empty() && crate::dovecot::is_own_file_text(text) {
+        return dovecot_file(stamp, text);
+    }
+    if header.tag.is_empty() && stamp::any(text).is_some() {
+        // A second time: what seemed to be the host is its first word.
+        let header = Header {
+            body: text,
+            ..Header::default()
+        };
+        return envelope(stamp, header, format);
+    }
+    let is_bare = known_only && header.tag.is_empty();
+    envelope(stamp, header, if is_bare { Format::Bare } else { format })
 }
 
 #[inline]
@@ -305,7 +307,7 @@ fn with_priority(line: &[u8]) -> Option<Envelope<'_>> {
     let rest = header::skip_blanks(rest);
     let inner = rfc3164(rest)
         .or_else(|| rfc3339(rest))
-        .unwrap_or_else(|| any(rest, 2));
+        .unwrap_or_else(|| any(rest, DEEPEST));
     Some(Envelope {
         priority: Some(priority),
         format: Format::Priority,

@@ -83,9 +83,20 @@ impl<'a> Program<'a> {
                 ..program
             },
             Family::Other if tag.is_empty() => guess::program(body).unwrap_or(program),
+            Family::Other if matches!(tag, b"auth" | b"auth-worker") && is_dovecot_pam(body) => {
+                Self {
+                    family: Family::Dovecot,
+                    ..program
+                }
+            }
             _ => program,
         }
     }
+}
+
+/// PAM logs in its caller's name: `auth: pam_unix(dovecot:auth): authentication failure; …`
+fn is_dovecot_pam(body: &[u8]) -> bool {
+    body.starts_with(b"pam_") && memchr::memmem::find(body, b"(dovecot").is_some()
 }
 
 fn family(instance: &[u8], service: &[u8], has_slash: bool) -> Family {
