@@ -45,6 +45,11 @@ pub(super) fn postfix_service(body: &[u8]) -> Option<&'static [u8]> {
             b"smtpd"
         });
     }
+    // tlsproxy writes CONNECT and DISCONNECT as well, without our own address.
+    if text.starts_with(b"CONNECT from [") {
+        let has_local = memchr::memmem::find(text, b" to [").is_some();
+        return has_local.then_some(b"postscreen");
+    }
     STARTS
         .iter()
         .find(|(start, _)| text.starts_with(start))
@@ -61,10 +66,9 @@ const STARTS: &[(&[u8], &[u8])] = &[
     (b"improper command pipelining after ", b"smtpd"),
     (b"non-SMTP command from ", b"smtpd"),
     (b"SSL_accept error from ", b"smtpd"),
+    (b"connect to transport ", b"qmgr"),
     (b"connect to ", b"smtp"),
     (b"SSL_connect error to ", b"smtp"),
-    (b"CONNECT from [", b"postscreen"),
-    (b"DISCONNECT [", b"postscreen"),
     (b"PASS NEW [", b"postscreen"),
     (b"PASS OLD [", b"postscreen"),
     (b"ALLOWLISTED [", b"postscreen"),
@@ -77,7 +81,12 @@ const STARTS: &[(&[u8], &[u8])] = &[
     (b"COMMAND ", b"postscreen"),
     (b"BARE NEWLINE from [", b"postscreen"),
     (b"NON-SMTP COMMAND from [", b"postscreen"),
-    (b"statistics: max ", b"anvil"),
+    (b"statistics: max connection ", b"anvil"),
+    (b"statistics: max message ", b"anvil"),
+    (b"statistics: max recipient ", b"anvil"),
+    (b"statistics: max newtls ", b"anvil"),
+    (b"statistics: max auth ", b"anvil"),
+    (b"statistics: max cache size ", b"anvil"),
     (b"statistics: start interval ", b"scache"),
     (b"statistics: domain lookup ", b"scache"),
     (b"statistics: address lookup ", b"scache"),
@@ -136,7 +145,7 @@ fn queue_text(text: &[u8]) -> Option<&'static [u8]> {
         return Some(service);
     }
     if text.starts_with(b"to=<") {
-        return Some(delivery_service(text));
+        return delivery_service(text);
     }
     if text.starts_with(b"reject: ") || text.starts_with(b"milter-") {
         let content = [
@@ -153,17 +162,20 @@ fn queue_text(text: &[u8]) -> Option<&'static [u8]> {
     None
 }
 
-/// The delivery agent, by its relay; `smtp` unless the relay is one of the local agents' names.
-fn delivery_service(text: &[u8]) -> &'static [u8] {
-    let relay = memchr::memmem::find(text, b">, relay=").map_or(&b""[..], |at| &text[at + 9..]);
+/// The delivery agent, by its relay; `None` where the relay is not a server (`none`, a transport's
+/// name): smtp, error, pipe and others write such.
+fn delivery_service(text: &[u8]) -> Option<&'static [u8]> {
+    let at = memchr::memmem::find(text, b">, relay=")?;
+    let relay = &text[at + 9..];
     let end = memchr::memchr(b',', relay).unwrap_or(relay.len());
-    match &relay[..end] {
-        b"local" => b"local",
-        b"virtual" => b"virtual",
-        relay if relay.ends_with(b"]") && memchr::memmem::find(relay, b"[private/").is_some() => {
-            b"lmtp"
-        }
-        _ => b"smtp",
+    let relay = &relay[..end];
+    match relay {
+        b"local" => Some(b"local"),
+        b"virtual" => Some(b"virtual"),
+        _ if relay.ends_with(b"]") && memchr::memchr(b'/', relay).is_some() => Some(b"lmtp"),
+        _ if relay.ends_with(b"]:24") => Some(b"lmtp"),
+        _ if memchr::memmem::find(relay, b"]:").is_some() => Some(b"smtp"),
+        _ => None,
     }
 }
 
@@ -251,6 +263,8 @@ mod tests {
                 "warning: non-SMTP command from x[192.0.2.1]: GET /",
                 Some("smtpd"),
             ),
+            ("8DB749C091B: to=<a@b>, relay=none, delay=1", None),
+            ("CONNECT from [192.0.2.1]:99", None),
             ("hello world", None),
             ("deadbeef: what", None),
             ("", None),
