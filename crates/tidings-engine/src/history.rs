@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use tidings_event::EventRef;
+use tidings_event::Header;
 use tidings_mail::message::Message;
 use tidings_store::{Committed, Day, NewPart, PartFlags, PartId, RowBatch, RowSet, Store};
 
 use crate::error::Error;
 use crate::message_rows::{self, MESSAGES};
-use crate::rawline::LineEncoder;
 use crate::rows::{EVENTS, EventRows};
+use crate::template::Pairs;
 
 /// Rows of a batch that make a part of their own.
 const PART_ROWS: u32 = 262_144;
@@ -29,7 +29,6 @@ pub(crate) struct HistoryWriter {
     parts: Vec<NewPart>,
     deleted: BTreeMap<PartId, RowSet>,
     rows: EventRows,
-    lines: LineEncoder,
 }
 
 impl HistoryWriter {
@@ -42,22 +41,21 @@ impl HistoryWriter {
             parts: Vec::new(),
             deleted: BTreeMap::new(),
             rows: EventRows::default(),
-            lines: LineEncoder::default(),
         }
     }
 
     /// Adds an event; `line` is its line, for the first event of a line.
     pub(crate) fn event(
         &mut self,
-        event: &EventRef<'_>,
+        header: &Header,
+        pairs: &Pairs<'_>,
         sequence: Option<u64>,
         line: Option<&[u8]>,
     ) -> Result<(), Error> {
-        let day = Day::of(event.time_ns());
-        let encoded = line.map(|line| self.lines.encode(line, event));
+        let day = Day::of(header.time_ns);
         let schema = self.store.schema(EVENTS)?;
         let batch = self.events.entry(day).or_insert_with(|| RowBatch::new(schema));
-        self.rows.push(batch, event, sequence, encoded);
+        self.rows.push(batch, header, pairs, sequence, line);
         if batch.rows() >= PART_ROWS {
             self.build(EVENTS, day)?;
         } else if self.events.len() > OPEN_DAYS {

@@ -404,15 +404,18 @@ fn write_chunk(
 ) -> Result<(), Error> {
     let mut events = Records::new(&chunk.records);
     let mut text = chunk.text.as_slice();
+    let mut pairs = Vec::new();
     for (length, count) in &chunk.lines {
         let (line, rest) = text.split_at(*length as usize);
         text = rest;
         for ordinal in 0..*count {
             let Some(event) = events.next() else { return Err(Error::State("events are missing".into())) };
             let event = event.map_err(|error| Error::State(error.to_string()))?;
-            writer.event(&event, None, (ordinal == 0).then_some(line))?;
+            pairs.clear();
+            pairs.extend(event.pairs());
+            writer.event(event.header(), &pairs, None, (ordinal == 0).then_some(line))?;
             let mut reopen = StoreReopen::new(engine, writer);
-            folder.apply(&event, &mut reopen);
+            folder.apply(event.header(), &pairs, &mut reopen);
             reopen.finish()?;
         }
         written.events += u64::from(*count);

@@ -8,18 +8,17 @@ mod import;
 pub mod input;
 mod interpret;
 mod message_rows;
-mod rawline;
 mod reopen;
 mod rows;
 mod search;
 mod stamp;
+mod template;
 mod zone;
 
 pub use engine::{Engine, EngineOptions};
 pub use error::Error;
 pub use import::{ImportOptions, ImportProgress};
 pub use interpret::{Interpreted, Interpreter, Recognition};
-pub use rawline::{LineEncoder, decode as decode_line};
 pub use search::{
     EventQuery, FoundEvent, MESSAGE_FIELDS, MessageQuery, StoryQuery, event_object, message_object,
 };

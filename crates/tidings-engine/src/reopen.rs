@@ -27,8 +27,8 @@ impl<'e, 'w> StoreReopen<'e, 'w> {
         self.failed.map_or(Ok(()), Err)
     }
 
-    fn find(&mut self, leg: u64) -> Result<Option<(Message, PartId, RowSet)>, Error> {
-        let tokens = leg_tokens(leg);
+    fn find(&mut self, leg: u64, name: &str) -> Result<Option<(Message, PartId, RowSet)>, Error> {
+        let tokens = leg_tokens(leg, name);
         for part in self.engine.store().snapshot().parts(MESSAGES, ..)? {
             let rows = part.candidates(&TokenExpr::Or(tokens.iter().map(TokenExpr::token).collect()))?;
             let rows = rows.minus(self.writer.deleted_of(part.id()));
@@ -48,8 +48,8 @@ impl<'e, 'w> StoreReopen<'e, 'w> {
 }
 
 impl Reopen for StoreReopen<'_, '_> {
-    fn reopen(&mut self, leg: u64, apply: &mut dyn FnMut(&EventRef<'_>)) {
-        let found = self.find(leg).and_then(|found| {
+    fn reopen(&mut self, leg: u64, name: &str, apply: &mut dyn FnMut(&EventRef<'_>)) {
+        let found = self.find(leg, name).and_then(|found| {
             let Some((message, part, rows)) = found else { return Ok(()) };
             let events = events_of_legs(self.engine, &message)?;
             self.writer.delete(part, rows);

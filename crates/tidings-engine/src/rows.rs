@@ -3,13 +3,21 @@
 //! A key of the catalogue that is common has a column of its own; everything else goes, encoded,
 //! into the column `more`. The column `shape` says which pairs an event has, in their order and
 //! with their kinds, so the record that comes out is the record that went in. A line is kept in
-//! `template` and `residue` of its first event (see [`crate::rawline`]).
+//! `template` and `residue` of its first event (see [`crate::template`]).
 
+mod form;
+
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
+use rustc_hash::FxHashMap;
 use tidings_event::{EventRef, EventType, Header, Id, Key, Level, Position, RecordWriter, Value};
+use tidings_mail::correlate::{is_long_id, long_queue_id, short_queue_id};
 use tidings_store::{Column, ColumnId, Kind, RowBatch, Rows, Schema};
+
+use crate::template::{Pairs, Scratch, Template};
+use form::{Form, Forms, How};
 
 /// Name of the table.
 pub(crate) const EVENTS: &str = "events";
@@ -17,7 +25,7 @@ pub(crate) const EVENTS: &str = "events";
 /// Columns that are no keys, in their order; the keys' columns follow.
 pub(crate) const TIME: ColumnId = 0;
 pub(crate) const SPAN: ColumnId = 1;
-pub(crate) const LINE: ColumnId = 2;
+pub(crate) const GROUP: ColumnId = 2;
 pub(crate) const ORDINAL: ColumnId = 3;
 pub(crate) const STREAM: ColumnId = 4;
 pub(crate) const TYPE: ColumnId = 5;
@@ -28,7 +36,9 @@ pub(crate) const SHAPE: ColumnId = 9;
 pub(crate) const MORE: ColumnId = 10;
 pub(crate) const TEMPLATE: ColumnId = 11;
 pub(crate) const RESIDUE: ColumnId = 12;
-const FIRST_KEY: ColumnId = 13;
+pub(crate) const LEG_AGE: ColumnId = 13;
+pub(crate) const OFFSET: ColumnId = 14;
+const FIRST_KEY: ColumnId = 15;
 
 const LATE: i64 = 1;
 const IMPORTED: i64 = 2;
@@ -101,7 +111,7 @@ pub(crate) fn events_schema() -> Schema {
     let mut columns = vec![
         column("time", Kind::Time, false),
         column("span", Kind::UInt, false),
-        column("line", Kind::Int, false),
+        column("group", Kind::Int, false),
         column("ordinal", Kind::Int, false),
         column("stream", Kind::Int, false),
         column("type", Kind::Text, true),
@@ -112,9 +122,11 @@ pub(crate) fn events_schema() -> Schema {
         column("more", Kind::Bytes, false),
         column("template", Kind::Bytes, false),
         column("residue", Kind::Bytes, false),
+        column("legAge", Kind::Int, false),
+        column("offset", Kind::Int, false),
     ];
     columns.extend(KEYS.iter().map(|(key, kind, indexed)| column(key.name(), *kind, *indexed)));
-    Schema::new(EVENTS, columns, &["span", "time", "line", "ordinal"], "time", crate::tokenise)
+    Schema::new(EVENTS, columns, &["stream", "group", "offset", "ordinal"], "time", crate::tokenise)
         .expect("the columns above are well formed: a test opens a store with them")
 }
 
@@ -126,129 +138,196 @@ pub(crate) fn column_of(key: Key) -> Option<ColumnId> {
     }
 }
 
+/// Legs with a short queue id whose first time is remembered; beyond that all are forgotten, and
+/// further events of theirs keep their queue id in its column.
+const LEGS_MAX: usize = 1 << 20;
+
 /// Writes events into batches; keeps its buffers.
 #[derive(Debug, Default)]
 pub(crate) struct EventRows {
-    shape: String,
+    forms: Forms,
+    scratch: Scratch,
+    keys: Vec<(Key, How)>,
+    residue: Vec<u8>,
     more: Vec<u8>,
     text: String,
+    /// First time of legs with a short queue id, by queue id.
+    legs: FxHashMap<u64, i64>,
+    groups: Groups,
+}
+
+/// Spans and legs whose group is remembered; beyond that all are forgotten, which costs
+/// neighbourhood, nothing else.
+const GROUPS_MAX: usize = 1 << 18;
+
+/// Puts the rows of a session, and of the messages it brought, next to each other: they share
+/// their values, and a story reads one page. A group is named by the number of its first line.
+#[derive(Debug, Default)]
+struct Groups {
+    spans: FxHashMap<u64, (u32, u64)>,
+    legs: FxHashMap<u64, (u32, u64)>,
+}
+
+impl Groups {
+    fn of(&mut self, header: &Header, pairs: &Pairs<'_>, position: Position) -> u64 {
+        if self.spans.len() + self.legs.len() > GROUPS_MAX {
+            self.spans.clear();
+            self.legs.clear();
+        }
+        let here = (position.stream, position.line);
+        let known = |group: &(u32, u64)| group.0 == here.0 && group.1 <= here.1;
+        let leg = pairs.iter().find(|(key, _)| *key == Key::QUEUE_ID).and_then(|(_, value)| value.as_u64());
+        let of_leg = leg.and_then(|leg| self.legs.get(&leg)).copied().filter(known);
+        let of_span = header.span.and_then(|span| self.spans.get(&span.0)).copied().filter(known);
+        let group = of_leg.or(of_span).unwrap_or(here);
+        if let (Some(leg), None) = (leg, of_leg) {
+            self.legs.insert(leg, group);
+        }
+        if let (Some(span), None) = (header.span, of_span) {
+            self.spans.insert(span.0, group);
+        }
+        group.1
+    }
 }
 
 impl EventRows {
-    /// Adds a row. `line` is template and residue of the event's line, for its first event.
+    /// Adds a row. `line` is the event's line, for the first event of a line.
     pub(crate) fn push(
         &mut self,
         batch: &mut RowBatch,
-        event: &EventRef<'_>,
+        header: &Header,
+        pairs: &Pairs<'_>,
         sequence: Option<u64>,
-        line: Option<(&[u8], &[u8])>,
+        line: Option<&[u8]>,
     ) {
-        let header = event.header();
         batch.begin_row();
-        batch.put_time(TIME, header.time_ns);
-        if let Some(span) = header.span {
-            batch.put_uint(SPAN, span.0);
-        }
+        push_header(batch, header, sequence);
         if let Some(position) = header.position {
-            batch.put_int(LINE, position.line as i64);
-            batch.put_int(STREAM, i64::from(position.stream));
-            if position.ordinal > 0 {
-                batch.put_int(ORDINAL, i64::from(position.ordinal));
+            let group = self.groups.of(header, pairs, position);
+            batch.put_int(GROUP, group as i64);
+            if group != position.line {
+                batch.put_int(OFFSET, (position.line - group) as i64);
             }
         }
-        batch.put_text(TYPE, header.kind.name());
-        if header.level != header.kind.level() {
-            batch.put_text(LEVEL, header.level.as_str());
+        let age = self.choose(header, pairs);
+        if age != 0 {
+            batch.put_int(LEG_AGE, age);
         }
-        if let Some(sequence) = sequence {
-            batch.put_int(SEQUENCE, sequence as i64);
+        let form = self.forms.of(header.kind, &self.keys);
+        if !form.shape.is_empty() {
+            batch.put_text(SHAPE, &form.shape);
         }
-        let flags = if header.late { LATE } else { 0 } | if header.imported { IMPORTED } else { 0 };
-        if flags != 0 {
-            batch.put_int(FLAGS, flags);
-        }
-        self.push_pairs(batch, event);
-        if let Some((template, residue)) = line {
-            batch.put_bytes(TEMPLATE, template);
-            if !residue.is_empty() {
-                batch.put_bytes(RESIDUE, residue);
-            }
-        }
-    }
-
-    fn push_pairs(&mut self, batch: &mut RowBatch, event: &EventRef<'_>) {
-        self.shape.clear();
         self.more.clear();
-        let mut used: u64 = 0;
-        for (key, value) in event.pairs() {
-            let column = column_of(key).filter(|column| used & 1 << (column - FIRST_KEY) == 0);
-            let kept = column.and_then(|column| self.put(batch, column, &value));
-            let tag = match kept {
-                Some(tag) => {
-                    used |= column.map_or(0, |column| 1 << (column - FIRST_KEY));
-                    tag
+        for (((key, value), (_, how)), column) in pairs.iter().zip(&self.keys).zip(&form.columns) {
+            match (how, value) {
+                (How::Text, Value::Str(text)) => batch.put_text(*column, text),
+                (How::Address, value) => {
+                    self.text.clear();
+                    if let Some(ip) = value.as_ip() {
+                        let _ = write!(self.text, "{ip}");
+                    }
+                    batch.put_text(*column, &self.text);
                 }
-                None => {
+                (How::Number | How::Duration, Value::UInt(number) | Value::Duration(number)) => {
+                    if *key == Key::QUEUE_ID {
+                        batch.put_uint(*column, *number);
+                    } else {
+                        batch.put_int(*column, *number as i64);
+                    }
+                }
+                (How::More, value) => {
                     let mut record = RecordWriter::begin(&mut self.more, &Header::new(header_of_more(), 0));
-                    record.value(key, &value).finish();
-                    'm'
+                    record.value(*key, value).finish();
                 }
-            };
-            push_shape(&mut self.shape, key, tag);
-        }
-        if !self.shape.is_empty() {
-            batch.put_text(SHAPE, &self.shape);
+                _ => {}
+            }
         }
         if !self.more.is_empty() {
             batch.put_bytes(MORE, &self.more);
         }
+        if let Some(line) = line {
+            let template = form.take_apart(line, header.time_ns, pairs, &mut self.scratch, &mut self.residue);
+            batch.put_bytes(TEMPLATE, template);
+            if !self.residue.is_empty() {
+                batch.put_bytes(RESIDUE, &self.residue);
+            }
+        }
     }
 
-    /// Puts a value into its key's column, if the column can hold it; gives its kind for `shape`.
-    fn put(&mut self, batch: &mut RowBatch, column: ColumnId, value: &Value<'_>) -> Option<char> {
-        let kind = KEYS[column - FIRST_KEY].1;
-        match (kind, value) {
-            (Kind::Text, Value::Str(text)) => {
-                batch.put_text(column, text);
-                Some('s')
+    /// Chooses how each pair is stored; gives the age of the leg where that is needed.
+    fn choose(&mut self, header: &Header, pairs: &Pairs<'_>) -> i64 {
+        self.keys.clear();
+        let mut used: u64 = 0;
+        let mut age = 0;
+        for (key, value) in pairs {
+            let column = column_of(*key).filter(|column| used & 1 << (column - FIRST_KEY) == 0);
+            let mut how = How::of(column, value);
+            if let (Key::QUEUE_ID, How::Number, Value::UInt(id)) = (*key, how, value) {
+                (how, age) = self.derived(*id, header.time_ns, pairs).unwrap_or((how, 0));
             }
-            (Kind::Text, Value::Ipv4(_) | Value::Ipv6(_)) => {
-                use std::fmt::Write as _;
-                self.text.clear();
-                let ip = value.as_ip()?;
-                write!(self.text, "{ip}").ok()?;
-                batch.put_text(column, &self.text);
-                Some('a')
+            if how != How::More {
+                used |= column.map_or(0, |column| 1 << (column - FIRST_KEY));
             }
-            (Kind::UInt, Value::UInt(number)) => {
-                batch.put_uint(column, *number);
-                Some('u')
-            }
-            (Kind::Int, Value::UInt(number)) => {
-                batch.put_int(column, i64::try_from(*number).ok()?);
-                Some('u')
-            }
-            (Kind::Int, Value::Duration(number)) => {
-                batch.put_int(column, i64::try_from(*number).ok()?);
-                Some('d')
-            }
-            _ => None,
+            self.keys.push((*key, how));
         }
+        age
+    }
+
+    /// Whether a queue id follows from the event's other values (`docs/format.md`, "Ids"), and the
+    /// age of its leg. Most do, and eight bytes of hash a message are a tenth of the history.
+    fn derived(&mut self, id: u64, time_ns: i64, pairs: &Pairs<'_>) -> Option<(How, i64)> {
+        let text = |wanted: Key| {
+            pairs.iter().find(|(key, _)| *key == wanted).and_then(|(_, value)| value.as_str()).map(str::as_bytes)
+        };
+        let (host, name) = (text(Key::NODE).unwrap_or_default(), text(Key::MTA_QUEUE_ID)?);
+        if let Some(first_ns) = self.legs.get(&id) {
+            return (long_or_short(host, name, *first_ns) == id).then_some((How::ShortId, time_ns - first_ns));
+        }
+        if long_or_short(host, name, time_ns) != id {
+            return None;
+        }
+        if is_long_id(name) {
+            return Some((How::LongId, 0));
+        }
+        if self.legs.len() >= LEGS_MAX {
+            self.legs.clear();
+        }
+        self.legs.insert(id, time_ns);
+        Some((How::ShortId, 0))
+    }
+}
+
+fn long_or_short(host: &[u8], name: &[u8], first_ns: i64) -> u64 {
+    if is_long_id(name) { long_queue_id(host, name) } else { short_queue_id(host, name, first_ns) }
+}
+
+fn push_header(batch: &mut RowBatch, header: &Header, sequence: Option<u64>) {
+    batch.put_time(TIME, header.time_ns);
+    if let Some(span) = header.span {
+        batch.put_uint(SPAN, span.0);
+    }
+    if let Some(position) = header.position {
+        batch.put_int(STREAM, i64::from(position.stream));
+        if position.ordinal > 0 {
+            batch.put_int(ORDINAL, i64::from(position.ordinal));
+        }
+    }
+    batch.put_text(TYPE, header.kind.name());
+    if header.level != header.kind.level() {
+        batch.put_text(LEVEL, header.level.as_str());
+    }
+    if let Some(sequence) = sequence {
+        batch.put_int(SEQUENCE, sequence as i64);
+    }
+    let flags = if header.late { LATE } else { 0 } | if header.imported { IMPORTED } else { 0 };
+    if flags != 0 {
+        batch.put_int(FLAGS, flags);
     }
 }
 
 /// What stands in the header of values kept in `more`; never shown.
 fn header_of_more() -> EventType {
     EventType::SOURCE_LINE
-}
-
-/// Three characters a pair: the key in base 64, then the kind.
-fn push_shape(shape: &mut String, key: Key, tag: char) {
-    let id = u32::from(key.id());
-    for digit in [id >> 6, id & 63] {
-        shape.push(char::from_u32(u32::from(b'0') + digit).unwrap_or('?'));
-    }
-    shape.push(tag);
 }
 
 /// Columns needed to make an event again, its line included.
@@ -265,11 +344,11 @@ pub(crate) fn event_of(rows: &Rows, row: usize, out: &mut Vec<u8>) -> Option<()>
     if let Some(level) = rows.text(LEVEL, row) {
         header.level = level.parse::<Level>().ok()?;
     }
-    if let (Some(line), Some(stream)) = (rows.int(LINE, row), rows.int(STREAM, row)) {
+    if let (Some(line), Some(stream)) = (line_number_of(rows, row), rows.int(STREAM, row)) {
         let ordinal = rows.int(ORDINAL, row).unwrap_or(0);
         header.position = Some(Position {
             stream: u32::try_from(stream).ok()?,
-            line: line as u64,
+            line,
             ordinal: u16::try_from(ordinal).ok()?,
         });
     }
@@ -282,9 +361,10 @@ pub(crate) fn event_of(rows: &Rows, row: usize, out: &mut Vec<u8>) -> Option<()>
     while let (Some(high), Some(low), Some(tag)) = (shape.next(), shape.next(), shape.next()) {
         let digit = |digit: char| u32::from(digit).checked_sub(u32::from(b'0'));
         let key = Key::from_id(u16::try_from(digit(high)? << 6 | digit(low)?).ok()?);
-        let value = match tag {
-            'm' => more.next()?.ok()?.pairs().next()?.1,
-            _ => value_of(rows, row, column_of(key)?, tag)?,
+        let value = match How::of_letter(tag)? {
+            How::More => more.next()?.ok()?.pairs().next()?.1,
+            How::LongId | How::ShortId => Value::UInt(queue_id_of(rows, row)?),
+            how => value_of(rows, row, column_of(key)?, how)?,
         };
         record.value(key, &value);
     }
@@ -292,22 +372,48 @@ pub(crate) fn event_of(rows: &Rows, row: usize, out: &mut Vec<u8>) -> Option<()>
     Some(())
 }
 
-fn value_of<'r>(rows: &'r Rows, row: usize, column: ColumnId, tag: char) -> Option<Value<'r>> {
+fn value_of<'r>(rows: &'r Rows, row: usize, column: ColumnId, how: How) -> Option<Value<'r>> {
     let number = |column: ColumnId| match KEYS[column - FIRST_KEY].1 {
         Kind::UInt => rows.uint(column, row),
         _ => rows.int(column, row).map(|number| number as u64),
     };
-    Some(match tag {
-        's' => Value::Str(rows.text(column, row)?),
-        'a' => Value::from(rows.text(column, row)?.parse::<IpAddr>().ok()?),
-        'u' => Value::UInt(number(column)?),
-        'd' => Value::Duration(number(column)?),
-        _ => return None,
+    Some(match how {
+        How::Text => Value::Str(rows.text(column, row)?),
+        How::Address => Value::from(rows.text(column, row)?.parse::<IpAddr>().ok()?),
+        How::Number => Value::UInt(number(column)?),
+        How::Duration => Value::Duration(number(column)?),
+        How::LongId | How::ShortId | How::More => return None,
     })
+}
+
+/// The number of row `row`'s line in its stream; needs the columns `group` and `offset`.
+pub(crate) fn line_number_of(rows: &Rows, row: usize) -> Option<u64> {
+    Some((rows.int(GROUP, row)? + rows.int(OFFSET, row).unwrap_or(0)) as u64)
+}
+
+/// The columns that [`queue_id_of`] needs.
+pub(crate) fn queue_id_columns() -> [ColumnId; 5] {
+    let column = |key| column_of(key).expect("the key has a column");
+    [TIME, LEG_AGE, column(Key::QUEUE_ID), column(Key::NODE), column(Key::MTA_QUEUE_ID)]
+}
+
+/// The queue id of row `row`, stored or derived; `None` for an event of no message.
+pub(crate) fn queue_id_of(rows: &Rows, row: usize) -> Option<u64> {
+    let [time, age, stored, host, name] = queue_id_columns();
+    if let Some(id) = rows.uint(stored, row) {
+        return Some(id);
+    }
+    let host = rows.text(host, row).unwrap_or_default().as_bytes();
+    let name = rows.text(name, row)?.as_bytes();
+    let first_ns = rows.time(time, row)? - rows.int(age, row).unwrap_or(0);
+    Some(long_or_short(host, name, first_ns))
 }
 
 /// The line of row `row`, if the row keeps one and `event` is the row's event.
 pub(crate) fn line_of(rows: &Rows, row: usize, event: &EventRef<'_>) -> Option<Vec<u8>> {
-    let template = rows.bytes(TEMPLATE, row)?;
-    crate::rawline::decode(template, rows.bytes(RESIDUE, row).unwrap_or_default(), event)
+    let template = Template::parse(rows.bytes(TEMPLATE, row)?)?;
+    let pairs: Vec<_> = event.pairs().collect();
+    let mut line = Vec::with_capacity(256);
+    template.write(rows.bytes(RESIDUE, row).unwrap_or_default(), event.time_ns(), &pairs, &mut line)?;
+    Some(line)
 }

@@ -58,7 +58,8 @@ fn fold_lines(streams: &[Vec<Vec<u8>>]) -> Vec<Message> {
             records.clear();
             interpreter.line(line, number as u64, &mut correlator, &NoLookup, &mut records);
             for event in Records::new(&records) {
-                folder.apply(&event.unwrap(), &mut ());
+                let event = event.unwrap();
+                folder.apply(event.header(), &event.pairs().collect::<Vec<_>>(), &mut ());
             }
         }
     }

@@ -101,12 +101,12 @@ fn rows_worth_reading(
     newest: &Newest<FoundEvent>,
     everything: bool,
 ) -> Result<RowSet, Error> {
-    let times = part.read(&[rows::TIME, rows::LINE], slice)?;
+    let times = part.read(&[rows::TIME, rows::GROUP, rows::OFFSET], slice)?;
     let mut wanted: Vec<((i64, u64), u32)> = Vec::new();
     for row in 0..times.len() {
         let Some(time_ns) = times.time(rows::TIME, row) else { continue };
         if compiled.covers(time_ns) && newest.may_take(time_ns) {
-            let line = times.int(rows::LINE, row).unwrap_or(0) as u64;
+            let line = rows::line_number_of(&times, row).unwrap_or(0);
             wanted.push(((time_ns, line), times.number(row)));
         }
     }

@@ -46,7 +46,7 @@ impl Engine {
             return Err(Error::Asked("a story needs an id, a queue id, a Message-ID or an address".into()));
         }
         if let Some(id) = Id::parse(key) {
-            let tokens = leg_tokens(id.0).map(TokenExpr::token).to_vec();
+            let tokens = leg_tokens(id.0, "").into_iter().map(TokenExpr::token).collect();
             let found = self.messages_with(&TokenExpr::Or(tokens), limit, &|message| message.legs.contains(&id.0))?;
             if !found.is_empty() {
                 return Ok(found);
@@ -85,9 +85,11 @@ impl Engine {
 }
 
 /// The tokens under which a leg's message is found: its id as a number where it is the first leg,
-/// as text in the list of several.
-pub(crate) fn leg_tokens(leg: u64) -> [String; 2] {
-    [leg.to_string(), Id(leg).to_string()]
+/// as text in the list of several, and its server's own id.
+pub(crate) fn leg_tokens(leg: u64, name: &str) -> Vec<String> {
+    let mut tokens = vec![leg.to_string(), Id(leg).to_string()];
+    tokens_of(name, &mut |token: &str| tokens.push(token.to_owned()));
+    tokens
 }
 
 fn all_tokens(text: &str) -> TokenExpr {
@@ -117,7 +119,9 @@ fn events_of(engine: &Engine, message: &Message, with_sessions: bool) -> Result<
             keep(event.clone());
         }
     });
-    let tokens = TokenExpr::Or(message.legs.iter().map(|leg| TokenExpr::token(leg.to_string())).collect());
+    let stored = message.legs.iter().map(|leg| TokenExpr::token(leg.to_string()));
+    let names = message.queue_ids.iter().map(|name| all_tokens(name));
+    let tokens = TokenExpr::Or(stored.chain(names).collect());
     let until_ns = message.last_ns.saturating_add(86_400_000_000_000);
     let since_ns = message.time_ns.saturating_sub(86_400_000_000_000);
     let mut places: Vec<(Part, RowSet)> = Vec::new();
@@ -175,10 +179,9 @@ fn place_of(found: &FoundEvent) -> Place {
 }
 
 fn rows_of_legs(part: &Part, rows: &RowSet, legs: &HashSet<u64>) -> Result<RowSet, Error> {
-    let column = rows::column_of(Key::QUEUE_ID).expect("queueId has a column");
-    let values = part.read(&[column], rows)?;
+    let values = part.read(&rows::queue_id_columns(), rows)?;
     let wanted = (0..values.len())
-        .filter(|row| values.uint(column, *row).is_some_and(|leg| legs.contains(&leg)))
+        .filter(|row| rows::queue_id_of(&values, *row).is_some_and(|leg| legs.contains(&leg)))
         .map(|row| values.number(row));
     Ok(RowSet::from_sorted_rows(wanted))
 }

@@ -102,7 +102,7 @@ impl Step<'_, '_> {
         let key = self.key_of(session)?;
         let time_ns = emit.at().time_ns;
         if self.state.sessions.get_mut(&key).is_none() {
-            self.state.sessions.open(key, super::sessions::new_session(emit.new_span(0), time_ns, None, !start));
+            self.state.sessions.open(key, super::sessions::new_session(self.state.spans.fresh(emit.at()), time_ns, None, !start));
         }
         let session = self.state.sessions.get_mut(&key)?;
         session.last_ns = session.last_ns.max(time_ns);
@@ -129,7 +129,7 @@ impl Step<'_, '_> {
             session.implicit = false;
             session.span
         });
-        let span = span.or_else(|| Some(emit.new_span(0)));
+        let span = span.or_else(|| Some(self.state.spans.fresh(emit.at())));
         let service = self.line.service;
         let mut event = emit.event(start_of(service), span);
         event.text(Key::LISTENER_ID, listener(service));
@@ -294,7 +294,7 @@ impl Step<'_, '_> {
     }
 
     fn lmtp_connect(&mut self, emit: &mut Emit<'_, '_>, peer: &[u8], ip: Option<IpAddr>) {
-        let (span, time_ns) = (emit.new_span(0), emit.at().time_ns);
+        let (span, time_ns) = (self.state.spans.fresh(emit.at()), emit.at().time_ns);
         if let Some(pid) = emit.at().pid {
             let key = SessionKey::Process { host: self.host, pid };
             self.state.sessions.open(key, super::sessions::new_session(span, time_ns, ip, false));

@@ -1,6 +1,6 @@
 //! Writes the events of one line: position, host, program and pid are the same for all of them.
 
-use tidings_event::{EventType, Header, Id, Key, Position, RecordWriter, stable_hash};
+use tidings_event::{EventType, Header, Id, Key, Position, RecordWriter};
 
 use super::LineAt;
 
@@ -37,17 +37,6 @@ impl<'o, 'a> Emit<'o, 'a> {
             record.uint(Key::REPEATED, u64::from(at.repeated));
         }
         record
-    }
-
-    /// The id of a span that this line opens. `salt` tells apart several spans of one line.
-    pub(super) fn new_span(&self, salt: u8) -> Id {
-        let at = self.at;
-        let hash = stable_hash(&[
-            &at.stream_key.to_le_bytes(),
-            &at.line.to_le_bytes(),
-            &[salt],
-        ]);
-        Id::at(at.time_ns, hash)
     }
 
     /// Ends the line: a line without an event of its own gets `otherwise`. Gives the number of

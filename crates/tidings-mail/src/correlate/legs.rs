@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use tidings_event::Id;
 
 use super::names::Names;
-use super::{CLOSED_FOR_NS, DISORDER_NS, Limits};
+use super::{CLOSED_FOR_NS, DISORDER_NS, Limits, is_long_id};
 
 /// Longest queue id that is told apart; Postfix's are at most 20 bytes.
 const ID_MAX: usize = 26;
@@ -32,10 +32,8 @@ impl LegKey {
         &self.id[..usize::from(self.length)]
     }
 
-    /// Long ids hold seconds, microseconds and inode and are never used again; a `z` tells them
-    /// from short ones, which are hexadecimal.
     pub(super) fn is_long(&self) -> bool {
-        self.id().contains(&b'z')
+        is_long_id(self.id())
     }
 }
 

@@ -29,14 +29,16 @@ mod reply;
 mod rules;
 mod sessions;
 mod snapshot;
+mod spans;
 
-use tidings_event::EventType;
+use tidings_event::{EventType, stable_hash};
 
 use emit::Emit;
 use legs::Legs;
 use names::Names;
 use rules::Rules;
 use sessions::Sessions;
+use spans::SpanIds;
 
 pub use crate::saved::SavedError;
 
@@ -82,6 +84,23 @@ impl Lookup for NoLookup {
     }
 }
 
+/// Whether a queue id of Postfix is a long one. Long ids hold seconds, microseconds and inode and
+/// are never used again; a `z` tells them from short ones, which are hexadecimal.
+pub fn is_long_id(id: &[u8]) -> bool {
+    memchr::memchr(b'z', id).is_some()
+}
+
+/// The `queueId` of a long queue id: it follows from host and id.
+pub fn long_queue_id(host: &[u8], id: &[u8]) -> u64 {
+    stable_hash(&[host, id]).max(1)
+}
+
+/// The `queueId` of a short queue id, which is used again: it follows from host, id and the time
+/// of the leg's first known line.
+pub fn short_queue_id(host: &[u8], id: &[u8], first_ns: i64) -> u64 {
+    stable_hash(&[host, id, &first_ns.to_le_bytes()]).max(1)
+}
+
 /// Everything about a line besides its statement.
 #[derive(Clone, Copy, Debug)]
 pub struct LineAt<'a> {
@@ -115,6 +134,7 @@ pub struct Correlator {
     sessions: Sessions,
     legs: Legs,
     rules: Rules,
+    spans: SpanIds,
 }
 
 impl Correlator {
@@ -126,6 +146,7 @@ impl Correlator {
             sessions: Sessions::default(),
             legs: Legs::default(),
             rules: Rules::default(),
+            spans: SpanIds::default(),
         }
     }
 

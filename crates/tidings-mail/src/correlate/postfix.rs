@@ -10,7 +10,7 @@ use super::rejection;
 use super::reply;
 use super::rules::ClientOfProcess;
 use super::sessions::{Session, SessionKey, new_session};
-use super::{Correlator, DISORDER_NS, Lookup};
+use super::{Correlator, DISORDER_NS, Lookup, long_queue_id, short_queue_id};
 use crate::postfix::{
     Action, ClientOf, Delivery, Line, Lost, Notice, Operator, Peer, Reject, RejectBy, Says,
     Severity, Status,
@@ -170,7 +170,7 @@ impl<'l> Step<'_, 'l> {
             session.client == ip && !late
         });
         if !known {
-            self.state.sessions.open(key, new_session(emit.new_span(0), time_ns, ip, true));
+            self.state.sessions.open(key, new_session(self.state.spans.fresh(emit.at()), time_ns, ip, true));
         }
         let session = self.state.sessions.get_mut(&key)?;
         session.last_ns = session.last_ns.max(time_ns);
@@ -179,7 +179,7 @@ impl<'l> Step<'_, 'l> {
 
     fn connect(&mut self, emit: &mut Emit<'_, '_>, client: &Peer<'_>) {
         let time_ns = emit.at().time_ns;
-        let mut span = emit.new_span(0);
+        let mut span = self.state.spans.fresh(emit.at());
         if let Some(key) = self.process_key(emit) {
             let adopted = self.state.sessions.get_mut(&key).filter(|session| {
                 session.implicit
@@ -303,13 +303,11 @@ impl<'l> Step<'_, 'l> {
         let lookup = self.lookup;
         self.state.legs.find(key, role, at.time_ns, || {
             if key.is_long() {
-                return nonzero(stable_hash(&[at.host, key.id()]));
+                return long_queue_id(at.host, key.id());
             }
             let opens = matches!(role, Role::Opens { .. } | Role::Derives);
             let known = if opens { None } else { lookup.queue_id(at.host, key.id(), at.time_ns) };
-            known.unwrap_or_else(|| {
-                nonzero(stable_hash(&[at.host, key.id(), &at.time_ns.to_le_bytes()]))
-            })
+            known.unwrap_or_else(|| short_queue_id(at.host, key.id(), at.time_ns))
         })
     }
 
@@ -440,7 +438,7 @@ impl<'l> Step<'_, 'l> {
     fn queue_active(&mut self, emit: &mut Emit<'_, '_>, from: &[u8], size: u64, recipients: u64) {
         let Some(key) = self.leg_key() else { return };
         let time_ns = emit.at().time_ns;
-        let new_span = emit.new_span(0);
+        let new_span = self.state.spans.fresh(emit.at());
         let mta = self.id.unwrap_or_default();
         let leg = self.leg_of(emit, key, Role::Activates);
         let before = (leg.attempt_open && leg.queued).then_some((leg.attempt, leg.attempt_start_ns));
@@ -658,7 +656,7 @@ impl<'l> Step<'_, 'l> {
         let time_ns = emit.at().time_ns;
         match says {
             Says::ScreenConnect { client, local } => {
-                let span = emit.new_span(0);
+                let span = self.state.spans.fresh(emit.at());
                 if let Some(key) = self.endpoint_key(client) {
                     self.state.sessions.open(key, new_session(span, time_ns, client.ip, false));
                 }
@@ -806,6 +804,7 @@ fn refused_at(stage: &[u8], temporary: bool) -> EventType {
         b"EHLO" | b"HELO" | b"LHLO" => EventType::DELIVERY_EHLO_REJECTED,
         b"STARTTLS" => EventType::DELIVERY_START_TLS_UNAVAILABLE,
         b"AUTH" => EventType::DELIVERY_AUTH_FAILED,
+        stage if stage.starts_with(b"SASL ") => EventType::DELIVERY_AUTH_FAILED,
         _ if temporary => EventType::DELIVERY_RCPT_TO_FAILED,
         _ => EventType::DELIVERY_RCPT_TO_REJECTED,
     }

@@ -4,6 +4,7 @@ use tidings_event::Id;
 
 use super::legs::{Leg, LegKey};
 use super::rules::Rules;
+use super::spans::SpanIds;
 use super::sessions::{Session, SessionKey};
 use super::{Correlator, Limits};
 use crate::saved::{Load, Save, SavedError};
@@ -38,6 +39,7 @@ impl Correlator {
             save.signed(*time_ns);
         }
         self.rules.save(&mut save);
+        self.spans.save(&mut save);
     }
 
     /// The state that [`save`](Self::save) wrote.
@@ -66,6 +68,7 @@ impl Correlator {
             state.legs.close(key, queue_id, load.signed()?);
         }
         state.rules = Rules::load(&mut load)?;
+        state.spans = SpanIds::load(&mut load)?;
         Ok(state)
     }
 }

@@ -36,8 +36,23 @@ impl Folder {
     }
 }
 
+impl Entry {
+    /// The entry in the form that is saved.
+    pub(super) fn to_saved(&self) -> Box<[u8]> {
+        let mut saved = Vec::with_capacity(384);
+        save_entry(&mut Save(&mut saved), self);
+        saved.into()
+    }
+
+    /// The entry that [`to_saved`](Self::to_saved) wrote.
+    pub(super) fn from_saved(saved: &[u8]) -> Result<Entry, SavedError> {
+        load_entry(&mut Load(saved))
+    }
+}
+
 fn save_entry(save: &mut Save<'_>, entry: &Entry) {
     save.signed(entry.last_ns);
+    save.flag(entry.refused);
     save.number(entry.legs.len() as u64);
     for leg in &entry.legs {
         save_leg(save, leg);
@@ -55,6 +70,7 @@ fn save_entry(save: &mut Save<'_>, entry: &Entry) {
 fn load_entry(load: &mut Load<'_>) -> Result<Entry, SavedError> {
     Ok(Entry {
         last_ns: load.signed()?,
+        refused: load.flag()?,
         legs: load.list(load_leg)?,
         links: load.list(|load| {
             let by: usize = load.small()?;
@@ -96,7 +112,7 @@ fn save_leg(save: &mut Save<'_>, leg: &Leg) {
     for notice in &leg.notices {
         save.bytes(notice.as_bytes());
     }
-    save.option(leg.whole.as_ref(), save_outcome);
+    save.option(leg.whole.as_deref(), save_outcome);
     save.number(leg.outcomes.len() as u64);
     for outcome in &leg.outcomes {
         save_outcome(save, outcome);
@@ -129,7 +145,7 @@ fn load_leg(load: &mut Load<'_>) -> Result<Leg, SavedError> {
         probe: load.flag()?,
         derived: load.flag()?,
         notices: load.list(Load::string)?,
-        whole: load.option(load_outcome)?,
+        whole: load.option(load_outcome)?.map(Box::new),
         outcomes: load.list(load_outcome)?,
     })
 }

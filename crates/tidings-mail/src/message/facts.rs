@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tidings_event::{EventRef, EventType, Key, Value};
+use tidings_event::{EventType, Header, Key, Value};
 
 use super::Verdict;
 
@@ -40,13 +40,13 @@ pub(super) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn read(event: &EventRef<'a>) -> Facts<'a> {
+    pub(super) fn read(header: &Header, pairs: impl Iterator<Item = (Key, Value<'a>)>) -> Facts<'a> {
         let mut facts = Facts {
-            time_ns: event.time_ns(),
-            line: event.header().position.map_or(0, |position| position.line),
+            time_ns: header.time_ns,
+            line: header.position.map_or(0, |position| position.line),
             ..Facts::default()
         };
-        for (key, value) in event.pairs() {
+        for (key, value) in pairs {
             match value {
                 Value::Str(text) => facts.put_text(key, text),
                 Value::UInt(number) | Value::Duration(number) => facts.put_number(key, number),

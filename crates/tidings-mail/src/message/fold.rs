@@ -5,16 +5,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use tidings_event::{EventRef, EventType, Id, stable_hash};
+use tidings_event::{EventRef, EventType, Header, Id, Key, Value, stable_hash};
 
 use super::facts::{Facts, may_refuse, session_base};
 use super::leg::{Leg, Outcome};
 use super::view;
-use super::{JoinBy, Kind, Message, Verdict};
+use super::{JoinBy, Message, Verdict};
 use crate::provider::Providers;
 
 /// A next hop's log may begin this much before its sender's says it took the message, or after.
 const JOIN_WITHIN_NS: i64 = 600_000_000_000;
+
+/// Above the limit, messages that are final go first: so many that are not are passed over.
+const SPARED_MAX: u32 = 64;
 
 /// When messages are settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,14 +42,15 @@ impl Default for FolderLimits {
 
 /// Gives back a settled message when a late line speaks of it.
 pub trait Reopen {
-    /// If a settled message has this leg: takes it out of the settled ones and feeds the events
-    /// of all its legs, in order, to `apply`. Otherwise does nothing.
-    fn reopen(&mut self, leg: u64, apply: &mut dyn FnMut(&EventRef<'_>));
+    /// If a settled message has this leg, which its server calls `name`: takes it out of the
+    /// settled ones and feeds the events of all its legs, in order, to `apply`. Otherwise does
+    /// nothing.
+    fn reopen(&mut self, leg: u64, name: &str, apply: &mut dyn FnMut(&EventRef<'_>));
 }
 
 /// There is nothing settled yet.
 impl Reopen for () {
-    fn reopen(&mut self, _: u64, _: &mut dyn FnMut(&EventRef<'_>)) {}
+    fn reopen(&mut self, _: u64, _: &str, _: &mut dyn FnMut(&EventRef<'_>)) {}
 }
 
 /// Legs `from` and `to` are one message, by the name that `from` was told.
@@ -64,6 +68,8 @@ pub(super) struct Entry {
     pub(super) legs: Vec<Leg>,
     pub(super) links: Vec<Link>,
     pub(super) last_ns: i64,
+    /// A command refused before there was a message.
+    pub(super) refused: bool,
 }
 
 /// The messages that may still change. See the module's documentation.
@@ -80,7 +86,9 @@ pub struct Folder {
     /// Slots with the time at which they were last looked at, oldest first.
     quiet: VecDeque<(u32, u64, i64)>,
     newest_ns: i64,
-    settled: Vec<Message>,
+    /// Settled messages that were not taken yet, saved; `None` for those that were opened again.
+    settled: Vec<Option<Box<[u8]>>>,
+    settled_by_leg: FxHashMap<u64, u32>,
     providers: Arc<Providers>,
 }
 
@@ -97,29 +105,48 @@ impl Folder {
             quiet: VecDeque::new(),
             newest_ns: i64::MIN,
             settled: Vec::new(),
+            settled_by_leg: FxHashMap::default(),
             providers,
         }
     }
 
-    /// Takes one event. Events of a message must come in the order of their stream; streams may
+    /// Takes one event, by its header and its decoded pairs. Events of a message must come in the order of their stream; streams may
     /// be interleaved at will.
-    pub fn apply(&mut self, event: &EventRef<'_>, reopen: &mut dyn Reopen) {
-        let kind = event.kind();
+    pub fn apply(&mut self, header: &Header, pairs: &[(Key, Value<'_>)], reopen: &mut dyn Reopen) {
+        let kind = header.kind;
         if !concerns_messages(kind) {
             return;
         }
-        let facts = Facts::read(event);
+        let facts = Facts::read(header, pairs.iter().copied());
         self.newest_ns = self.newest_ns.max(facts.time_ns);
         match facts.queue_id {
             Some(leg) => self.apply_to_leg(leg, kind, &facts, reopen),
-            None => self.refused(event, kind, &facts),
+            None => self.refused(header, kind, &facts),
         }
         self.settle_quiet();
     }
 
-    /// Messages settled since the last call.
-    pub fn take_settled(&mut self) -> Vec<Message> {
-        std::mem::take(&mut self.settled)
+    /// Gives the messages settled since the last call and forgets them. Until then they are kept,
+    /// saved (some 300 bytes each), and a late line opens them again.
+    pub fn take_settled(&mut self, mut each: impl FnMut(Message)) {
+        self.settled_by_leg.clear();
+        for entry in std::mem::take(&mut self.settled).into_iter().flatten() {
+            let Ok(entry) = Entry::from_saved(&entry) else { continue };
+            for leg in &entry.legs {
+                forget_name(&mut self.by_name, &leg.name, leg.id);
+                for remote in leg.outcomes.iter().filter_map(|outcome| outcome.remote.as_deref()) {
+                    forget_hash(&mut self.waiting, name_hash(remote), leg.id);
+                }
+            }
+            if let Some(message) = view::message_of(&entry, &self.providers) {
+                each(message);
+            }
+        }
+    }
+
+    /// How many messages are settled and not taken.
+    pub fn settled_count(&self) -> usize {
+        self.settled.len()
     }
 
     /// How many messages are open.
@@ -127,15 +154,23 @@ impl Folder {
         self.entries.len() - self.free.len()
     }
 
-    /// The open messages, in no particular order.
-    pub fn open_messages(&self) -> impl Iterator<Item = Message> {
-        self.entries.iter().flatten().filter_map(|entry| view::message_of(entry, &self.providers))
+    /// The messages that are open, or settled and not taken, in no particular order.
+    pub fn messages(&self) -> impl Iterator<Item = Message> {
+        let open = self.entries.iter().flatten().filter_map(|entry| view::message_of(entry, &self.providers));
+        let settled = self.settled.iter().flatten().filter_map(|saved| {
+            view::message_of(&Entry::from_saved(saved).ok()?, &self.providers)
+        });
+        open.chain(settled)
     }
 
-    /// The open message that has this leg.
-    pub fn open_message(&self, leg: u64) -> Option<Message> {
-        let slot = *self.by_leg.get(&leg)?;
-        view::message_of(self.entries[slot as usize].as_ref()?, &self.providers)
+    /// Settles what is final and has been quiet for long enough at `now_ns`: for logs that end.
+    pub fn settle_until(&mut self, now_ns: i64) {
+        for slot in 0..self.entries.len() as u32 {
+            let quiet = |entry: &Entry| now_ns.saturating_sub(entry.last_ns) >= self.limits.quiet_ns;
+            if self.entries[slot as usize].as_ref().is_some_and(|entry| quiet(entry) && view::is_final(entry)) {
+                self.settle(slot);
+            }
+        }
     }
 
     /// Settles everything that is open, as if its time had come.
@@ -201,9 +236,14 @@ impl Folder {
     }
 
     fn open_leg(&mut self, leg: u64, kind: EventType, facts: &Facts<'_>, reopen: &mut dyn Reopen) -> u32 {
+        self.open_settled(leg);
+        if let Some(slot) = self.by_leg.get(&leg) {
+            return *slot;
+        }
         // The first line of a message cannot speak of a settled one.
         if kind != EventType::SMTP_MAIL_FROM {
-            reopen.reopen(leg, &mut |event| self.apply_again(event));
+            let name = facts.mta_queue_id.or(facts.session.map(|session| session_base(session).0));
+            reopen.reopen(leg, name.unwrap_or_default(), &mut |event| self.apply_again(event));
             if let Some(slot) = self.by_leg.get(&leg) {
                 return *slot;
             }
@@ -213,7 +253,7 @@ impl Folder {
 
     /// Applies an event of a message that was settled and is open again.
     fn apply_again(&mut self, event: &EventRef<'_>) {
-        let (kind, facts) = (event.kind(), Facts::read(event));
+        let (kind, facts) = (event.kind(), Facts::read(event.header(), event.pairs()));
         if let (true, Some(leg)) = (concerns_messages(kind), facts.queue_id) {
             if !self.by_leg.contains_key(&leg) {
                 self.insert_leg(leg, facts.time_ns);
@@ -223,7 +263,7 @@ impl Folder {
     }
 
     fn insert_leg(&mut self, leg: u64, time_ns: i64) -> u32 {
-        let entry = Entry { legs: vec![Leg::new(leg, time_ns)], links: Vec::new(), last_ns: time_ns };
+        let entry = Entry { legs: vec![Leg::new(leg, time_ns)], last_ns: time_ns, ..Entry::default() };
         let slot = self.insert(entry);
         self.by_leg.insert(leg, slot);
         slot
@@ -246,17 +286,29 @@ impl Folder {
         slot
     }
 
+    /// Opens a message again that was settled and not taken yet.
+    fn open_settled(&mut self, leg: u64) {
+        let Some(at) = self.settled_by_leg.get(&leg) else { return };
+        let Some(saved) = self.settled[*at as usize].take() else { return };
+        if let Ok(entry) = Entry::from_saved(&saved) {
+            for leg in &entry.legs {
+                self.settled_by_leg.remove(&leg.id);
+            }
+            self.restore_entry(entry);
+        }
+    }
+
     fn leg(&self, id: u64) -> Option<&Leg> {
         let slot = *self.by_leg.get(&id)?;
         self.entries[slot as usize].as_ref()?.legs.iter().find(|leg| leg.id == id)
     }
 
     /// A command refused before there was a message: a row of its own, settled at once.
-    fn refused(&mut self, event: &EventRef<'_>, kind: EventType, facts: &Facts<'_>) {
+    fn refused(&mut self, header: &Header, kind: EventType, facts: &Facts<'_>) {
         if facts.verdict(kind) != Some(Verdict::Rejected) {
             return;
         }
-        let position = event.header().position;
+        let position = header.position;
         let place = position.map_or((0, 0), |position| (position.stream, position.line));
         let hash = stable_hash(&[&place.0.to_le_bytes(), &place.1.to_le_bytes(), &facts.time_ns.to_le_bytes()]);
         let mut leg = Leg::new(Id::at(facts.time_ns, hash).0, facts.time_ns);
@@ -267,11 +319,8 @@ impl Folder {
         leg.account = facts.account.map(Box::from);
         leg.outcomes.push(Outcome::new(facts, Verdict::Rejected));
         leg.aborted = true;
-        let entry = Entry { legs: vec![leg], links: Vec::new(), last_ns: facts.time_ns };
-        if let Some(mut message) = view::message_of(&entry, &self.providers) {
-            message.kind = Kind::Refused;
-            self.settled.push(message);
-        }
+        let entry = Entry { legs: vec![leg], last_ns: facts.time_ns, refused: true, ..Entry::default() };
+        self.settled.push(Some(entry.to_saved()));
     }
 
     /// Follows what the event says of other legs.
@@ -302,6 +351,8 @@ impl Folder {
 
     /// Makes one message of the messages of two legs, if nothing speaks against it.
     fn join(&mut self, from: u64, to: u64, by: JoinBy) {
+        self.open_settled(from);
+        self.open_settled(to);
         let (Some(a), Some(b)) = (self.leg(from), self.leg(to)) else { return };
         let other_message = match (&a.message_id, &b.message_id) {
             (Some(a), Some(b)) => a.trim_matches(['<', '>']) != b.trim_matches(['<', '>']),
@@ -335,6 +386,7 @@ impl Folder {
 
     /// Settles what has been quiet for long enough, and what exceeds the limit.
     fn settle_quiet(&mut self) {
+        let mut spared = 0;
         while let Some((slot, first, seen_ns)) = self.quiet.front().copied() {
             let over = self.open_count() > self.limits.open;
             if !over && self.newest_ns.saturating_sub(seen_ns) < self.limits.quiet_ns {
@@ -346,8 +398,10 @@ impl Folder {
                 continue;
             }
             let quiet_ns = self.newest_ns.saturating_sub(entry.last_ns);
-            let done = quiet_ns >= self.limits.quiet_ns && view::is_final(entry);
-            if done || over || quiet_ns >= self.limits.give_up_ns {
+            let is_final = view::is_final(entry);
+            let done = is_final && (over || quiet_ns >= self.limits.quiet_ns);
+            spared += u32::from(over && !is_final);
+            if done || spared > SPARED_MAX || quiet_ns >= self.limits.give_up_ns {
                 self.settle(slot);
             } else {
                 let look_again_ns = if quiet_ns < self.limits.quiet_ns { entry.last_ns } else { self.newest_ns };
@@ -359,14 +413,12 @@ impl Folder {
     fn settle(&mut self, slot: u32) {
         let Some(entry) = self.entries[slot as usize].take() else { return };
         self.free.push(slot);
+        let at = self.settled.len() as u32;
         for leg in &entry.legs {
             self.by_leg.remove(&leg.id);
-            forget_name(&mut self.by_name, &leg.name, leg.id);
-            for remote in leg.outcomes.iter().filter_map(|outcome| outcome.remote.as_deref()) {
-                forget_hash(&mut self.waiting, name_hash(remote), leg.id);
-            }
+            self.settled_by_leg.insert(leg.id, at);
         }
-        self.settled.extend(view::message_of(&entry, &self.providers));
+        self.settled.push(Some(entry.to_saved()));
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Leg {
     /// It came into being as a notification or forward of the server itself.
     pub(super) derived: bool,
     /// What was decided for the message as a whole, with its time and reason.
-    pub(super) whole: Option<Outcome>,
+    pub(super) whole: Option<Box<Outcome>>,
     pub(super) outcomes: Vec<Outcome>,
     /// Outcomes beyond [`RECIPIENTS_MAX`].
     pub(super) unnamed: u64,
@@ -168,7 +168,7 @@ impl Leg {
         if is_for_whole_message(kind, facts)
             && self.whole.as_ref().is_none_or(|known| outcome.is_after(known))
         {
-            self.whole = Some(outcome.clone());
+            self.whole = Some(Box::new(outcome.clone()));
         }
         if !outcome.to.is_empty() || outcome.number > 0 {
             self.record(outcome);

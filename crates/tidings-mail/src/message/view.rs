@@ -3,7 +3,7 @@
 use super::fold::{Entry, Link};
 use super::leg::{Leg, Outcome};
 use super::facts::session_base;
-use super::{Join, JoinBy, Message, Recipient, Relation, Verdict};
+use super::{Join, JoinBy, Kind, Message, Recipient, Relation, Verdict};
 use crate::diagnose::{Direction, Enhanced, Reply, Stage, diagnose};
 use crate::provider::Providers;
 
@@ -24,7 +24,7 @@ pub(super) fn message_of(entry: &Entry, providers: &Providers) -> Option<Message
     let find = |get: &dyn Fn(&Leg) -> Option<String>| legs.iter().find_map(|leg| get(leg));
     Some(Message {
         id: first.id,
-        kind: super::Kind::Accepted,
+        kind: if entry.refused { Kind::Refused } else { Kind::Accepted },
         time_ns: first.first_ns,
         last_ns: legs.iter().map(|leg| leg.last_ns).max().unwrap_or(first.last_ns),
         message_id: find(&|leg| text(&leg.message_id)),
