@@ -1,12 +1,48 @@
 //! A durable, append-only log of event records with cursors and crash recovery.
 
 mod backend;
+mod batch;
 mod clock;
+mod config;
+mod control;
+mod cursor;
 mod disk;
+mod error;
 pub mod fault;
+mod files;
+mod frame;
 mod lock;
+mod pin;
+mod reader;
+mod recover;
+mod repair;
+mod scan;
+mod segment;
+mod spool;
+mod state;
+mod stats;
+mod tail;
+mod ticket;
+mod verify;
+mod writer;
 
 pub use backend::{Backend, File, OpenMode};
+pub use batch::{Batch, Kind};
 pub use clock::{Clock, SystemClock};
+pub use config::SpoolConfig;
+pub use control::{Checkpoint, Checkpoints, Control};
+pub use cursor::{Damage, DamageReason};
 pub use disk::DiskBackend;
+pub use error::{AppendError, Full, InvalidBatch, SpoolError};
+pub use frame::{FRAME_HEADER_BYTES, Frame, FrameError, MAX_PAYLOAD_BYTES, Position, decode_frame};
 pub use lock::{DirLock, LockError, lock_dir};
+pub use pin::Pin;
+pub use reader::{Behind, Delivery, Gap, GapReason, Reader, Start};
+pub use recover::RecoveryReport;
+pub use repair::{RepairReport, repair};
+pub use scan::TornTail;
+pub use segment::{Identity, SEGMENT_HEADER_BYTES, SegmentError};
+pub use spool::{Opened, Spool, Subscription};
+pub use stats::SpoolStats;
+pub use ticket::Ticket;
+pub use verify::{SegmentReport, VerifyReport, verify};
