@@ -6,11 +6,12 @@ use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use tidings_spool::{Backend, DiskBackend, OpenMode};
 use tidings_store::{
-    Column, ColumnId, Day, Kind, Options, PartFlags, RowBatch, Schema, Store, TokenExpr,
+    Column, ColumnId, DAY_NS, Day, Kind, Options, PartFlags, RowBatch, Schema, Store, TokenExpr,
 };
 
 const BATCH_ROWS: u32 = 262_144;
@@ -32,6 +33,10 @@ fn main() {
     let store = ingest(&backend, "events", rows, true);
     println!("tokens: {:.3} µs/row (the difference)", store.1 - plain.1);
     let store = store.0;
+    sizes(&store, rows);
+    needles(&store, rows);
+    aggregates(&store, rows);
+    merge(&store, rows);
     sizes(&store, rows);
     needles(&store, rows);
     aggregates(&store, rows);
@@ -67,12 +72,12 @@ fn memory_kib(field: &str) -> u64 {
 }
 
 fn machine(backend: &dyn Backend) {
-    let from: Vec<u8> = (0..64u32 << 20).map(|i| (i * i >> 7) as u8).collect();
+    let from: Vec<u8> = (0..16u32 << 20).map(|i| (i * i >> 7) as u8).collect();
     let mut to = vec![0u8; from.len()];
     to.copy_from_slice(&from);
     let start = now();
     (0..8).for_each(|_| black_box(&mut to).copy_from_slice(black_box(&from)));
-    let copy = 8.0 * 64.0 / 1024.0 / start.elapsed().as_secs_f64();
+    let copy = 8.0 * 16.0 / 1024.0 / start.elapsed().as_secs_f64();
     let text: Vec<u8> = (0..400_000u32)
         .flat_map(|i| format!("user{}@example{}.org ", i % 7919, i % 113).into_bytes())
         .collect();
@@ -369,8 +374,13 @@ fn ingest(backend: &Arc<dyn Backend>, table: &str, rows: u64, indexed: bool) -> 
     backend.create_dir(Path::new(table)).expect("a directory");
     let root = Sub(Arc::clone(backend), PathBuf::from(table));
     let mut options = Options::default();
-    if let Ok(level) = std::env::var("FRESH_LEVEL") {
-        options.fresh_level = level.parse().expect("FRESH_LEVEL is a number");
+    for (name, level) in [
+        ("FRESH_LEVEL", &mut options.fresh_level),
+        ("MERGE_LEVEL", &mut options.merge_level),
+    ] {
+        if let Ok(text) = std::env::var(name) {
+            *level = text.parse().expect("a level is a number");
+        }
     }
     let (store, _) =
         Store::open_with(Arc::new(root), vec![schema(table, indexed)], options).expect("a store");
@@ -423,6 +433,25 @@ fn ingest(backend: &Arc<dyn Backend>, table: &str, rows: u64, indexed: bool) -> 
     let total = per_row(fill) - generating + per_row(build) + per_row(commit);
     println!("{table}: all in {total:.3} µs CPU/row");
     (store, per_row(build))
+}
+
+/// Merges all parts into one, or as few as the plans make.
+fn merge(store: &Store, rows: u64) {
+    let (start, clock) = (cpu(), now());
+    let (mut merged, mut merges) = (0, 0);
+    while let Some(plan) = store.plan_merges((FIRST_DAY.0 as i64 + 9) * DAY_NS).first() {
+        merged += store
+            .merge(plan, &AtomicBool::new(false))
+            .expect("a merge")
+            .rows;
+        merges += 1;
+    }
+    println!(
+        "{merges} merges of {merged} rows (of {rows}): {:.3} µs CPU/row, {:.3} µs wall/row; RSS {} MiB",
+        (cpu() - start) * 1e6 / merged.max(1) as f64,
+        clock.elapsed().as_secs_f64() * 1e6 / merged.max(1) as f64,
+        memory_kib("VmRSS:") / 1024,
+    );
 }
 
 fn sizes(store: &Store, rows: u64) {

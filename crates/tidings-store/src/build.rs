@@ -12,9 +12,9 @@ use crate::part::choose::Choice;
 use crate::part::chunk::{ChunkEncoder, GroupColumn, GroupValues};
 use crate::part::footer::FileMeta;
 use crate::part::layout::{Chunk, GROUP_ROWS, Group, PartColumn};
-use crate::part::write::{HashedFile, PartWriter, WrittenFile};
+use crate::part::write::{HashedFile, PartWriter, WrittenPart};
 use crate::sidecar::collect::{Collector, TokenTable};
-use crate::sidecar::file::{self, Directory};
+use crate::sidecar::file::{self, Roles};
 use crate::sidecar::runs::TokenRuns;
 use crate::{ColumnId, Day, Kind, PartFlags, PartId, Result, Schema};
 
@@ -125,8 +125,12 @@ pub(crate) fn build(
         .iter()
         .position(|&id| id == schema.time())
         .map(|at| at as u16);
+    let roles = Roles {
+        time,
+        sort: meta.sort.clone(),
+    };
     let path = temporary(&plan.entry().part_path());
-    let mut writer = PartWriter::create(&**backend, &path, meta, time)?;
+    let mut writer = PartWriter::create(&**backend, &path, meta, roles)?;
     let mut encoder = ChunkEncoder::new(level)?;
     let mut collector = Collector::default();
     let mut encoded = Vec::with_capacity(columns.len());
@@ -140,39 +144,34 @@ pub(crate) fn build(
         encoded.push(column.encode(&order, &mut encoder, &mut choices[id], &mut collector)?);
     }
     assemble(&mut writer, &order, encoded)?;
-    let (part, meta, directory) = writer.finish()?;
-    finish(
-        backend,
-        plan,
-        part,
-        &meta.columns,
-        &directory,
-        collector.runs,
-    )
+    finish(backend, plan, writer.finish()?, collector.runs)
 }
 
 /// Writes the sidecar and makes the new part of both files.
 pub(crate) fn finish(
     backend: &Arc<dyn Backend>,
     plan: &PartPlan,
-    part: WrittenFile,
-    columns: &[PartColumn],
-    directory: &Directory,
+    part: WrittenPart,
     runs: TokenRuns,
 ) -> Result<NewPart> {
     let mut entry = plan.entry();
-    entry.rows = directory.rows();
-    entry.times = directory.times();
-    entry.part_bytes = part.bytes;
-    entry.part_hash = part.hash;
+    entry.rows = part.directory.rows();
+    entry.times = part.directory.times();
+    entry.part_bytes = part.file.bytes;
+    entry.part_hash = part.file.hash;
     let mut sidecar = HashedFile::create(&**backend, &temporary(&entry.sidecar_path()))?;
-    sidecar.write(&file::encode(columns, directory, runs)?)?;
+    sidecar.write(&file::encode(
+        &part.columns,
+        &part.roles,
+        &part.directory,
+        runs,
+    )?)?;
     let sidecar = sidecar.finish()?;
     entry.sidecar_bytes = sidecar.bytes;
     entry.sidecar_hash = sidecar.hash;
     Ok(NewPart {
         entry,
-        part: part.file,
+        part: part.file.file,
         sidecar: sidecar.file,
         backend: Arc::clone(backend),
         settled: false,
@@ -205,6 +204,13 @@ fn file_meta(schema: &Schema, batch: &RowBatch, columns: &[ColumnId], plan: &Par
         sort,
         notes: plan.notes(),
     }
+}
+
+/// Whether the pages of a column keep their ranges: the time column's, and those of the column
+/// that orders the rows first.
+pub(crate) fn prunes(schema: &Schema, id: ColumnId) -> bool {
+    let signed = matches!(schema.columns()[id].kind, Kind::Time | Kind::Int);
+    signed && (id == schema.time() || schema.sort().first() == Some(&id))
 }
 
 /// Where each row of a batch goes.
@@ -378,7 +384,7 @@ impl BatchColumn<'_> {
             let group = GroupColumn {
                 kind: column.kind,
                 required: cells.rows.len() == order.rows,
-                prunes: self.id == self.schema.time(),
+                prunes: prunes(self.schema, self.id),
                 presence: &presence,
                 values,
             };

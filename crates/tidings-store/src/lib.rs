@@ -24,6 +24,9 @@
 //! snapshot.parts(table, times) -> Vec<Part>               snapshot.part(id)
 //! part.candidates(&TokenExpr) -> RowSet                   part.within(times) -> RowSet
 //! part.read(columns, &RowSet) -> Rows                     part.scan(columns, &RowSet, |rows| ..)
+//! part.in_range(column, values) -> RowSet                 part.groups() / .column_bytes()
+//! store.plan_merges(now) -> Vec<MergePlan>                store.merge(&plan, &cancel) -> MergeReport
+//! store.retain(rules, max_bytes, keep_days_from)            store.prepare_merge(&plan, &cancel).commit()
 //! rows.time/int/uint/float/bool/text/bytes(column, i)     rows.codes(column), rows.value(column, code)
 //! ```
 //!
@@ -38,9 +41,11 @@ mod error;
 mod flags;
 mod intern;
 mod manifest;
+mod merge;
 mod open;
 mod part;
 mod part_ref;
+mod retention;
 mod rows;
 mod rowset;
 mod schema;
@@ -55,7 +60,9 @@ pub use build::NewPart;
 pub use day::{DAY_NS, Day};
 pub use error::{Error, Result};
 pub use flags::{PartFlags, PartId};
+pub use merge::{MergePlan, MergeReport, PreparedMerge};
 pub use part_ref::{GroupInfo, Part};
+pub use retention::{Dropped, Retention};
 pub use rows::{NULL_CODE, Rows};
 pub use rowset::RowSet;
 pub use schema::{Column, ColumnId, Kind, Schema, Tokenizer};

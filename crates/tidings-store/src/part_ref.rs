@@ -120,22 +120,48 @@ impl Part {
         if self.shared.entry.times == NO_TIME || (from <= least && to >= greatest) {
             return Ok(self.all());
         }
+        self.in_range(self.schema.time(), from..=to)
+    }
+
+    /// The rows of pages that may hold a value of a time or `Int` column in the range. Cheap for
+    /// the time column and for the one that orders the rows first, whose pages keep their ranges;
+    /// others are pruned by row group, at one small read each. Null is in no range.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::Io`], naming the sidecar; [`Error::Invalid`] for a column of
+    /// another kind.
+    pub fn in_range(&self, column: ColumnId, values: impl RangeBounds<i64>) -> Result<RowSet> {
+        let kind = self.schema.columns().get(column).map(|column| column.kind);
+        if !matches!(kind, Some(Kind::Time | Kind::Int)) {
+            return Err(Error::Invalid(format!(
+                "column {column} is not of times or integers"
+            )));
+        }
+        let Some((from, to)) = inclusive(&values) else {
+            return Ok(RowSet::none());
+        };
         let open = self.shared.open()?;
-        let column = self.part_column(&open, self.schema.time())?;
+        let Some((number, _)) = self.part_column(&open, column)? else {
+            return Ok(RowSet::none());
+        };
+        let roles = &open.head.roles;
+        let (is_time, is_key) = (
+            roles.time.map(usize::from) == Some(number),
+            roles.sort.first().map(|&first| usize::from(first)) == Some(number),
+        );
         let mut rows = RowSet::none();
         for (at, head) in open.head.groups.iter().enumerate() {
-            let all = head.first_row..head.first_row + head.rows;
-            let (least, greatest) = head.times;
-            if head.times == NO_TIME || (from <= least && to >= greatest) {
-                rows.push(all);
-            } else if least <= to && greatest >= from {
-                push_pages(
-                    &open,
-                    at,
-                    column.map(|(number, _)| number),
-                    (from, to),
-                    &mut rows,
-                )?;
+            let known = if is_time {
+                Some(head.times)
+            } else {
+                is_key.then_some(head.keys)
+            };
+            match known {
+                Some((least, greatest)) if least > to || greatest < from => {}
+                Some((least, greatest)) if from <= least && to >= greatest && is_time => {
+                    rows.push(head.first_row..head.first_row + head.rows);
+                }
+                _ => push_pages(&open, at, number, (from, to), &mut rows)?,
             }
         }
         Ok(self.live(rows))
@@ -356,25 +382,30 @@ impl Rows {
     }
 }
 
-/// Adds the pages of a row group whose times touch the range.
+/// Adds the pages of a row group whose values touch the range.
 fn push_pages(
     open: &OpenPart,
     at: usize,
-    time: Option<usize>,
+    number: usize,
     (from, to): (i64, i64),
     rows: &mut RowSet,
 ) -> Result<()> {
     let first = open.head.groups[at].first_row;
     let group = open.group(at)?;
-    let chunk = time.and_then(|time| group.chunks.get(time));
-    let pages = chunk.filter(|chunk| chunk.page_ranges.len() == chunk.pages.len());
-    let Some(chunk) = pages else {
-        rows.push(first..first + group.rows);
+    let chunk = &group.chunks[number];
+    let touches = |least: i64, greatest: i64| least <= to && greatest >= from;
+    if chunk.page_ranges.len() != chunk.pages.len() {
+        if chunk
+            .range
+            .is_some_and(|(least, greatest)| touches(least as i64, greatest as i64))
+        {
+            rows.push(first..first + group.rows);
+        }
         return Ok(());
-    };
+    }
     let mut row = first;
     for (page, &(least, greatest)) in chunk.pages.iter().zip(&chunk.page_ranges) {
-        if least <= to && greatest >= from {
+        if touches(least, greatest) {
             rows.push(row..row + page.rows);
         }
         row += page.rows;

@@ -63,7 +63,7 @@ impl Values {
         text.get(start..*ends.get(code)?)
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Bytes(arena) => arena.len(),
             Self::Text { ends, .. } => ends.len(),

@@ -36,7 +36,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             fresh_level: 1,
-            merge_level: 6,
+            merge_level: 3,
             max_open_parts: 384,
             max_head_bytes: 8 << 20,
         }

@@ -54,28 +54,29 @@ fn any_choice_of_rows_and_columns_reads_the_same_values() {
 #[test]
 fn candidates_hold_every_row_with_the_token() {
     let store = open(&MemoryBackend::new());
-    add(&store, &rows(70_000, 4));
+    add(&store, &rows(40_000, 4));
     let part = &store.snapshot().parts("events", ..).unwrap()[0];
     let all = read_part(part);
+    let tokens: Vec<Vec<String>> = all.iter().map(Row::tokens).collect();
     let mut numbers = Numbers(5);
-    for _ in 0..300 {
-        let row = numbers.below(70_000) as usize;
-        let tokens = all[row].tokens();
-        if tokens.is_empty() {
+    for _ in 0..100 {
+        let tokens_here = &tokens[numbers.below(all.len() as u64) as usize];
+        if tokens_here.is_empty() {
             continue;
         }
-        let token = &tokens[numbers.below(tokens.len() as u64) as usize];
+        let token = &tokens_here[numbers.below(tokens_here.len() as u64) as usize];
         let found = part.candidates(&TokenExpr::token(token)).unwrap();
-        for (at, other) in all.iter().enumerate() {
-            if other.tokens().contains(token) {
-                assert!(found.contains(at as u32), "{token} in row {at}");
-            }
+        for (at, other) in tokens.iter().enumerate() {
+            assert!(
+                !other.contains(token) || found.contains(at as u32),
+                "{token} in row {at}"
+            );
         }
     }
     let rare = all.iter().find_map(|row| row.message_id.clone()).unwrap();
     let found = part.candidates(&TokenExpr::token(rare)).unwrap();
     assert!(
-        found.len() <= 256,
+        found.len() <= 1024,
         "a rare token gives {} rows",
         found.len()
     );

@@ -7,10 +7,10 @@ use tidings_spool::{Backend, File, OpenMode};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::footer::{self, FileMeta, MAGIC};
-use super::layout::Group;
+use super::layout::{Group, PartColumn};
+use crate::Result;
 use crate::error::IoContext;
-use crate::sidecar::file::Directory;
-use crate::{Kind, Result};
+use crate::sidecar::file::{Directory, Roles};
 
 /// Bytes gathered before they are written.
 const WRITE_BYTES: usize = 1 << 20;
@@ -104,25 +104,24 @@ impl HashedFile {
 pub(crate) struct PartWriter {
     file: HashedFile,
     meta: FileMeta,
-    time: Option<u16>,
+    roles: Roles,
     directory: Directory,
 }
 
 impl PartWriter {
-    /// Starts a part at a path; `time` is the number of its time column.
+    /// Starts a part at a path.
     pub(crate) fn create(
         backend: &dyn Backend,
         path: &Path,
         meta: FileMeta,
-        time: Option<u16>,
+        roles: Roles,
     ) -> Result<Self> {
         let mut file = HashedFile::create(backend, path)?;
         file.write(MAGIC)?;
-        debug_assert!(time.is_none_or(|time| meta.columns[usize::from(time)].kind == Kind::Time));
         Ok(Self {
             file,
             meta,
-            time,
+            roles,
             directory: Directory::default(),
         })
     }
@@ -141,15 +140,29 @@ impl PartWriter {
         for piece in pieces {
             self.file.write(piece)?;
         }
-        self.directory.push(group, self.time);
+        self.directory.push(group, &self.roles);
         Ok(())
     }
 
-    /// Writes the footer; gives the file, its columns and its directory.
-    pub(crate) fn finish(mut self) -> Result<(WrittenFile, FileMeta, Directory)> {
+    /// Writes the footer; gives what the sidecar is made of.
+    pub(crate) fn finish(mut self) -> Result<WrittenPart> {
         let base = self.file.position();
         let tail = footer::encode(&self.meta, self.directory.groups(), base)?;
         self.file.write(&tail)?;
-        Ok((self.file.finish()?, self.meta, self.directory))
+        Ok(WrittenPart {
+            file: self.file.finish()?,
+            columns: self.meta.columns,
+            roles: self.roles,
+            directory: self.directory,
+        })
     }
+}
+
+/// A part's Parquet file, and all that its sidecar needs besides the tokens.
+#[derive(Debug)]
+pub(crate) struct WrittenPart {
+    pub(crate) file: WrittenFile,
+    pub(crate) columns: Vec<PartColumn>,
+    pub(crate) roles: Roles,
+    pub(crate) directory: Directory,
 }

@@ -23,6 +23,8 @@ pub(crate) struct GroupHead {
     pub(crate) rows: u32,
     /// Least and greatest time, or [`NO_TIME`].
     pub(crate) times: (i64, i64),
+    /// The same for the column that orders the rows first.
+    pub(crate) keys: (i64, i64),
     /// Where its directory block lies in the sidecar, and its length without checksum.
     pub(crate) offset: u64,
     pub(crate) length: u32,
@@ -36,8 +38,8 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Adds a row group; `time` is the number of the part's time column.
-    pub(crate) fn push(&mut self, group: &Group, time: Option<u16>) {
+    /// Adds a row group.
+    pub(crate) fn push(&mut self, group: &Group, roles: &Roles) {
         let first_row = self
             .heads
             .last()
@@ -46,15 +48,19 @@ impl Directory {
         group.encode(&mut self.bytes);
         let length = (self.bytes.len() - start) as u32;
         put_checksum(&mut self.bytes, start);
-        let times = time
-            .and_then(|time| group.chunks.get(usize::from(time)))
-            .and_then(|chunk| chunk.range)
-            .map_or(NO_TIME, |(least, greatest)| (least as i64, greatest as i64));
+        let range = |column: Option<u16>| {
+            column
+                .and_then(|column| group.chunks.get(usize::from(column)))
+                .and_then(|chunk| chunk.range)
+                .map_or(NO_TIME, |(least, greatest)| (least as i64, greatest as i64))
+        };
+        let (times, keys) = (range(roles.time), range(roles.sort.first().copied()));
         let offset = (MAGIC.len() + start) as u64;
         self.heads.push(GroupHead {
             first_row,
             rows: group.rows,
             times,
+            keys,
             offset,
             length,
         });
@@ -82,10 +88,20 @@ impl Directory {
     }
 }
 
+/// Which of a part's columns have a role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Roles {
+    /// The table's time column.
+    pub(crate) time: Option<u16>,
+    /// The columns that order the rows, weightiest first.
+    pub(crate) sort: Vec<u16>,
+}
+
 /// What a sidecar says before any block is read; kept in memory while its part is in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) columns: Vec<PartColumn>,
+    pub(crate) roles: Roles,
     pub(crate) groups: Vec<GroupHead>,
     /// First fingerprint of each token block.
     firsts: Vec<u32>,
@@ -137,6 +153,7 @@ impl Head {
 /// Makes a whole sidecar of a part's directory and tokens.
 pub(crate) fn encode(
     columns: &[PartColumn],
+    roles: &Roles,
     directory: &Directory,
     runs: TokenRuns,
 ) -> Result<Vec<u8>> {
@@ -162,7 +179,9 @@ pub(crate) fn encode(
         ..
     } = blocks;
     let head_at = out.len();
-    put_head(columns, directory, tokens_at, tokens, &index, &mut out);
+    put_head(
+        columns, roles, directory, tokens_at, tokens, &index, &mut out,
+    );
     let length = (out.len() - head_at) as u32;
     put_checksum(&mut out, head_at);
     let trailer = out.len();
@@ -265,6 +284,7 @@ fn to_pages(posting: &mut Posting) {
 
 fn put_head(
     columns: &[PartColumn],
+    roles: &Roles,
     directory: &Directory,
     tokens_at: usize,
     tokens: u64,
@@ -274,15 +294,19 @@ fn put_head(
     let blocks_end = out.len();
     varint::put(out, columns.len() as u64);
     columns.iter().for_each(|column| column.encode(out));
+    varint::put(out, roles.time.map_or(0, |time| u64::from(time) + 1));
+    varint::put(out, roles.sort.len() as u64);
+    roles
+        .sort
+        .iter()
+        .for_each(|&column| varint::put(out, u64::from(column)));
     varint::put(out, directory.heads.len() as u64);
-    let mut previous = 0i64;
+    let (mut time, mut key) = (0i64, 0i64);
     for head in &directory.heads {
         varint::put(out, u64::from(head.length));
         varint::put(out, u64::from(head.rows));
-        let (from, to) = head.times;
-        varint::put_signed(out, from.wrapping_sub(previous));
-        varint::put(out, (to as u64).wrapping_sub(from as u64));
-        previous = from;
+        put_range(head.times, &mut time, out);
+        put_range(head.keys, &mut key, out);
     }
     varint::put(out, tokens_at as u64);
     varint::put(out, tokens);
@@ -298,6 +322,19 @@ fn put_head(
         varint::put(out, (end - start) as u64);
         previous = first;
     }
+}
+
+fn put_range((from, to): (i64, i64), previous: &mut i64, out: &mut Vec<u8>) {
+    varint::put_signed(out, from.wrapping_sub(*previous));
+    varint::put(out, (to as u64).wrapping_sub(from as u64));
+    *previous = from;
+}
+
+fn read_range(cursor: &mut Cursor<'_>, previous: &mut i64) -> Result<(i64, i64)> {
+    let from = previous.wrapping_add(cursor.signed()?);
+    let to = (from as u64).wrapping_add(cursor.varint()?) as i64;
+    *previous = from;
+    Ok((from, to))
 }
 
 /// The head's length, from a sidecar's last [`TRAILER`] bytes.
@@ -319,6 +356,7 @@ pub(crate) fn decode_head(bytes: &[u8]) -> Result<Head> {
     let columns = (0..count)
         .map(|_| PartColumn::decode(&mut cursor))
         .collect::<Result<_>>()?;
+    let roles = decode_roles(&mut cursor)?;
     let groups = decode_group_heads(&mut cursor)?;
     let tokens_at = cursor.varint()?;
     let tokens = cursor.varint()?;
@@ -338,6 +376,7 @@ pub(crate) fn decode_head(bytes: &[u8]) -> Result<Head> {
     }
     Ok(Head {
         columns,
+        roles,
         groups,
         firsts,
         starts,
@@ -346,19 +385,33 @@ pub(crate) fn decode_head(bytes: &[u8]) -> Result<Head> {
     })
 }
 
+fn decode_roles(cursor: &mut Cursor<'_>) -> Result<Roles> {
+    let number = |value: u32| {
+        u16::try_from(value).map_err(|_| Error::corrupt("a column's number exceeds 16 bits"))
+    };
+    let time = cursor.u32()?.checked_sub(1).map(number).transpose()?;
+    let count = cursor.count()?;
+    let sort = (0..count)
+        .map(|_| number(cursor.u32()?))
+        .collect::<Result<_>>()?;
+    Ok(Roles { time, sort })
+}
+
 fn decode_group_heads(cursor: &mut Cursor<'_>) -> Result<Vec<GroupHead>> {
     let count = cursor.count()?;
     let mut groups = Vec::with_capacity(count);
-    let (mut first_row, mut offset, mut previous) = (0u32, MAGIC.len() as u64, 0i64);
+    let (mut first_row, mut offset) = (0u32, MAGIC.len() as u64);
+    let (mut time, mut key) = (0i64, 0i64);
     for _ in 0..count {
         let length = cursor.u32()?;
         let rows = cursor.u32()?;
-        let from = previous.wrapping_add(cursor.signed()?);
-        let to = (from as u64).wrapping_add(cursor.varint()?) as i64;
+        let times = read_range(cursor, &mut time)?;
+        let keys = read_range(cursor, &mut key)?;
         groups.push(GroupHead {
             first_row,
             rows,
-            times: (from, to),
+            times,
+            keys,
             offset,
             length,
         });
@@ -366,7 +419,6 @@ fn decode_group_heads(cursor: &mut Cursor<'_>) -> Result<Vec<GroupHead>> {
             .checked_add(rows)
             .ok_or_else(|| Error::corrupt("a part has too many rows"))?;
         offset += u64::from(length) + CHECKSUM as u64;
-        previous = from;
     }
     Ok(groups)
 }
