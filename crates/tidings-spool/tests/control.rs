@@ -1,5 +1,11 @@
 //! Snapshots and checkpoints: what the spool's owner rebuilds its state from.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests may panic and sleep"
+)]
+
 mod common;
 
 use common::{batch, commit, config, frame_offsets, open, record, segments};

@@ -3,6 +3,12 @@
 //! What must hold: every acknowledged batch is there, once and in order; what a reader has seen is
 //! there; what was not acknowledged is there as a prefix of what was appended; nothing is invented.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests may panic and sleep"
+)]
+
 mod common;
 
 use std::sync::Arc;

@@ -2,6 +2,12 @@
 //! They are never changed, and read for ever. To write those of a new version, run the tests with
 //! `TIDINGS_BLESS=1` and look at the difference.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests may panic and sleep"
+)]
+
 mod common;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,12 @@
 //! What happens when something runs out: the disk, the spool's own limit, the age of events, or
 //! the medium's willingness.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests may panic and sleep"
+)]
+
 mod common;
 
 use std::io::ErrorKind;
@@ -337,7 +343,10 @@ fn dropping_a_pin_lets_waiting_sources_go_on_without_being_asked() {
     let mut batch = refused.batch;
     for _ in 0..1000 {
         match spool.append(*batch) {
-            Ok(ticket) => return drop(ticket.wait().unwrap()),
+            Ok(ticket) => {
+                ticket.wait().unwrap();
+                return;
+            }
             Err(refused) => batch = refused.batch,
         }
         std::thread::sleep(Duration::from_millis(5));

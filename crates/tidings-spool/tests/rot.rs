@@ -1,5 +1,11 @@
 //! A medium that rots: whatever bit flips, it is noticed, told, and costs no more than its frame.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests may panic and sleep"
+)]
+
 mod common;
 
 use std::ops::Range;

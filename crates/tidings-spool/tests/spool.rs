@@ -1,5 +1,11 @@
 //! The spool as producers and readers meet it, on a disk without faults.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests may panic and sleep"
+)]
+
 mod common;
 
 use std::path::Path;
