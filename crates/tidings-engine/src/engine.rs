@@ -1,6 +1,8 @@
 //! A data directory, opened by the one process that owns it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidings_mail::message::{Folder, FolderLimits};
@@ -9,12 +11,16 @@ use tidings_spool::{Backend, DirLock, DiskBackend, lock_dir};
 use tidings_store::Store;
 
 use crate::error::Error;
+use crate::memory::MemoryTable;
 use crate::message_rows::messages_schema;
 use crate::rows::events_schema;
-use crate::search::FoundEvent;
 
 /// Name of the blob that holds the open messages.
 pub(crate) const OPEN_BLOB: &str = "messages/open";
+
+/// Name of the blob that holds messages left open by an import while the live path was running;
+/// its next seal takes them in.
+pub(crate) const OPEN_IMPORT_BLOB: &str = "messages/open-import";
 
 /// How a data directory is opened.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +41,16 @@ pub struct Engine {
     options: EngineOptions,
     /// Messages that may still change.
     open: Mutex<Folder>,
-    /// What opening found, a sentence each.
-    notes: Vec<String>,
+    /// Legs of messages that were opened again, whose old rows are in parts until the next commit.
+    reopened: Mutex<HashSet<u64>>,
+    /// Events that are in the spool and in no part yet.
+    memory: MemoryTable,
+    /// The memory table holds everything that the spool held at the start.
+    ready: AtomicBool,
+    /// The live path runs: its folder is not to be taken away.
+    is_live: AtomicBool,
+    /// What opening found and what happened since, a sentence each.
+    notes: Mutex<Vec<String>>,
     _lock: Option<DirLock>,
 }
 
@@ -67,9 +81,11 @@ impl Engine {
         let providers = Arc::new(providers);
         let (store, report) = Store::open(Arc::clone(&backend), vec![events_schema(), messages_schema()])?;
         let mut folder = Folder::new(options.folder, Arc::clone(&providers));
-        if let Some(saved) = store.snapshot().blob(OPEN_BLOB) {
-            let saved = zstd::decode_all(saved).map_err(|error| Error::State(error.to_string()))?;
-            folder.restore(&saved)?;
+        for name in [OPEN_BLOB, OPEN_IMPORT_BLOB] {
+            if let Some(saved) = store.snapshot().blob(name) {
+                let saved = zstd::decode_all(saved).map_err(|error| Error::State(error.to_string()))?;
+                folder.restore(&saved)?;
+            }
         }
         let mut notes = report.notes;
         notes.extend(report.removed.iter().map(|path| format!("{}: left by a crash, removed", path.display())));
@@ -83,7 +99,11 @@ impl Engine {
             providers,
             options,
             open: Mutex::new(folder),
-            notes,
+            reopened: Mutex::default(),
+            memory: MemoryTable::default(),
+            ready: AtomicBool::new(true),
+            is_live: AtomicBool::new(false),
+            notes: Mutex::new(notes),
             _lock: lock,
         })
     }
@@ -93,9 +113,51 @@ impl Engine {
         &self.dir
     }
 
-    /// What opening found and mended, a sentence each.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
+    /// What opening found and mended, and what happened since the last call, a sentence each.
+    pub fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.notes))
+    }
+
+    /// Whether searches see everything that was durable at the start.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn note(&self, note: String) {
+        let mut notes = lock(&self.notes);
+        if notes.len() < NOTES_MAX {
+            notes.push(note);
+        }
+    }
+
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.is_live.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_live(&self, is_live: bool) {
+        self.is_live.store(is_live, Ordering::Release);
+    }
+
+    pub(crate) fn memory(&self) -> &MemoryTable {
+        &self.memory
+    }
+
+    /// Rows of messages with these legs are not shown until the next commit takes them out.
+    pub(crate) fn note_reopened(&self, legs: &[u64]) {
+        lock(&self.reopened).extend(legs);
+    }
+
+    pub(crate) fn forget_reopened(&self) {
+        lock(&self.reopened).clear();
+    }
+
+    pub(crate) fn is_reopened(&self, legs: &[u64]) -> bool {
+        let reopened = lock(&self.reopened);
+        !reopened.is_empty() && legs.iter().any(|leg| reopened.contains(leg))
     }
 
     /// The backend below.
@@ -115,14 +177,19 @@ impl Engine {
         &self.options
     }
 
-    /// The events that are in memory only: committed, and not in a part yet.
-    pub(crate) fn recent_events(&self, _each: &mut dyn FnMut(&FoundEvent)) {}
 
     /// The open messages. A panic of another thread while it held them leaves them whole: every
     /// call of the folder does.
     pub(crate) fn open_messages(&self) -> MutexGuard<'_, Folder> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
     }
+}
+
+/// Notes kept until somebody takes them; further ones are left out.
+const NOTES_MAX: usize = 1000;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A directory with files in it that are not ours is not taken for a data directory.

@@ -16,7 +16,7 @@ use tidings_mail::message::{Folder, FolderLimits};
 use tidings_store::PartFlags;
 
 use crate::contract::ImportObject;
-use crate::engine::{Engine, OPEN_BLOB};
+use crate::engine::{Engine, OPEN_BLOB, OPEN_IMPORT_BLOB};
 use crate::error::Error;
 use crate::history::HistoryWriter;
 use crate::input::{Block, ChainId, ChainSet, InputFile, Match, open};
@@ -355,7 +355,9 @@ struct Written {
 fn write(engine: &Engine, chunks: &Receiver<Chunk>, used: &SyncSender<Chunk>) -> Result<Written, Error> {
     let limits = FolderLimits { open: OPEN_MESSAGES.min(engine.options().folder.open), ..engine.options().folder };
     let mut folder = Folder::new(limits, engine.providers().clone());
-    hand_over(engine, &mut folder)?;
+    if !engine.is_live() {
+        hand_over(engine, &mut folder)?;
+    }
     let mut writer = HistoryWriter::new(engine.store().clone(), PartFlags::IMPORTED);
     let mut written = Written::default();
     while let Ok(mut chunk) = chunks.recv() {
@@ -374,8 +376,10 @@ fn write(engine: &Engine, chunks: &Receiver<Chunk>, used: &SyncSender<Chunk>) ->
             failed?;
             let mut saved = Vec::new();
             folder.save(&mut saved);
-            blobs.push((OPEN_BLOB.to_owned(), Some(packed(&saved))));
+            let blob = if engine.is_live() { OPEN_IMPORT_BLOB } else { OPEN_BLOB };
+            blobs.push((blob.to_owned(), Some(packed(&saved))));
             writer.commit(&blobs)?;
+            engine.forget_reopened();
         }
         chunk.records.clear();
         chunk.text.clear();
@@ -384,7 +388,13 @@ fn write(engine: &Engine, chunks: &Receiver<Chunk>, used: &SyncSender<Chunk>) ->
         let _ = used.try_send(chunk);
     }
     written.open = folder.open_count() as u64;
-    *engine.open_messages() = folder;
+    if engine.is_live() {
+        let mut saved = Vec::new();
+        folder.save(&mut saved);
+        engine.open_messages().restore(&saved)?;
+    } else {
+        *engine.open_messages() = folder;
+    }
     Ok(written)
 }
 

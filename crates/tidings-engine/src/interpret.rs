@@ -88,6 +88,11 @@ impl Interpreter {
         done
     }
 
+    /// Tells the time of receipt: no line lies after it.
+    pub fn set_now(&mut self, now_ns: i64) {
+        self.clock.set_reference(now_ns);
+    }
+
     /// How well each program was understood so far.
     pub fn recognition(&self) -> impl Iterator<Item = (&[u8], Recognition)> {
         self.recognition.iter().map(|(program, counts)| (&**program, *counts))
@@ -154,7 +159,7 @@ impl Interpreter {
                 (correlator.postfix(&at, &line, lookup, out), recognised)
             }
             Family::Dovecot => {
-                let line = dovecot::parse(envelope.body, envelope.own_file);
+                let line = dovecot::read(envelope);
                 let recognised = line.says != dovecot::Says::Unrecognised;
                 (correlator.dovecot(&at, &line, out), recognised)
             }

@@ -7,6 +7,8 @@ mod history;
 mod import;
 pub mod input;
 mod interpret;
+mod live;
+mod memory;
 mod message_rows;
 mod reopen;
 mod rows;
@@ -18,6 +20,7 @@ mod zone;
 pub use engine::{Engine, EngineOptions};
 pub use error::Error;
 pub use import::{ImportOptions, ImportProgress};
+pub use live::{IngestError, IngestReport, Live, LiveOptions, LiveSource, LiveTail};
 pub use interpret::{Interpreted, Interpreter, Recognition};
 pub use search::{
     EventQuery, FoundEvent, MESSAGE_FIELDS, MessageQuery, StoryQuery, event_object, message_object,

@@ -53,6 +53,7 @@ impl Reopen for StoreReopen<'_, '_> {
             let Some((message, part, rows)) = found else { return Ok(()) };
             let events = events_of_legs(self.engine, &message)?;
             self.writer.delete(part, rows);
+            self.engine.note_reopened(&message.legs);
             events.iter().for_each(|found| apply(&found.event()));
             Ok(())
         });

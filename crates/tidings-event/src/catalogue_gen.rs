@@ -1537,6 +1537,8 @@ impl Key {
     pub const RANGE_TO: Key = Key(38);
     /// `rank`: Score that blocklists gave the client.
     pub const RANK: Key = Key(1058);
+    /// `rawLine`: The line from which the event was read, byte for byte; carried in the spool by the first event of a line, never shown as a value.
+    pub const RAW_LINE: Key = Key(1062);
     /// `reason`: Why it happened: an error text or a nested event.
     pub const REASON: Key = Key(39);
     /// `recipientNumber`: Position of the recipient within its LMTP session, from 1.
@@ -3162,6 +3164,7 @@ pub(crate) static OWN_KEYS: &[KeyInfo] = &[
     KeyInfo { id: 1059, name: "count", kebab: "count", description: "Number of times or items." },
     KeyInfo { id: 1060, name: "sequence", kebab: "sequence", description: "Position of an event in the spool." },
     KeyInfo { id: 1061, name: "originalQueueId", kebab: "original-queue-id", description: "MTA queue id of the message before it went through a content filter." },
+    KeyInfo { id: 1062, name: "rawLine", kebab: "raw-line", description: "The line from which the event was read, byte for byte; carried in the spool by the first event of a line, never shown as a value." },
 ];
 
 /// Every accepted spelling of a key with its id, by spelling.
@@ -3303,6 +3306,9 @@ pub(crate) static KEY_NAMES: &[(&str, u16)] = &[
     ("rangefrom", 37),
     ("rangeto", 38),
     ("rank", 1058),
+    ("raw-line", 1062),
+    ("rawLine", 1062),
+    ("rawline", 1062),
     ("reason", 39),
     ("recipient-number", 1053),
     ("recipientNumber", 1053),

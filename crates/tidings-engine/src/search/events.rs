@@ -1,13 +1,17 @@
 //! Events, newest first.
 
+use std::sync::Arc;
+
 use tidings_event::EventRef;
 use tidings_event::filter::FieldSet;
+use tidings_spool::Frame;
 use tidings_store::{Part, RowSet, Snapshot};
 
 use super::Compiled;
 use super::newest::Newest;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::memory::{each_event, found};
 use crate::rows::{self, EVENTS};
 
 /// Rows read at a time.
@@ -51,15 +55,39 @@ impl Engine {
     pub fn events(&self, query: &EventQuery) -> Result<Vec<FoundEvent>, Error> {
         let compiled = Compiled::new(&query.filter, &FieldSet::EVENTS, query.since_ns, query.until_ns, query.now_ns)?;
         let mut newest = Newest::new(query.limit);
-        self.recent_events(&mut |found| {
-            let event = found.event();
-            if compiled.covers(event.time_ns()) && compiled.matcher.matches(&event) {
-                newest.push(order_of(&event), found.clone());
+        let recent = self.recent();
+        recent.each(&mut |sequence, event| {
+            if compiled.covers(event.time_ns()) && newest.may_take(event.time_ns()) && compiled.matcher.matches(event) {
+                newest.push(order_of(event), found(sequence, event));
             }
         });
-        let snapshot = self.store().snapshot();
-        events_in(&snapshot, &compiled, &mut newest)?;
+        events_in(&recent, &compiled, &mut newest)?;
         Ok(newest.into_values())
+    }
+
+    /// What is in memory, and the state of the history that goes with it.
+    pub(super) fn recent(&self) -> Recent {
+        let frames = self.memory().frames();
+        // Taken after the memory: what is sealed in between is in both, and told by its sequence.
+        Recent { frames, snapshot: self.store().snapshot() }
+    }
+}
+
+/// One moment's events: in memory, and in the history.
+pub(super) struct Recent {
+    frames: Vec<Arc<Frame>>,
+    pub(super) snapshot: Snapshot,
+}
+
+impl Recent {
+    pub(super) fn each(&self, each: &mut dyn FnMut(u64, &EventRef<'_>)) {
+        self.frames.iter().for_each(|frame| each_event(frame, each));
+    }
+
+    /// Whether an event of a part is in memory, too.
+    pub(super) fn holds(&self, found: &FoundEvent) -> bool {
+        let (Some(sequence), Some(first)) = (found.sequence, self.frames.first()) else { return false };
+        sequence >= first.first_sequence()
     }
 }
 
@@ -70,12 +98,12 @@ pub(super) fn order_of(event: &EventRef<'_>) -> (i64, u64, u64) {
     (event.time_ns(), line, ordinal)
 }
 
-fn events_in(snapshot: &Snapshot, compiled: &Compiled, newest: &mut Newest<FoundEvent>) -> Result<(), Error> {
+fn events_in(recent: &Recent, compiled: &Compiled, newest: &mut Newest<FoundEvent>) -> Result<(), Error> {
     if compiled.since_ns > compiled.until_ns {
         return Ok(());
     }
     let everything = compiled.filter.is_everything();
-    for part in snapshot.parts(EVENTS, compiled.since_ns..=compiled.until_ns)? {
+    for part in recent.snapshot.parts(EVENTS, compiled.since_ns..=compiled.until_ns)? {
         if part.times().is_some_and(|(_, last_ns)| !newest.may_take(last_ns)) {
             break;
         }
@@ -84,7 +112,7 @@ fn events_in(snapshot: &Snapshot, compiled: &Compiled, newest: &mut Newest<Found
         each_slice(&part, &candidates, &mut |part, slice| {
             let slice = rows_worth_reading(part, slice, compiled, newest, everything)?;
             read_events(part, &slice, &mut |found| {
-                if everything || compiled.matcher.matches(&found.event()) {
+                if (everything || compiled.matcher.matches(&found.event())) && !recent.holds(&found) {
                     newest.push(order_of(&found.event()), found);
                 }
             })

@@ -66,7 +66,8 @@ impl Engine {
                 break;
             }
             let rows = part.candidates(&tokens)?.and(&part.within(compiled.since_ns..=compiled.until_ns)?);
-            newest_of_part(&part, &rows, &passes, &mut newest)?;
+            let settled = |message: &Message| passes(message) && !self.is_reopened(&message.legs);
+            newest_of_part(&part, &rows, &settled, &mut newest)?;
         }
         Ok(newest.into_values())
     }
@@ -91,7 +92,8 @@ impl Engine {
                 break;
             }
             let rows = part.candidates(tokens)?;
-            newest_of_part(&part, &rows, wanted, &mut newest)?;
+            let settled = |message: &Message| wanted(message) && !self.is_reopened(&message.legs);
+            newest_of_part(&part, &rows, &settled, &mut newest)?;
         }
         Ok(newest.into_values())
     }

@@ -14,6 +14,7 @@ use super::objects::message_object;
 use crate::contract::{StepObject, StoryObject, SummaryObject};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::memory::found as found_in_memory;
 use crate::rows::{self, EVENTS};
 
 /// Events that a story shows at most; a mailing to thousands has more, and says so.
@@ -113,10 +114,11 @@ fn events_of(engine: &Engine, message: &Message, with_sessions: bool) -> Result<
     let mut keep = |event: FoundEvent| {
         found.insert(place_of(&event), event);
     };
-    engine.recent_events(&mut |event| {
-        if of_legs(&event.event()) {
-            spans.extend(event.event().span());
-            keep(event.clone());
+    let recent = engine.recent();
+    recent.each(&mut |sequence, event| {
+        if of_legs(event) {
+            spans.extend(event.span());
+            keep(found_in_memory(sequence, event));
         }
     });
     let stored = message.legs.iter().map(|leg| TokenExpr::token(leg.to_string()));
@@ -125,7 +127,7 @@ fn events_of(engine: &Engine, message: &Message, with_sessions: bool) -> Result<
     let until_ns = message.last_ns.saturating_add(86_400_000_000_000);
     let since_ns = message.time_ns.saturating_sub(86_400_000_000_000);
     let mut places: Vec<(Part, RowSet)> = Vec::new();
-    for part in engine.store().snapshot().parts(EVENTS, since_ns..=until_ns)? {
+    for part in recent.snapshot.parts(EVENTS, since_ns..=until_ns)? {
         let rows = part.candidates(&tokens)?;
         let rows = rows_of_legs(&part, &rows, &legs)?;
         if rows.is_empty() {
@@ -141,9 +143,10 @@ fn events_of(engine: &Engine, message: &Message, with_sessions: bool) -> Result<
         let in_session = |event: &EventRef<'_>| {
             event.span().is_some_and(|span| spans.contains(&span)) && event.get(Key::QUEUE_ID).is_none()
         };
-        engine.recent_events(&mut |event| {
-            if in_session(&event.event()) {
-                found.insert(place_of(event), event.clone());
+        recent.each(&mut |sequence, event| {
+            if in_session(event) {
+                let event = found_in_memory(sequence, event);
+                found.insert(place_of(&event), event);
             }
         });
         for (part, rows) in &places {

@@ -149,6 +149,16 @@ impl Folder {
         self.settled.len()
     }
 
+    /// The legs of the open messages, with their servers' own ids.
+    pub fn legs(&self) -> impl Iterator<Item = (u64, &str)> {
+        self.entries.iter().flatten().flat_map(|entry| &entry.legs).map(|leg| (leg.id, &*leg.name))
+    }
+
+    /// Opens again, from the settled ones, the message that has this leg.
+    pub fn open_again(&mut self, leg: u64, name: &str, reopen: &mut dyn Reopen) {
+        reopen.reopen(leg, name, &mut |event| self.apply_again(event));
+    }
+
     /// How many messages are open.
     pub fn open_count(&self) -> usize {
         self.entries.len() - self.free.len()
@@ -192,8 +202,22 @@ impl Folder {
         self.entries.iter().flatten()
     }
 
-    /// Puts an open message back that was saved.
+    /// Puts an open message back that was saved, or adds it to what is known of its legs.
     pub(super) fn restore_entry(&mut self, entry: Entry) {
+        let (known, new): (Vec<Leg>, Vec<Leg>) =
+            entry.legs.into_iter().partition(|leg| self.by_leg.contains_key(&leg.id));
+        for leg in known {
+            let Some(slot) = self.by_leg.get(&leg.id).copied() else { continue };
+            let Some(open) = self.entries[slot as usize].as_mut() else { continue };
+            open.last_ns = open.last_ns.max(entry.last_ns);
+            if let Some(mine) = open.legs.iter_mut().find(|mine| mine.id == leg.id) {
+                mine.absorb(leg);
+            }
+        }
+        if new.is_empty() {
+            return;
+        }
+        let entry = Entry { legs: new, ..entry };
         self.newest_ns = self.newest_ns.max(entry.last_ns);
         let slot = self.insert(entry);
         let Some(entry) = &self.entries[slot as usize] else { return };

@@ -190,6 +190,51 @@ impl Leg {
     }
 }
 
+impl Leg {
+    /// Takes in what another reading of the same leg has told: both are parts of one life.
+    pub(super) fn absorb(&mut self, other: Leg) {
+        let set = |mine: &mut Option<Box<str>>, other: Option<Box<str>>| {
+            if mine.is_none() {
+                *mine = other;
+            }
+        };
+        set(&mut self.from, other.from);
+        set(&mut self.message_id, other.message_id);
+        set(&mut self.client_name, other.client_name);
+        set(&mut self.client_ip, other.client_ip);
+        set(&mut self.account, other.account);
+        set(&mut self.original, other.original);
+        set(&mut self.parent, other.parent);
+        if self.name.is_empty() {
+            self.name = other.name;
+        }
+        self.first_ns = self.first_ns.min(other.first_ns);
+        self.last_ns = self.last_ns.max(other.last_ns);
+        self.size = self.size.or(other.size);
+        self.total = self.total.max(other.total);
+        self.attempts += other.attempts;
+        self.queued |= other.queued;
+        self.removed |= other.removed;
+        self.aborted |= other.aborted;
+        self.expired |= other.expired;
+        self.probe |= other.probe;
+        self.derived |= other.derived;
+        for notice in other.notices {
+            if !self.notices.contains(&notice) {
+                self.notices.push(notice);
+            }
+        }
+        if let Some(whole) = other.whole {
+            if self.whole.as_ref().is_none_or(|known| whole.is_after(known)) {
+                self.whole = Some(whole);
+            }
+        }
+        for outcome in other.outcomes {
+            self.record(outcome);
+        }
+    }
+}
+
 impl Outcome {
     pub(super) fn new(facts: &Facts<'_>, verdict: Verdict) -> Outcome {
         let text = |text: Option<&str>| text.map(Box::<str>::from);
