@@ -44,7 +44,7 @@ pub(crate) fn push_escaped(
 ) {
     let bytes = text.as_bytes();
     let mut copied = 0;
-    let mut at = 0;
+    let mut at = skim(bytes);
     while let Some(step) = bytes[at..]
         .iter()
         .position(|byte| stops[usize::from(*byte)])
@@ -65,8 +65,30 @@ pub(crate) fn push_escaped(
     out.extend_from_slice(&bytes[copied..]);
 }
 
+/// The length of the longest run of whole words of eight bytes at the start that holds nothing that
+/// any form escapes: most texts hold nothing at all, and this skims over them.
+pub(crate) fn skim(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    /// The high bit of each byte that is zero, possibly with those of bytes above a zero one.
+    const fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word & HIGHS
+    }
+    let (words, _) = bytes.as_chunks::<8>();
+    let is_plain = |word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word);
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let special =
+            zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5c)) | zeros(word ^ (ONES * 0x7f));
+        (word | control | special) & HIGHS == 0
+    };
+    8 * words.iter().take_while(|word| is_plain(word)).count()
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -97,5 +119,20 @@ mod tests {
             String::from_utf8(out).unwrap(),
             "é<22>\u{a0}\u{2026}<202e>x<7f>\u{633}<61c>"
         );
+    }
+
+    proptest! {
+        /// Skimming over plain text leaves nothing out, wherever it stands.
+        #[test]
+        fn what_is_skimmed_is_plain(bytes in proptest::collection::vec(any::<u8>(), 0..40), at in 0usize..40, special in any::<u8>()) {
+            static STOPS: [bool; 256] = stops(b"\"\\");
+            let mut plain: Vec<u8> = bytes.iter().map(|byte| byte % 0x5c).map(|byte| byte.max(0x23)).collect();
+            prop_assert_eq!(skim(&plain), plain.len() / 8 * 8);
+            if let Some(byte) = plain.get_mut(at) {
+                *byte = special;
+                let skimmed = skim(&plain);
+                prop_assert!(!plain[..skimmed].iter().any(|byte| STOPS[usize::from(*byte)] || !byte.is_ascii()));
+            }
+        }
     }
 }

@@ -9,6 +9,24 @@
 //! row of the message list. A matcher gives a [`Plan`]: what an index can use to leave out what
 //! cannot match. Words are what [`token`](crate::token) says, in all three.
 //!
+//! ```
+//! use tidings_event::filter::{FieldSet, Filter, Matcher};
+//! use tidings_event::{EventRef, EventType, Header, Key, RecordWriter};
+//!
+//! let filter = Filter::parse("type:delivery.* to:*@gmail.com code>=500", &FieldSet::EVENTS)?;
+//! let matcher = Matcher::compile(&filter, 0);
+//!
+//! let mut record = Vec::new();
+//! RecordWriter::begin(&mut record, &Header::new(EventType::DELIVERY_FAILED, 0))
+//!     .str(Key::TO, "bob@gmail.com")
+//!     .uint(Key::CODE, 550)
+//!     .finish();
+//! let (event, _) = EventRef::read(&record).expect("a record was written");
+//! assert!(matcher.matches(&event));
+//! assert!(matcher.plan().admits(Some(event.kind()), 0, &mut |token| token == "gmail.com"));
+//! # Ok::<(), tidings_event::filter::FilterError>(())
+//! ```
+//!
 //! The language is described for its users in `docs/reference/filter.md`.
 
 mod ast;

@@ -27,6 +27,7 @@
 //! [`EventReader`] reads both.
 
 pub(crate) mod encode;
+mod names;
 mod parse;
 mod read;
 mod registry;

@@ -21,6 +21,10 @@ pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> V
         let letters: Vec<char> = candidate.chars().flat_map(char::to_lowercase).collect();
         let is_beginning =
             word.len() >= 3 && (letters.starts_with(&word) || word.starts_with(&letters));
+        // Each letter more or less is a step, so most of many words need no closer look.
+        if !is_beginning && word.len().abs_diff(letters.len()) > limit {
+            continue;
+        }
         let mut distance = distance(&word, &letters);
         if is_beginning {
             distance = distance.min(limit);

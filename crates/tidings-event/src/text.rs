@@ -23,14 +23,14 @@ use std::io::Write;
 use std::net::IpAddr;
 
 use crate::base64;
-use crate::digits::{push_i64, push_u64};
+use crate::digits::{push_i64, push_ip, push_u64};
 use crate::escape::{push_escaped, stops};
 use crate::event_type::EventType;
 use crate::key::Key;
 use crate::level::Level;
 use crate::record::EventRef;
 use crate::time::{NANOS_PER_SECOND, write_rfc3339, write_rfc3339_seconds};
-use crate::value::Value;
+use crate::value::{Pairs, Value};
 
 /// How a text log looks. The default is one line per event, without colours, with whole seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,14 +79,17 @@ pub fn write_details(
     style: &TextStyle,
 ) {
     let start = span_start.filter(|start| start.as_bytes() != event.as_bytes());
-    let start = start.map(EventRef::pairs).into_iter().flatten();
-    let pairs = start
-        .chain(event.pairs())
-        .filter(|(key, _)| *key != Key::SPAN_ID);
-    if style.multiline {
-        write_lines(out, pairs, 1, style);
-    } else {
-        write_list(out, pairs, style);
+    let mut is_first = true;
+    for pairs in start
+        .map(EventRef::pairs)
+        .into_iter()
+        .chain([event.pairs()])
+    {
+        if style.multiline {
+            write_lines(out, pairs, 1, style);
+        } else {
+            is_first = write_list(out, pairs, is_first, style);
+        }
     }
 }
 
@@ -95,29 +98,28 @@ pub fn write_text_value(out: &mut Vec<u8>, value: &Value<'_>) {
     write_value(out, value, &TextStyle::default());
 }
 
-/// `k = v, k = v`.
-fn write_list<'a>(
-    out: &mut Vec<u8>,
-    pairs: impl Iterator<Item = (Key, Value<'a>)>,
-    style: &TextStyle,
-) {
-    for (at, (key, value)) in pairs.enumerate() {
-        if at > 0 {
+/// `k = v, k = v`, without the span id. Tells whether there is still none before.
+fn write_list(out: &mut Vec<u8>, pairs: Pairs<'_>, mut is_first: bool, style: &TextStyle) -> bool {
+    for (key, value) in pairs {
+        if key == Key::SPAN_ID {
+            continue;
+        }
+        if !is_first {
             out.extend_from_slice(b", ");
         }
+        is_first = false;
         write_key(out, key, style);
         write_value(out, &value, style);
     }
+    is_first
 }
 
-/// A line for each pair; a nested event's pairs follow it, one tab further in.
-fn write_lines<'a>(
-    out: &mut Vec<u8>,
-    pairs: impl Iterator<Item = (Key, Value<'a>)>,
-    indent: usize,
-    style: &TextStyle,
-) {
+/// A line for each pair but the span id; a nested event's pairs follow it, one tab further in.
+fn write_lines(out: &mut Vec<u8>, pairs: Pairs<'_>, indent: usize, style: &TextStyle) {
     for (key, value) in pairs {
+        if key == Key::SPAN_ID {
+            continue;
+        }
         out.extend(std::iter::repeat_n(b'\t', indent));
         write_key(out, key, style);
         if let Value::Event(event) = value {
@@ -186,7 +188,7 @@ fn write_value(out: &mut Vec<u8>, value: &Value<'_>, style: &TextStyle) {
         Value::Str(text) => write_quoted(out, text),
         Value::UInt(number) => push_u64(out, number),
         Value::Int(number) => push_i64(out, number),
-        Value::Float(number) => display(out, &number),
+        Value::Float(number) => write!(out, "{number}").expect("writing to memory does not fail"),
         Value::Timestamp(seconds) => {
             write_rfc3339_seconds(out, i64::try_from(seconds).unwrap_or(i64::MAX));
         }
@@ -199,13 +201,13 @@ fn write_value(out: &mut Vec<u8>, value: &Value<'_>, style: &TextStyle) {
             base64::push_encoded(out, bytes);
         }
         Value::Bool(truth) => out.extend_from_slice(if truth { b"true" } else { b"false" }),
-        Value::Ipv4(ip) => display(out, &IpAddr::V4(ip)),
-        Value::Ipv6(ip) => display(out, &IpAddr::V6(ip)),
+        Value::Ipv4(ip) => push_ip(out, IpAddr::V4(ip)),
+        Value::Ipv6(ip) => push_ip(out, IpAddr::V6(ip)),
         Value::Event(event) => {
             write_type(out, event.kind());
             if event.pairs().next().is_some() {
                 out.extend_from_slice(b" { ");
-                write_list(out, event.pairs(), style);
+                write_list(out, event.pairs(), true, style);
                 out.extend_from_slice(b" }");
             }
         }
@@ -221,10 +223,6 @@ fn write_value(out: &mut Vec<u8>, value: &Value<'_>, style: &TextStyle) {
         }
         Value::None => out.extend_from_slice(b"(null)"),
     }
-}
-
-fn display(out: &mut Vec<u8>, value: &impl std::fmt::Display) {
-    write!(out, "{value}").expect("writing to memory does not fail");
 }
 
 /// The characters that [`write_quoted`] escapes besides controls and hazards.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::JsonError;
+use crate::escape::skim;
 
 /// How deep arrays and objects may nest: enough for the registry form of values nested to
 /// [`MAX_DEPTH`](crate::MAX_DEPTH), each of which takes three objects.
@@ -89,10 +90,11 @@ impl<'a> Parser<'a> {
         let mut unescaped: Option<String> = None;
         loop {
             let rest = &self.text[self.at..];
-            let plain = rest
-                .bytes()
+            let skimmed = skim(rest.as_bytes());
+            let plain = rest.as_bytes()[skimmed..]
+                .iter()
                 .position(|byte| matches!(byte, b'"' | b'\\' | ..0x20));
-            let Some(plain) = plain else {
+            let Some(plain) = plain.map(|plain| skimmed + plain) else {
                 self.at = self.text.len();
                 return Err(self.expected("`\"` at the end of the string"));
             };
@@ -226,7 +228,9 @@ impl<'a> Parser<'a> {
                 is_open = false;
                 continue;
             }
-            self.punctuation(b',', &format!("`,` or `{}`", char::from(close)))?;
+            if !self.eat(b',') {
+                return Err(self.expected(&format!("`,` or `{}`", char::from(close))));
+            }
         }
         self.depth -= 1;
         Ok(())

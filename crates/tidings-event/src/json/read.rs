@@ -5,8 +5,8 @@ mod typed;
 
 use std::borrow::Cow;
 
-use super::JsonError;
 use super::parse::{Number, Parser};
+use super::{JsonError, names};
 use crate::base64;
 use crate::event_type::EventType;
 use crate::id::{EventId, Id};
@@ -54,7 +54,8 @@ const FIELDS: [&str; 17] = [
 ///   nothing is lost. Whole numbers beyond 64 bits become floats.
 /// * An object as a value is a nested event: `{"type":…,"data":{…}}`.
 /// * The time is `time`, else `createdAt` (or `timestamp`), else the time of receipt.
-/// * `spanId` is read as text beside `data`, else as number or text inside; 0 is none.
+/// * `spanId` is read as text beside `data`, else as number or text inside; 0 is none. What is no id
+///   stays a pair like others.
 ///
 /// Reading is strict JSON: one object, UTF-8, no repeated fields, nesting and length limited.
 #[derive(Default)]
@@ -243,7 +244,7 @@ fn from_text<T>(
 
 fn event_type(parser: &mut Parser<'_>) -> Result<EventType, JsonError> {
     from_text(parser, |name| {
-        EventType::from_name(name).ok_or_else(|| {
+        names::event_type(name).ok_or_else(|| {
             let near = nearest(name, EventType::all().map(|info| info.name));
             format!("unknown event type {name:?}{}", did_you_mean(&near))
         })

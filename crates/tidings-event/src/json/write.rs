@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::IpAddr;
 
 use crate::base64;
-use crate::digits::{push_i64, push_u64};
+use crate::digits::{push_i64, push_ip, push_u64};
 use crate::escape::{push_escaped, stops};
 use crate::key::Key;
 use crate::time::write_rfc3339_seconds;
@@ -93,7 +93,9 @@ pub(super) fn write_timestamp(out: &mut Vec<u8>, seconds: u64) {
 }
 
 pub(super) fn write_ip(out: &mut Vec<u8>, ip: IpAddr) {
-    write!(out, "\"{ip}\"").expect("writing to memory does not fail");
+    out.push(b'"');
+    push_ip(out, ip);
+    out.push(b'"');
 }
 
 pub(super) fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {

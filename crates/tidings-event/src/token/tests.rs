@@ -119,6 +119,7 @@ fn ipv6_addresses_keep_their_colons_and_become_canonical() {
     assert_eq!(terms("::ffff:203.0.113.9"), ["203.0.113.9"]);
     assert_eq!(terms("::1%::2%::3/::4"), ["::1", "::2", "::3", "::4"]);
     assert_eq!(terms("12:34:56"), ["12", "34", "56"]);
+    assert_eq!(terms("2001:db8::1x"), ["2001", "db8", "1x"]);
     assert_eq!(terms("std::string::x"), ["std", "string", "x"]);
     assert_eq!(
         terms("00:11:22:33:44:55"),

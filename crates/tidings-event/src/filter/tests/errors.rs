@@ -166,3 +166,48 @@ fn rendering_draws_carets_under_the_place() {
     let caret = lines[2].chars().position(|c| c == '^').unwrap();
     assert_eq!(lines[1].chars().nth(caret), Some(')'));
 }
+
+/// Every filter that the reference page shows is one.
+#[test]
+fn the_reference_page_shows_filters() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/reference/filter.md"
+    );
+    let page = std::fs::read_to_string(path).unwrap();
+    let no_filters = [
+        "field:value",
+        "field:shape*",
+        "field=shape*",
+        "field!=value",
+        "field=value",
+        "field:*",
+        "dsn=5.1.1",
+        "time>",
+    ];
+    let mut shown = 0;
+    for line in page.lines().filter(|line| !line.contains("``")) {
+        // Every other part between backticks is code.
+        for code in line.split('`').skip(1).step_by(2) {
+            let is_test =
+                code.contains([':', '=', '>', '<']) && code.starts_with(char::is_alphabetic);
+            if !is_test || code.ends_with(':') || no_filters.contains(&code) {
+                continue;
+            }
+            if let Err(error) = Filter::parse(code, &FieldSet::EVENTS) {
+                panic!("{line}\n{}", error.render(code));
+            }
+            shown += 1;
+        }
+    }
+    assert!(shown > 40, "{shown}");
+    let example = page
+        .split("```")
+        .nth(1)
+        .unwrap()
+        .trim_start_matches("text")
+        .trim();
+    assert!(Filter::parse(example, &FieldSet::EVENTS).is_ok());
+    let error = Filter::parse("form:alice@example.org since:2h", &FieldSet::EVENTS).unwrap_err();
+    assert!(page.contains(&error.render("form:alice@example.org since:2h")));
+}

@@ -5,15 +5,15 @@ use std::net::IpAddr;
 use super::event_type;
 use crate::id::Id;
 use crate::json::parse::{Number, Parser};
-use crate::json::{JsonError, encode};
+use crate::json::{JsonError, encode, names};
 use crate::key::Key;
 use crate::kind::{KeyKind, kind_of};
 use crate::suggest::{did_you_mean, nearest};
 use crate::time::parse_rfc3339_seconds;
 use crate::value::{MAX_DEPTH, Value};
 
-/// Reads an object of keys and values and appends its pairs. With `span` given, a `spanId` goes there
-/// instead of among the pairs.
+/// Reads an object of keys and values and appends its pairs. With `span` given, the first `spanId`
+/// that is an id goes there instead of among the pairs.
 pub(super) fn read_members(
     parser: &mut Parser<'_>,
     out: &mut Vec<u8>,
@@ -22,22 +22,40 @@ pub(super) fn read_members(
 ) -> Result<(), JsonError> {
     parser.object(|parser, name, at| {
         let key = key(&name, at)?;
-        match span.as_deref_mut() {
-            Some(span) if key == Key::SPAN_ID => {
-                *span = read_span(parser)?;
-                Ok(())
+        if key == Key::SPAN_ID
+            && let Some(span @ None) = span.as_deref_mut()
+        {
+            let value = parser.at();
+            if let Some(found) = read_span(parser)? {
+                *span = Some(found).filter(|found| found.0 != 0);
+                return Ok(());
             }
-            _ => {
-                encode::key(out, key);
-                read_value(parser, out, kind_of(key), depth)
-            }
+            parser.go_to(value);
         }
+        encode::key(out, key);
+        read_value(parser, out, kind_of(key), depth)
     })
+}
+
+/// Reads a value and gives the id that it is: a whole number or its base-32 text.
+pub(super) fn read_span(parser: &mut Parser<'_>) -> Result<Option<Id>, JsonError> {
+    let span = match parser.peek() {
+        Some(b'"') => Id::parse(&parser.string()?),
+        Some(b'0'..=b'9') => match parser.number()? {
+            Number::UInt(number) => Some(Id(number)),
+            _ => None,
+        },
+        _ => {
+            parser.skip()?;
+            None
+        }
+    };
+    Ok(span)
 }
 
 /// The key of this name, found at `at`.
 pub(super) fn key(name: &str, at: usize) -> Result<Key, JsonError> {
-    Key::from_name(name).ok_or_else(|| {
+    names::key(name).ok_or_else(|| {
         let near = nearest(name, Key::all().map(|info| info.name));
         let hint = did_you_mean(&near);
         JsonError::new(
@@ -141,23 +159,4 @@ fn read_event(parser: &mut Parser<'_>, out: &mut Vec<u8>, depth: u8) -> Result<(
     })?;
     parser.go_to(end);
     Ok(())
-}
-
-fn read_span(parser: &mut Parser<'_>) -> Result<Option<Id>, JsonError> {
-    let at = parser.at();
-    let span = match parser.peek() {
-        Some(b'"') => Id::parse(&parser.string()?),
-        _ if parser.null() => return Ok(None),
-        _ => match parser.number()? {
-            Number::UInt(number) => Some(Id(number)),
-            _ => None,
-        },
-    };
-    let span = span.ok_or_else(|| {
-        JsonError::new(
-            at,
-            "`spanId` must be a whole number of at most 64 bits, or its base-32 text",
-        )
-    })?;
-    Ok(Some(span).filter(|span| span.0 != 0))
 }

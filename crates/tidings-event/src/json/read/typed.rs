@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::data::{check_depth, key, write_number, write_text};
+use super::data::{check_depth, key, read_span, write_number, write_text};
 use super::event_type;
 use crate::id::Id;
 use crate::json::parse::{Number, Parser};
@@ -13,8 +13,8 @@ use crate::{EventType, Key};
 
 const TYPES: &str = "String, UnsignedInt, Integer, Boolean, Float, UTCDateTime, Duration, IpAddr, List, Event, Null";
 
-/// Reads a list of keys and values and appends its pairs. With `span` given, a `spanId` goes there
-/// instead of among the pairs.
+/// Reads a list of keys and values and appends its pairs. With `span` given, the first `spanId` that
+/// is an id goes there instead of among the pairs.
 pub(super) fn read_pairs(
     parser: &mut Parser<'_>,
     out: &mut Vec<u8>,
@@ -44,13 +44,18 @@ pub(super) fn read_pairs(
         };
         let end = parser.at();
         parser.go_to(value);
-        match span.as_deref_mut() {
-            Some(span) if name == Key::SPAN_ID => *span = read_span(parser)?,
-            _ => {
-                encode::key(out, name);
-                read_value(parser, out, depth)?;
+        if name == Key::SPAN_ID
+            && let Some(span @ None) = span.as_deref_mut()
+        {
+            if let Some(found) = read_typed_span(parser)? {
+                *span = Some(found).filter(|found| found.0 != 0);
+                parser.go_to(end);
+                return Ok(());
             }
+            parser.go_to(value);
         }
+        encode::key(out, name);
+        read_value(parser, out, depth)?;
         parser.go_to(end);
         Ok(())
     })
@@ -175,16 +180,15 @@ fn read_float(parser: &mut Parser<'_>, out: &mut Vec<u8>) -> Result<(), JsonErro
     Ok(())
 }
 
-fn read_span(parser: &mut Parser<'_>) -> Result<Option<Id>, JsonError> {
+/// Reads a typed value and gives the id that it is, if it is an unsigned number.
+fn read_typed_span(parser: &mut Parser<'_>) -> Result<Option<Id>, JsonError> {
     let typed = Typed::read(parser)?;
-    typed.value(parser)?;
-    let at = parser.at();
-    match parser.number()? {
-        Number::UInt(number) => Ok(Some(Id(number)).filter(|span| span.0 != 0)),
-        _ => Err(JsonError::new(
-            at,
-            "`spanId` must be a whole number of at most 64 bits",
-        )),
+    match (typed.name.as_deref(), typed.value) {
+        (Some("UnsignedInt"), Some(value)) => {
+            parser.go_to(value);
+            read_span(parser)
+        }
+        _ => Ok(None),
     }
 }
 

@@ -65,12 +65,20 @@ fn values_take_the_kind_of_their_key() {
             (Key::POLICY, "(null)".to_owned()),
             (
                 Key::CAUSED_BY,
-                format!("{failed} (auth.failed) {{ code = 1, spanId = 3 }}")
+                format!("{failed} (auth.failed) {{ code = 1 }}")
             ),
             (Key::DETAILS, format!("[[], {failed} (auth.failed)]")),
         ]
     );
     assert_eq!(event.get(Key::VALUE), Some(Value::Float(1.0)));
+    let Some(Value::Event(cause)) = event.get(Key::CAUSED_BY) else {
+        panic!("an event")
+    };
+    assert_eq!(
+        cause.pairs().get(Key::SPAN_ID),
+        Some(Value::UInt(3)),
+        "of the cause, not of the event"
+    );
 }
 
 #[test]
@@ -210,4 +218,37 @@ fn errors_say_where_and_what() {
             .to_string()
             .contains("at most 4194304")
     );
+}
+
+#[test]
+fn a_span_id_that_is_none_stays_a_pair() {
+    for (json, span, pairs) in [
+        (r#"{"type":"auth.failed","data":{"spanId":0}}"#, None, 0),
+        (r#"{"type":"auth.failed","data":{"spanId":null}}"#, None, 1),
+        (
+            r#"{"type":"auth.failed","data":{"spanId":[7],"spanId":7,"spanId":8}}"#,
+            Some(Id(7)),
+            2,
+        ),
+        (
+            r#"{"type":"auth.failed","data":{"spanId":"ba"}}"#,
+            Some(Id(32)),
+            0,
+        ),
+        (r#"{"type":"auth.failed","data":{"spanId":"A"}}"#, None, 1),
+        (
+            r#"{"event":"auth.failed","keyValues":[{"key":"spanId","value":{"@type":"Null"}},
+                {"key":"spanId","value":{"value":7,"@type":"UnsignedInt"}}]}"#,
+            Some(Id(7)),
+            1,
+        ),
+    ] {
+        let record = read(json).unwrap();
+        let (event, _) = EventRef::read(&record).unwrap();
+        assert_eq!(
+            (event.span(), event.pairs().count()),
+            (span, pairs),
+            "{json}"
+        );
+    }
 }

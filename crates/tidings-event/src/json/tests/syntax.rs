@@ -101,4 +101,11 @@ fn depth_is_limited() {
     };
     assert!(read(&typed(16)).is_ok(), "{:?}", read(&typed(16)));
     assert!(read(&typed(17)).is_err());
+    let events = |depth| {
+        let open = r#"{"@type":"Event","event":"auth.failed","value":{"0":{"key":"to","value":"#;
+        let value = open.repeat(depth) + r#"{"@type":"Null"}"# + &"}}}".repeat(depth);
+        format!(r#"{{"event":"auth.failed","keyValues":{{"0":{{"key":"to","value":{value}}}}}}}"#)
+    };
+    assert!(read(&events(16)).is_ok(), "{:?}", read(&events(16)));
+    assert!(read(&events(17)).is_err());
 }
