@@ -72,6 +72,8 @@ pub(crate) struct PartPlan {
     pub(crate) day: Day,
     pub(crate) flags: PartFlags,
     pub(crate) level: u8,
+    /// The parts whose rows it takes over.
+    pub(crate) from: Vec<PartId>,
 }
 
 impl PartPlan {
@@ -92,14 +94,39 @@ impl PartPlan {
         }
     }
 
+    /// Reads [`notes`](Self::notes); `None` if they are not ours.
+    pub(crate) fn of_notes(table: &str, notes: &str) -> Option<Self> {
+        let field = |name: &str| {
+            notes
+                .split(' ')
+                .find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+        };
+        if field("v") != Some("1") {
+            return None;
+        }
+        let from = field("from")?.split(',').filter(|id| !id.is_empty());
+        Some(Self {
+            id: PartId(field("id")?.parse().ok()?),
+            table: table.into(),
+            day: Day(field("day")?.parse().ok()?),
+            flags: PartFlags::from_bits(field("flags")?.parse().ok()?),
+            level: field("level")?.parse().ok()?,
+            from: from
+                .map(|id| id.parse().ok().map(PartId))
+                .collect::<Option<_>>()?,
+        })
+    }
+
     /// Notes in the part's footer, from which a lost manifest is made again.
     pub(crate) fn notes(&self) -> String {
+        let from: Vec<String> = self.from.iter().map(|id| id.0.to_string()).collect();
         format!(
-            "v=1 id={} day={} flags={} level={}",
+            "v=1 id={} day={} flags={} level={} from={}",
             self.id.0,
             self.day.0,
             self.flags.bits(),
-            self.level
+            self.level,
+            from.join(",")
         )
     }
 }
@@ -121,14 +148,7 @@ pub(crate) fn build(
         .filter(|&id| !batch.cells(id).rows.is_empty())
         .collect();
     let meta = file_meta(&schema, batch, &columns, plan);
-    let time = columns
-        .iter()
-        .position(|&id| id == schema.time())
-        .map(|at| at as u16);
-    let roles = Roles {
-        time,
-        sort: meta.sort.clone(),
-    };
+    let roles = roles(&schema, &meta);
     let path = temporary(&plan.entry().part_path());
     let mut writer = PartWriter::create(&**backend, &path, meta, roles)?;
     let mut encoder = ChunkEncoder::new(level)?;
@@ -203,6 +223,29 @@ fn file_meta(schema: &Schema, batch: &RowBatch, columns: &[ColumnId], plan: &Par
         columns: part_columns,
         sort,
         notes: plan.notes(),
+    }
+}
+
+/// Which of a part's columns have which role under a schema.
+pub(crate) fn roles(schema: &Schema, meta: &FileMeta) -> Roles {
+    let id_of = |had: &PartColumn| {
+        schema
+            .column(&had.name)
+            .filter(|&id| schema.columns()[id].kind == had.kind)
+    };
+    let numbers = |wanted: &dyn Fn(ColumnId) -> bool| -> Vec<u16> {
+        // A part has at most 65,535 columns: those of all schemas its rows ever had.
+        let columns = meta.columns.iter().zip(0u16..);
+        columns
+            .filter(|(had, _)| id_of(had).is_some_and(wanted))
+            .map(|(_, at)| at)
+            .collect()
+    };
+    Roles {
+        time: numbers(&|id| id == schema.time()).first().copied(),
+        sort: meta.sort.clone(),
+        indexed: numbers(&|id| schema.columns()[id].indexed),
+        token_version: schema.token_version(),
     }
 }
 

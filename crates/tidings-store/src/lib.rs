@@ -27,6 +27,7 @@
 //! part.in_range(column, values) -> RowSet                 part.groups() / .column_bytes()
 //! store.plan_merges(now) -> Vec<MergePlan>                store.merge(&plan, &cancel) -> MergeReport
 //! store.retain(rules, max_bytes, keep_days_from)            store.prepare_merge(&plan, &cancel).commit()
+//! verify(backend, schemas, depth) -> VerifyReport          repair(backend, schemas) -> RepairReport
 //! rows.time/int/uint/float/bool/text/bytes(column, i)     rows.codes(column), rows.value(column, code)
 //! ```
 //!
@@ -45,6 +46,8 @@ mod merge;
 mod open;
 mod part;
 mod part_ref;
+mod rebuild;
+mod repair;
 mod retention;
 mod rows;
 mod rowset;
@@ -53,6 +56,7 @@ mod sidecar;
 mod snapshot;
 mod store;
 mod transaction;
+mod verify;
 mod version;
 
 pub use batch::RowBatch;
@@ -62,6 +66,7 @@ pub use error::{Error, Result};
 pub use flags::{PartFlags, PartId};
 pub use merge::{MergePlan, MergeReport, PreparedMerge};
 pub use part_ref::{GroupInfo, Part};
+pub use repair::{LostRows, RepairReport, repair};
 pub use retention::{Dropped, Retention};
 pub use rows::{NULL_CODE, Rows};
 pub use rowset::RowSet;
@@ -70,3 +75,4 @@ pub use sidecar::query::TokenExpr;
 pub use snapshot::{Snapshot, TableStats};
 pub use store::{OpenReport, Options, Store};
 pub use transaction::{Committed, Transaction};
+pub use verify::{Depth, Problem, VerifyReport, verify};

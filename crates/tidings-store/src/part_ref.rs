@@ -104,8 +104,22 @@ impl Part {
     /// [`Error::Damaged`] or [`Error::Io`], naming the sidecar.
     pub fn candidates(&self, expr: &TokenExpr) -> Result<RowSet> {
         let open = self.shared.open()?;
+        if !self.is_indexed(&open) {
+            return Ok(self.all());
+        }
         let rows = expr.evaluate(self.rows(), &mut |token| open.look_up(token))?;
         Ok(self.live(rows))
+    }
+
+    /// Whether the sidecar has the tokens that the schema promises.
+    fn is_indexed(&self, open: &OpenPart) -> bool {
+        let roles = &open.head.roles;
+        let lacks = |(had, at): (&PartColumn, u16)| {
+            let id = self.schema.column(&had.name);
+            id.is_some_and(|id| self.schema.columns()[id].indexed) && !roles.indexed.contains(&at)
+        };
+        roles.token_version == self.schema.token_version()
+            && !open.head.columns.iter().zip(0u16..).any(lacks)
     }
 
     /// The rows of pages that may hold a time in the range.
@@ -343,17 +357,11 @@ impl Part {
 
     /// Checks the texts, so that access needs no `Result`.
     fn settle(&self, rows: &mut Rows) -> Result<()> {
-        for column in rows
-            .columns
-            .iter_mut()
-            .filter(|column| column.kind == Kind::Text)
-        {
-            if let Data::Texts { values, .. } = &mut column.data {
-                let taken = std::mem::replace(values, Values::Bytes(Arena::default()));
-                *values = taken
-                    .into_text()
-                    .map_err(|error| error.in_file(&self.path()))?;
-            }
+        for column in &mut rows.columns {
+            column
+                .data
+                .settle(column.kind)
+                .map_err(|error| error.in_file(&self.path()))?;
         }
         Ok(())
     }

@@ -37,7 +37,19 @@ pub(crate) enum Data {
     Texts { codes: Vec<u32>, values: Values },
 }
 
-/// Distinct texts (not necessarily distinct) by code.
+impl Data {
+    /// Checks that texts are UTF-8; what is damaged must not be shown, or written anew, as if it
+    /// were whole.
+    pub(crate) fn settle(&mut self, kind: Kind) -> Result<()> {
+        if let (Kind::Text, Self::Texts { values, .. }) = (kind, self) {
+            let taken = std::mem::replace(values, Values::Bytes(Arena::default()));
+            *values = taken.into_text()?;
+        }
+        Ok(())
+    }
+}
+
+/// Texts by code, not necessarily distinct.
 #[derive(Debug)]
 pub(crate) enum Values {
     /// While decoding, and for byte columns for good.

@@ -117,6 +117,7 @@ pub struct Schema {
     sort: Vec<ColumnId>,
     time: ColumnId,
     tokens: Tokenizer,
+    token_version: u32,
 }
 
 impl Schema {
@@ -177,6 +178,7 @@ impl Schema {
             sort,
             time: time_column,
             tokens,
+            token_version: 0,
         })
     }
 
@@ -203,6 +205,22 @@ impl Schema {
     /// The column by which parts and pages are pruned.
     pub fn time(&self) -> ColumnId {
         self.time
+    }
+
+    /// The same schema with a version of its tokeniser other than 0. Parts whose sidecar was made
+    /// by another version, or before one of their columns was indexed, are searched as a whole
+    /// until they are merged or repaired.
+    #[must_use]
+    pub fn with_token_version(self, version: u32) -> Self {
+        Self {
+            token_version: version,
+            ..self
+        }
+    }
+
+    /// The tokeniser's version.
+    pub fn token_version(&self) -> u32 {
+        self.token_version
     }
 
     /// The tokeniser.

@@ -197,6 +197,7 @@ impl Store {
             day,
             flags,
             level: 0,
+            from: Vec::new(),
         };
         let level = self.inner.options.fresh_level;
         let mut choices = self.inner.take_choices(table);
@@ -322,7 +323,8 @@ fn create_directories(backend: &dyn Backend, tables: &Tables) -> Result<()> {
     Ok(())
 }
 
-fn table_names(state: &State, tables: &Tables) -> BTreeSet<String> {
+/// The tables that have a schema or a part.
+pub(crate) fn table_names(state: &State, tables: &Tables) -> BTreeSet<String> {
     let on_disk = state.parts.values().map(|entry| entry.table.to_string());
     tables.keys().cloned().chain(on_disk).collect()
 }
@@ -368,7 +370,7 @@ fn sweep(
 }
 
 /// Whether a file's name is one that we give; others are left alone.
-fn is_ours(path: &Path) -> bool {
+pub(crate) fn is_ours(path: &Path) -> bool {
     let ends = |end: &str| path.to_str().is_some_and(|path| path.ends_with(end));
     [".parquet", ".tokens", ".parquet.tmp", ".tokens.tmp"]
         .into_iter()

@@ -7,7 +7,7 @@ use crate::build::sort_key;
 use crate::open::{OpenPart, SharedPart};
 use crate::part::layout::PartColumn;
 use crate::part::read::{ChunkReader, Source};
-use crate::rows::{Data, Values};
+use crate::rows::Data;
 use crate::sidecar::file::NO_TIME;
 use crate::{Kind, Result, RowSet, Schema};
 
@@ -44,19 +44,15 @@ pub(crate) struct Loaded {
     pub(crate) columns: Vec<Data>,
     /// By the part's columns: output codes of texts, by code; [`UNMAPPED`] at first.
     pub(crate) mapped: Vec<Vec<u32>>,
-    /// Every column but [`Kind::Bytes`] is checked UTF-8.
+    /// By the schema's sort columns: the keys of the rows.
     keys: Vec<Vec<u64>>,
 }
 
 impl Input {
-    pub(crate) fn new(
-        part: Arc<SharedPart>,
-        deleted: Option<&RowSet>,
-        schema: &Schema,
-    ) -> Result<Self> {
+    pub(crate) fn new(part: Arc<SharedPart>, left_out: &RowSet, schema: &Schema) -> Result<Self> {
         let open = part.open()?;
         let all = RowSet::range(0..part.entry.rows);
-        let live = deleted.map_or_else(|| all.clone(), |deleted| all.minus(deleted));
+        let live = all.minus(left_out);
         let keys = schema
             .sort()
             .iter()
@@ -206,7 +202,7 @@ impl Input {
             let mut data = Data::Absent;
             let read = reader
                 .read(&source, column, chunk, &ranges, &mut data)
-                .and_then(|()| check_text(column.kind, &mut data));
+                .and_then(|()| data.settle(column.kind));
             read.map_err(|error| error.in_file(&self.open.part_path))?;
             let codes = match &data {
                 Data::Texts { values, .. } => values.len(),
@@ -252,13 +248,4 @@ fn keys_of(loaded: &Loaded, column: Option<(usize, Kind)>) -> Vec<u64> {
         }
     };
     words.iter().enumerate().map(key).collect()
-}
-
-/// What is damaged must not be written anew as if it were whole.
-fn check_text(kind: Kind, data: &mut Data) -> Result<()> {
-    if let (Kind::Text, Data::Texts { values, .. }) = (kind, data) {
-        let taken = std::mem::replace(values, Values::Bytes(Default::default()));
-        *values = taken.into_text()?;
-    }
-    Ok(())
 }

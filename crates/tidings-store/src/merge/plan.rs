@@ -114,9 +114,7 @@ fn pack(parts: &[&PartEntry], least: usize, plans: &mut Vec<MergePlan>) {
             || in_memory + group_rows > MAX_GROUPS_ROWS
             || bin.len() == MAX_FAN_IN
         {
-            if bin.len() >= least {
-                plans.push(plan_of(&bin));
-            }
+            push_plan(&bin, least, plans);
             bin.clear();
             (rows, in_memory) = (0, 0);
         }
@@ -124,8 +122,19 @@ fn pack(parts: &[&PartEntry], least: usize, plans: &mut Vec<MergePlan>) {
         rows += u64::from(entry.rows);
         bin.push(entry);
     }
-    if bin.len() >= least {
-        plans.push(plan_of(&bin));
+    push_plan(&bin, least, plans);
+}
+
+/// Plans a merge unless it would rewrite one large part for the sake of a few rows.
+fn push_plan(bin: &[&PartEntry], least: usize, plans: &mut Vec<MergePlan>) {
+    /// The others must add up to one in so many of the largest part's rows.
+    const WORTH_ONE_IN: u64 = 8;
+    let rows = || bin.iter().map(|entry| u64::from(entry.rows));
+    let largest = rows().max().unwrap_or(0);
+    let others = rows().sum::<u64>() - largest;
+    let worth = others * WORTH_ONE_IN >= largest || bin.len() > MIDDLE_FAN_IN;
+    if bin.len() >= least && worth {
+        plans.push(plan_of(bin));
     }
 }
 
@@ -220,7 +229,12 @@ mod tests {
         );
         assert_eq!(
             shapes(
-                &state(&[(100, 5 << 20), (100, 2 << 20), (100, 4 << 20), (100, 100)]),
+                &state(&[
+                    (100, 5 << 20),
+                    (100, 2 << 20),
+                    (100, 4 << 20),
+                    (100, 1 << 20)
+                ]),
                 102
             ),
             [[1, 2], [3, 4]]
@@ -240,6 +254,6 @@ mod tests {
         state
             .deleted
             .insert(PartId(2), Arc::new(RowSet::range(0..26)));
-        assert_eq!(shapes(&state, 200), [[2]]);
+        assert_eq!(shapes(&state, 101), [[2]]);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::gather::{Output, Pick};
 use super::input::{Input, Key};
 use super::plan::MergePlan;
-use crate::build::{self, NewPart, PartPlan, prunes, temporary};
+use crate::build::{self, NewPart, PartPlan, prunes, roles, temporary};
 use crate::manifest::{Edit, State};
 use crate::part::chunk::ChunkEncoder;
 use crate::part::footer::FileMeta;
@@ -15,7 +15,6 @@ use crate::part::layout::{GROUP_ROWS, Group, PartColumn};
 use crate::part::read::ChunkReader;
 use crate::part::write::PartWriter;
 use crate::sidecar::collect::Collector;
-use crate::sidecar::file::Roles;
 use crate::store::Store;
 use crate::transaction::publish;
 use crate::{Error, PartId, Result, RowSet, Schema};
@@ -62,14 +61,33 @@ impl Store {
         self.prepare_merge(plan, cancel)?.commit()
     }
 
+    /// Merges the parts of a plan, leaving rows of them out that cannot be read.
+    pub(crate) fn merge_without(
+        &self,
+        plan: &MergePlan,
+        lost: &RowSet,
+        cancel: &AtomicBool,
+    ) -> Result<MergeReport> {
+        self.prepare(plan, lost, cancel)?.commit()
+    }
+
     /// The long part of a merge: reads the inputs and writes the merged part, which nobody sees
     /// before [`PreparedMerge::commit`].
     ///
     /// # Errors
     /// As [`merge`](Self::merge).
     pub fn prepare_merge(&self, plan: &MergePlan, cancel: &AtomicBool) -> Result<PreparedMerge> {
+        self.prepare(plan, &RowSet::none(), cancel)
+    }
+
+    fn prepare(
+        &self,
+        plan: &MergePlan,
+        lost: &RowSet,
+        cancel: &AtomicBool,
+    ) -> Result<PreparedMerge> {
         let schema = Arc::clone(self.schema(&plan.table)?);
-        let mut inputs = self.inputs(plan, &schema)?;
+        let mut inputs = self.inputs(plan, &schema, lost)?;
         let entries = || inputs.iter().map(|input| &input.part.entry);
         let Some(first) = entries().next() else {
             return Err(Error::Invalid("a merge of no parts".to_owned()));
@@ -88,6 +106,7 @@ impl Store {
                 .max()
                 .unwrap_or(0)
                 .saturating_add(1),
+            from: plan.parts.clone(),
         };
         let rows: u64 = inputs.iter().map(Input::live_rows).sum();
         let all: u64 = entries().map(|entry| u64::from(entry.rows)).sum();
@@ -121,12 +140,16 @@ impl Store {
         })
     }
 
-    fn inputs(&self, plan: &MergePlan, schema: &Schema) -> Result<Vec<Input>> {
+    fn inputs(&self, plan: &MergePlan, schema: &Schema, lost: &RowSet) -> Result<Vec<Input>> {
         let version = self.inner.version();
         let open = |id: &PartId| {
             let part = version.parts.get(id).ok_or(Error::Stale(*id))?;
-            let deleted = version.state.deleted.get(id).map(|rows| &**rows);
-            Input::new(Arc::clone(part), deleted, schema)
+            let deleted = version
+                .state
+                .deleted
+                .get(id)
+                .map_or_else(|| lost.clone(), |rows| rows.or(lost));
+            Input::new(Arc::clone(part), &deleted, schema)
         };
         plan.parts.iter().map(open).collect()
     }
@@ -151,16 +174,13 @@ impl Store {
             .iter()
             .filter_map(|&id| number(&schema.columns()[id].name))
             .collect();
-        let roles = Roles {
-            time: number(&schema.columns()[schema.time()].name),
-            sort,
-        };
         let meta = FileMeta {
             table: schema.table().to_owned(),
             columns,
-            sort: roles.sort.clone(),
+            sort,
             notes: plan.notes(),
         };
+        let roles = roles(schema, &meta);
         let backend = &self.inner.backend;
         let path = temporary(&plan.entry().part_path());
         let mut merger = Merger {

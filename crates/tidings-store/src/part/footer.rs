@@ -271,7 +271,8 @@ fn put_chunk(column: &PartColumn, chunk: &Chunk, rows: u32, data: &mut Writer<'_
 #[derive(Debug)]
 pub(crate) struct Footer {
     pub(crate) meta: FileMeta,
-    pub(crate) groups: Vec<Group>,
+    /// Row groups whose pages are not known yet, and the bytes of each of their chunks.
+    pub(crate) groups: Vec<(Group, Vec<u64>)>,
 }
 
 /// Reads a footer, without length and magic.
@@ -302,7 +303,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Footer> {
     })?;
     if groups
         .iter()
-        .any(|group| group.chunks.len() != meta.columns.len())
+        .any(|(group, _)| group.chunks.len() != meta.columns.len())
     {
         return Err(Error::corrupt("a row group lacks a column"));
     }
@@ -370,15 +371,17 @@ fn read_schema(mut list: List<'_, '_>, meta: &mut FileMeta) -> Result<()> {
     Ok(())
 }
 
-fn read_group(list: &mut List<'_, '_>, sort: &mut Vec<u16>) -> Result<Group> {
-    let mut group = Group::default();
+fn read_group(list: &mut List<'_, '_>, sort: &mut Vec<u16>) -> Result<(Group, Vec<u64>)> {
+    let (mut group, mut lengths) = (Group::default(), Vec::new());
     let mut order = Vec::new();
     list.structure(|id, field| {
         match (id, field) {
             (1, Field::List(mut chunks)) => {
                 while chunks.left > 0 {
                     let column = group.chunks.len() as u16;
-                    group.chunks.push(read_chunk(&mut chunks, column)?);
+                    let (chunk, length) = read_chunk(&mut chunks, column)?;
+                    group.chunks.push(chunk);
+                    lengths.push(length);
                 }
             }
             (3, Field::Int(rows)) => {
@@ -400,10 +403,10 @@ fn read_group(list: &mut List<'_, '_>, sort: &mut Vec<u16>) -> Result<Group> {
         Ok(())
     })?;
     *sort = order;
-    Ok(group)
+    Ok((group, lengths))
 }
 
-fn read_chunk(list: &mut List<'_, '_>, column: u16) -> Result<Chunk> {
+fn read_chunk(list: &mut List<'_, '_>, column: u16) -> Result<(Chunk, u64)> {
     let mut chunk = Chunk {
         column,
         encoding: Encoding::Plain,
@@ -414,11 +417,12 @@ fn read_chunk(list: &mut List<'_, '_>, column: u16) -> Result<Chunk> {
         range: None,
         page_ranges: Vec::new(),
     };
-    let (mut data, mut dictionary) = (0, None);
+    let (mut data, mut dictionary, mut length) = (0, None, 0);
     list.structure(|id, field| {
         if let (3, Field::Struct(inner)) = (id, field) {
             inner.structure(|id, field| {
                 match (id, field) {
+                    (7, Field::Int(bytes)) => length = bytes,
                     (9, Field::Int(offset)) => data = offset,
                     (11, Field::Int(offset)) => dictionary = Some(offset),
                     (12, Field::Struct(statistics)) => read_statistics(statistics, &mut chunk)?,
@@ -431,7 +435,9 @@ fn read_chunk(list: &mut List<'_, '_>, column: u16) -> Result<Chunk> {
     })?;
     chunk.offset = u64::try_from(dictionary.unwrap_or(data))
         .map_err(|_| Error::corrupt("a chunk starts before the file"))?;
-    Ok(chunk)
+    let length =
+        u64::try_from(length).map_err(|_| Error::corrupt("a chunk has an impossible length"))?;
+    Ok((chunk, length))
 }
 
 fn read_statistics(statistics: &mut Reader<'_>, chunk: &mut Chunk) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Reads chosen rows of chosen columns: only the pages that hold them.
 
 use std::ops::Range;
+use std::path::Path;
 
 use tidings_spool::File;
 
@@ -10,6 +11,7 @@ use crate::encode::bits::unpack;
 use crate::encode::bytes::{self, Arena};
 use crate::encode::presence::Presence;
 use crate::encode::{delta, hybrid};
+use crate::error::IoContext;
 use crate::rows::{Data, NULL_CODE, Values};
 use crate::{Error, Kind, Result};
 
@@ -48,7 +50,8 @@ pub(crate) struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn read(&self, offset: u64, bytes: u64, into: &mut Vec<u8>) -> Result<()> {
+    /// Reads bytes of the file, replacing what `into` held.
+    pub(crate) fn read(&self, offset: u64, bytes: u64, into: &mut Vec<u8>) -> Result<()> {
         let end = offset.checked_add(bytes).filter(|&end| end <= self.length);
         if end.is_none() {
             return Err(Error::corrupt("a page lies beyond the file's end"));
@@ -58,11 +61,7 @@ impl Source<'_> {
         into.resize(bytes as usize, 0);
         self.file
             .read_exact_at(into, offset)
-            .map_err(|source| Error::Io {
-                path: std::path::PathBuf::new(),
-                doing: "read",
-                source,
-            })
+            .at("read", Path::new(""))
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Adds a row group.
+    /// Adds a row group, whose chunks must be those of the part's columns in order.
     pub(crate) fn push(&mut self, group: &Group, roles: &Roles) {
         let first_row = self
             .heads
@@ -95,6 +95,10 @@ pub(crate) struct Roles {
     pub(crate) time: Option<u16>,
     /// The columns that order the rows, weightiest first.
     pub(crate) sort: Vec<u16>,
+    /// The columns whose tokens are in the sidecar, ascending.
+    pub(crate) indexed: Vec<u16>,
+    /// The version of the tokeniser that made them.
+    pub(crate) token_version: u32,
 }
 
 /// What a sidecar says before any block is read; kept in memory while its part is in use.
@@ -295,11 +299,13 @@ fn put_head(
     varint::put(out, columns.len() as u64);
     columns.iter().for_each(|column| column.encode(out));
     varint::put(out, roles.time.map_or(0, |time| u64::from(time) + 1));
-    varint::put(out, roles.sort.len() as u64);
-    roles
-        .sort
-        .iter()
-        .for_each(|&column| varint::put(out, u64::from(column)));
+    for columns in [&roles.sort, &roles.indexed] {
+        varint::put(out, columns.len() as u64);
+        columns
+            .iter()
+            .for_each(|&column| varint::put(out, u64::from(column)));
+    }
+    varint::put(out, u64::from(roles.token_version));
     varint::put(out, directory.heads.len() as u64);
     let (mut time, mut key) = (0i64, 0i64);
     for head in &directory.heads {
@@ -390,11 +396,19 @@ fn decode_roles(cursor: &mut Cursor<'_>) -> Result<Roles> {
         u16::try_from(value).map_err(|_| Error::corrupt("a column's number exceeds 16 bits"))
     };
     let time = cursor.u32()?.checked_sub(1).map(number).transpose()?;
-    let count = cursor.count()?;
-    let sort = (0..count)
-        .map(|_| number(cursor.u32()?))
-        .collect::<Result<_>>()?;
-    Ok(Roles { time, sort })
+    let mut numbers = || {
+        let count = cursor.count()?;
+        (0..count)
+            .map(|_| number(cursor.u32()?))
+            .collect::<Result<Vec<u16>>>()
+    };
+    let (sort, indexed) = (numbers()?, numbers()?);
+    Ok(Roles {
+        time,
+        sort,
+        indexed,
+        token_version: cursor.u32()?,
+    })
 }
 
 fn decode_group_heads(cursor: &mut Cursor<'_>) -> Result<Vec<GroupHead>> {
@@ -421,6 +435,44 @@ fn decode_group_heads(cursor: &mut Cursor<'_>) -> Result<Vec<GroupHead>> {
         offset += u64::from(length) + CHECKSUM as u64;
     }
     Ok(groups)
+}
+
+/// A sidecar whose bytes are all in memory.
+pub(crate) struct View<'a> {
+    bytes: &'a [u8],
+    pub(crate) head: Head,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn of(bytes: &'a [u8]) -> Result<Self> {
+        let ends_early = || Error::corrupt("it is too short for a sidecar");
+        let (before, trailer) = bytes
+            .split_at_checked(bytes.len().checked_sub(TRAILER).ok_or_else(ends_early)?)
+            .ok_or_else(ends_early)?;
+        let start = before
+            .len()
+            .checked_sub(decode_trailer(trailer)?)
+            .ok_or_else(ends_early)?;
+        Ok(Self {
+            bytes,
+            head: decode_head(&before[start..])?,
+        })
+    }
+
+    /// A token block's first fingerprint and its bytes.
+    pub(crate) fn block(&self, at: usize) -> Result<(u32, &'a [u8])> {
+        let (first, offset, length) = self.head.block(at);
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let block = self
+            .bytes
+            .get(start..start.saturating_add(with_checksum(length)))
+            .ok_or_else(|| Error::corrupt("a token block lies beyond the file"))?;
+        Ok((first, checked(block)?))
+    }
+
+    pub(crate) fn widths(&self) -> Widths {
+        Widths::of(self.head.rows())
+    }
 }
 
 /// Appends the checksum of everything from `start` on.
