@@ -69,7 +69,9 @@ impl EventType {
 
     /// The type of this name: the catalogue's spelling or a documented older name.
     pub fn from_name(name: &str) -> Option<EventType> {
-        let at = EVENT_NAMES.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+        let at = EVENT_NAMES
+            .binary_search_by(|(known, _)| (*known).cmp(name))
+            .ok()?;
         Some(EventType(EVENT_NAMES[at].1))
     }
 
@@ -129,7 +131,10 @@ mod tests {
             assert_eq!(by_name.name(), info.name);
         }
         assert_eq!(EventType::AUTH_SUCCESS.name(), "auth.success");
-        assert_eq!(EventType::from_name("queue.queue-message"), Some(EventType::QUEUE_MESSAGE_QUEUED));
+        assert_eq!(
+            EventType::from_name("queue.queue-message"),
+            Some(EventType::QUEUE_MESSAGE_QUEUED)
+        );
         assert_eq!(EventType::from_name("no.such"), None);
         assert_eq!(EventType::from_id(9999).name(), "custom.other");
     }

@@ -22,7 +22,10 @@ impl Id {
     /// Times before the id epoch, and beyond what 43 bits of milliseconds can hold, use 0.
     pub fn at(time_ns: i64, discriminator: u64) -> Id {
         let millis = time_ns.div_euclid(1_000_000) - ID_EPOCH_SECONDS * 1000;
-        let millis = u64::try_from(millis).ok().filter(|ms| *ms < 1 << 43).unwrap_or(0);
+        let millis = u64::try_from(millis)
+            .ok()
+            .filter(|ms| *ms < 1 << 43)
+            .unwrap_or(0);
         let id = millis << 21 | discriminator & 0x1f_ffff;
         Id(id.max(1))
     }
@@ -133,7 +136,10 @@ mod tests {
     #[test]
     fn ids_hold_their_millisecond() {
         let id = Id::at(1_795_353_655_203_000_000, u64::MAX);
-        assert_eq!((id.0 >> 21) as i64 + ID_EPOCH_SECONDS * 1000, 1_795_353_655_203);
+        assert_eq!(
+            (id.0 >> 21) as i64 + ID_EPOCH_SECONDS * 1000,
+            1_795_353_655_203
+        );
         assert_eq!(id.0 & 0x1f_ffff, 0x1f_ffff);
         assert_eq!(Id::at(0, 5).0, 5);
         assert_eq!(Id::at(0, 0).0, 1, "0 means no span");
@@ -141,7 +147,10 @@ mod tests {
 
     #[test]
     fn stable_hash_is_frozen() {
-        assert_eq!(stable_hash(&[b"mx1", b"A90049BC91D"]), stable_hash(&[b"mx1", b"A90049BC91D"]));
+        assert_eq!(
+            stable_hash(&[b"mx1", b"A90049BC91D"]),
+            stable_hash(&[b"mx1", b"A90049BC91D"])
+        );
         assert_ne!(stable_hash(&[b"ab", b"c"]), stable_hash(&[b"a", b"bc"]));
         assert_eq!(stable_hash(&[]), 0xefd0_1f60_ba99_2926);
     }

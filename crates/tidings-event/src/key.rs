@@ -38,7 +38,9 @@ impl Key {
 
     /// The key of this name: camelCase, kebab-case or lower case.
     pub fn from_name(name: &str) -> Option<Key> {
-        let at = KEY_NAMES.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+        let at = KEY_NAMES
+            .binary_search_by(|(known, _)| (*known).cmp(name))
+            .ok()?;
         Some(Key(KEY_NAMES[at].1))
     }
 
@@ -89,7 +91,11 @@ mod tests {
     fn every_spelling_finds_the_key() {
         for info in Key::all() {
             for spelling in [info.name, info.kebab, &info.name.to_ascii_lowercase()] {
-                assert_eq!(Key::from_name(spelling).map(Key::id), Some(info.id), "{spelling}");
+                assert_eq!(
+                    Key::from_name(spelling).map(Key::id),
+                    Some(info.id),
+                    "{spelling}"
+                );
             }
         }
         assert_eq!(Key::from_name("remote-ip"), Some(Key::REMOTE_IP));

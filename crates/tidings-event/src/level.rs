@@ -25,8 +25,14 @@ pub enum Level {
 
 impl Level {
     /// All levels, by ordinal.
-    pub const ALL: [Level; 6] =
-        [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error, Level::Disable];
+    pub const ALL: [Level; 6] = [
+        Level::Trace,
+        Level::Debug,
+        Level::Info,
+        Level::Warn,
+        Level::Error,
+        Level::Disable,
+    ];
 
     /// The level with this ordinal, if there is one.
     pub fn from_ordinal(ordinal: u8) -> Option<Level> {
@@ -67,7 +73,11 @@ pub struct UnknownLevel(String);
 
 impl fmt::Display for UnknownLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown level {:?}: must be one of trace, debug, info, warn, error, disable", self.0)
+        write!(
+            f,
+            "unknown level {:?}: must be one of trace, debug, info, warn, error, disable",
+            self.0
+        )
     }
 }
 

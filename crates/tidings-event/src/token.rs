@@ -8,7 +8,8 @@
 //!
 //! The **tokens** of a term are
 //! * the term itself: `alice@mail.example.org`;
-//! * if it has an `@`: what stands before the first one and what stands after the last one: `alice`,
+//! * if it has an `@`: what stands before the first one (if it has at most 24 bytes and 4 digits, as
+//!   mailboxes have and Message-IDs have not) and what stands after the last one: `alice`,
 //!   `mail.example.org`;
 //! * the host name that it ends with and each parent of it with two labels or more: `example.org`. A
 //!   host name has at most 253 bytes and at least two labels of letters, digits, `-` and `_`, the
@@ -25,6 +26,12 @@ use std::fmt::{self, Write};
 use std::net::IpAddr;
 
 use crate::value::Value;
+
+/// The longest name before an `@` that is a token of its own, in bytes.
+const MAX_MAILBOX_BYTES: usize = 24;
+
+/// Digits that such a name has at most.
+const MAX_MAILBOX_DIGITS: usize = 4;
 
 /// The longest host name, in bytes (RFC 1035, 2.3.4, as text).
 const MAX_HOST_BYTES: usize = 253;
@@ -110,7 +117,7 @@ pub(crate) fn term_has(term: &str, token: &str) -> bool {
         return false;
     }
     let bytes = term.as_bytes();
-    if is_prefix && bytes[token.len()] == b'@' && !token.contains('@') {
+    if is_prefix && bytes[token.len()] == b'@' && is_mailbox_name(token) {
         return true;
     }
     match bytes[term.len() - token.len() - 1] {
@@ -119,6 +126,13 @@ pub(crate) fn term_has(term: &str, token: &str) -> bool {
         b'.' => is_host_name(token),
         before => !is_host_byte(before) && is_host_name(token),
     }
+}
+
+/// Whether what stands before an `@` is looked for by itself: `alice`, `team-7`. Message-IDs and
+/// other machine-made names are not, and would be a third of the index.
+pub(crate) fn is_mailbox_name(local: &str) -> bool {
+    let digits = local.bytes().filter(u8::is_ascii_digit).count();
+    (1..=MAX_MAILBOX_BYTES).contains(&local.len()) && digits <= MAX_MAILBOX_DIGITS && !local.contains('@')
 }
 
 /// Whether a text is a host name in the sense of the module's documentation.
@@ -266,7 +280,7 @@ fn trimmed_term(term: &str, f: &mut impl FnMut(&str)) {
 /// The tokens of a term besides itself.
 fn derived_tokens(term: &str, f: &mut impl FnMut(&str)) {
     if let Some((local, _)) = term.split_once('@')
-        && !local.is_empty()
+        && is_mailbox_name(local)
     {
         f(local);
     }

@@ -146,7 +146,9 @@ impl<'a> Pairs<'a> {
 
     /// The first value under `key`.
     pub fn get(self, key: Key) -> Option<Value<'a>> {
-        self.into_iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+        self.into_iter()
+            .find(|(known, _)| *known == key)
+            .map(|(_, value)| value)
     }
 
     /// The encoded bytes of the pairs, for copying them as they are.
@@ -200,7 +202,14 @@ fn read_value<'a>(bytes: &mut &'a [u8], depth: u8) -> Option<Value<'a>> {
         TAG_EVENT => read_nested(take_prefixed(bytes)?, depth)?,
         TAG_ARRAY => {
             let items = take_prefixed(bytes)?;
-            if depth >= MAX_DEPTH { Value::None } else { Value::Array(Array { bytes: items, depth: depth + 1 }) }
+            if depth >= MAX_DEPTH {
+                Value::None
+            } else {
+                Value::Array(Array {
+                    bytes: items,
+                    depth: depth + 1,
+                })
+            }
         }
         TAG_NONE => Value::None,
         _ => {
@@ -215,6 +224,12 @@ fn read_nested(mut bytes: &[u8], depth: u8) -> Option<Value<'_>> {
     if depth >= MAX_DEPTH {
         return Some(Value::None);
     }
-    let pairs = Pairs { bytes, depth: depth + 1 };
-    Some(Value::Event(NestedEvent { kind: EventType::from_id(kind), pairs }))
+    let pairs = Pairs {
+        bytes,
+        depth: depth + 1,
+    };
+    Some(Value::Event(NestedEvent {
+        kind: EventType::from_id(kind),
+        pairs,
+    }))
 }

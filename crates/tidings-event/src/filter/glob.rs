@@ -1,6 +1,6 @@
 //! Shapes of text: `*` stands for any characters, `?` for one.
 
-use crate::token::{TRIMMED, is_host_name, is_separator};
+use crate::token::{TRIMMED, is_host_name, is_mailbox_name, is_separator};
 
 /// The longest glob, in characters; a longer one could cost too much to match.
 pub(crate) const MAX_GLOB_CHARS: usize = 256;
@@ -95,7 +95,8 @@ fn certain_token(piece: &str, is_start: bool, is_end: bool) -> Option<&str> {
         (true, false) => piece
             .trim_start_matches(TRIMMED)
             .split_once('@')
-            .map(|(local, _)| local),
+            .map(|(local, _)| local)
+            .filter(|local| is_mailbox_name(local)),
         (false, true) => {
             let piece = piece.trim_end_matches(TRIMMED);
             match piece.rsplit_once('@') {

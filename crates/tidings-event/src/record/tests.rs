@@ -7,8 +7,15 @@ use super::*;
 fn full_header() -> Header {
     Header {
         span: Some(Id(0x1234_5678_9abc)),
-        position: Some(Position { stream: 3, line: 70_000, ordinal: 1 }),
-        event_id: Some(EventId { origin: 0xdead_beef, number: 42 }),
+        position: Some(Position {
+            stream: 3,
+            line: 70_000,
+            ordinal: 1,
+        }),
+        event_id: Some(EventId {
+            origin: 0xdead_beef,
+            number: 42,
+        }),
         late: true,
         imported: true,
         ..Header::new(EventType::DELIVERY_DELIVERED, 1_795_353_655_203_000_001)
@@ -21,10 +28,12 @@ fn record_of_all_kinds() -> Vec<u8> {
     let mut inner = RecordWriter::begin(&mut nested, &Header::new(EventType::RESOURCE_ERROR, 0));
     inner.uint(Key::CODE, 502).str(Key::REASON, "bad\ngateway");
     inner.finish();
+    drop(inner);
     let mut list = Vec::new();
     let mut inner = RecordWriter::begin(&mut list, &Header::new(EventType::RESOURCE_ERROR, 0));
     inner.texts(Key::TO, ["b@y.test", "c@y.test"]);
     inner.finish();
+    drop(inner);
     let (list, _) = EventRef::read(&list).unwrap();
     let mut causing = vec![TAG_EVENT];
     let (nested, _) = EventRef::read(&nested).unwrap();
@@ -53,6 +62,7 @@ fn record_of_all_kinds() -> Vec<u8> {
     record.key(Key::CAUSED_BY);
     record.out.extend_from_slice(&causing);
     record.finish();
+    drop(record);
     out
 }
 
@@ -69,11 +79,21 @@ fn every_kind_of_value_round_trips() {
     assert_eq!(event.get(Key::ELAPSED), Some(Value::Duration(812)));
     assert_eq!(event.get(Key::CONTENTS), Some(Value::Bytes(&[0, 255, 128])));
     assert_eq!(event.get(Key::STRICT), Some(Value::Bool(false)));
-    assert_eq!(event.get(Key::LOCAL_IP).unwrap().as_ip(), Some(Ipv6Addr::LOCALHOST.into()));
+    assert_eq!(
+        event.get(Key::LOCAL_IP).unwrap().as_ip(),
+        Some(Ipv6Addr::LOCALHOST.into())
+    );
     assert_eq!(event.get(Key::POLICY), Some(Value::None));
-    let Some(Value::Array(to)) = event.get(Key::TO) else { panic!("a list") };
-    assert_eq!(to.filter_map(|item| item.as_str()).collect::<Vec<_>>(), ["b@y.test", "c@y.test"]);
-    let Some(Value::Event(cause)) = event.get(Key::CAUSED_BY) else { panic!("an event") };
+    let Some(Value::Array(to)) = event.get(Key::TO) else {
+        panic!("a list")
+    };
+    assert_eq!(
+        to.filter_map(|item| item.as_str()).collect::<Vec<_>>(),
+        ["b@y.test", "c@y.test"]
+    );
+    let Some(Value::Event(cause)) = event.get(Key::CAUSED_BY) else {
+        panic!("an event")
+    };
     assert_eq!(cause.kind(), EventType::RESOURCE_ERROR);
     assert_eq!(cause.pairs().get(Key::CODE), Some(Value::UInt(502)));
 
@@ -83,7 +103,11 @@ fn every_kind_of_value_round_trips() {
         writer.value(key, &value);
     }
     writer.finish();
-    assert_eq!(copy, bytes, "re-encoding value by value gives the same bytes");
+    drop(writer);
+    assert_eq!(
+        copy, bytes,
+        "re-encoding value by value gives the same bytes"
+    );
 }
 
 /// The format is a promise: these bytes were written by the first version and stay readable.
@@ -104,6 +128,7 @@ fn unknown_tags_and_extensions_are_stepped_over() {
     record.out.extend_from_slice(&[99, 2, 1, 1]);
     record.uint(Key::CODE, 1);
     record.finish();
+    drop(record);
     let (event, _) = EventRef::read(&bytes).unwrap();
     assert_eq!(event.get(Key::REASON), Some(Value::None));
     assert_eq!(event.uint(Key::CODE), Some(1));
