@@ -1,0 +1,109 @@
+//! The worked examples beneath the help of each verb.
+
+pub(super) const TOP: &str = "\
+Examples:
+  tidings import /var/log/mail.log*        read the logs you have
+  tidings messages to:bob@example.org      what was sent to bob, and what became of it
+  tidings story 4bXkWq1RZbz2JJ             the whole story of one message
+
+Where the history is:
+  With --server, the server there is asked. Else, where a server runs on the data directory, it is
+  asked through its socket. Else the data directory itself is opened.
+
+Exit codes:
+  0  done; a search found something
+  1  a search found nothing
+  2  wrong usage: an unknown option, a filter that cannot be read, a wrong configuration
+  3  the data directory is missing, in use by another process, or damaged
+  4  a file could not be read, or the output not written
+  5  the server could not be reached, refused, or broke off";
+
+pub(super) const IMPORT: &str = "\
+Examples:
+  Everything that is there, rotated and compressed files too, in any order:
+    tidings import /var/log/mail.log*
+  Old logs whose lines have no year, from a server in another time zone:
+    tidings import --year 2024 --timezone America/New_York /backup/maillog-2024*.xz
+  For a script:
+    tidings import --json /var/log/mail.log.1 | jq .lines";
+
+pub(super) const MESSAGES: &str = "\
+Examples:
+  Did bob get the mail from alice?
+    tidings messages from:alice@example.org to:bob@example.com
+  What is stuck since yesterday, and why?
+    tidings messages status:deferred --since 1d
+  All bounces of November for a script (quote what the shell would read itself):
+    tidings messages 'status:bounced to:*@gmail.com' --since 2026-11-01 --until 2026-11-30 --json";
+
+pub(super) const STORY: &str = "\
+Examples:
+  By queue id, with the log lines beneath each step:
+    tidings story 4bXkWq1RZbz2JJ --raw
+  By the Message-ID from the headers that a customer sent:
+    tidings story '<20261122120000.GA1234@mail.example.org>'
+  The latest messages from or to an address, five of them in full:
+    tidings story bob@example.com -n 5";
+
+pub(super) const EVENTS: &str = "\
+Examples:
+  Who fails to sign in?
+    tidings events type:auth.failed --since 1h
+  All that a client did, oldest first, with the log lines:
+    tidings events remoteIp:203.0.113.9 --reverse --raw
+  Everything but connections, for a script:
+    tidings events -type:'smtp.connection-*' --since 10m --json";
+
+pub(super) const STATS: &str = "\
+Examples:
+  The whole history:
+    tidings stats
+  Yesterday and today, with long lists:
+    tidings stats --since 1d --top 25
+  The reasons of bounces in November, for a script:
+    tidings stats --since 2026-11-01 --until 2026-11-30 --json | jq .bounceReasons";
+
+pub(super) const PARSE: &str = "\
+Examples:
+  Is my log understood?
+    tidings parse --summary /var/log/mail.log
+  Which lines are not?
+    tidings parse --unrecognised /var/log/mail.log
+  What does this line mean?
+    echo 'Nov 22 13:00:05 mx1 postfix/qmgr[123]: 4bXkWq: removed' | tidings parse -";
+
+pub(super) const VERIFY: &str = "\
+Examples:
+  Check the history:
+    tidings verify
+  From a nightly job, quiet unless something is wrong:
+    tidings verify --json > verify.json || mail -s 'tidings verify' root < verify.json";
+
+pub(super) const REPAIR: &str = "\
+Examples:
+  See what is wrong first:
+    tidings verify
+  Then mend it:
+    tidings repair
+  Another directory:
+    tidings repair --data /srv/tidings";
+
+pub(super) const DEMO: &str = "\
+Examples:
+  Try it:
+    tidings demo
+  Keep the sample elsewhere, then ask it:
+    tidings demo ~/sample && tidings messages --data ~/sample";
+
+pub(super) const SERVE: &str = "\
+Examples:
+  As a service, with its own configuration:
+    tidings serve --config /etc/tidings/tidings.toml
+  By hand, with a directory of its own:
+    tidings serve --data ~/tidings";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  tidings completions bash > /etc/bash_completion.d/tidings
+  tidings completions zsh > ~/.zfunc/_tidings
+  tidings completions fish > ~/.config/fish/completions/tidings.fish";

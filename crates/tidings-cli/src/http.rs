@@ -1,0 +1,25 @@
+//! Asks a running server: HTTP/1.1 over its socket in the data directory, or over TCP and TLS.
+//!
+//! One request per connection, no queue, no retry. Everything that the server sends is bounded: the
+//! head of an answer by [`HEAD_BYTES_MAX`], a line of its body by [`LINE_BYTES_MAX`]; an answer that
+//! exceeds them, or ends before its end, is a failure and never a shorter result.
+
+mod body;
+mod connect;
+mod head;
+mod lines;
+mod remote;
+mod request;
+mod url;
+
+pub(crate) use remote::{HttpStore, answers};
+
+/// Longest head of an answer, in bytes.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// Longest line of an answer's body, in bytes: one object, of which a story with hundreds of
+/// thousands of steps would be the longest.
+const LINE_BYTES_MAX: usize = 256 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! Traffic over time: a line for each hour, or for a longer time where there are many.
+
+use tidings_engine::contract::{HourObject, StatsObject};
+use tidings_event::time::parse_rfc3339;
+
+use crate::term::{Screen, Style, count, pad, pad_left};
+
+/// More lines than this do not fit a screen: hours are added up to days then, days to more.
+const LINES_MAX: usize = 48;
+
+/// Cells of the longest bar.
+const BAR_CELLS: usize = 24;
+
+/// What happened in some hours.
+#[derive(Default)]
+struct Row {
+    label: String,
+    sum: HourObject,
+}
+
+/// The lines of the histogram, a heading first; none without hours.
+pub(super) fn histogram(screen: &Screen, stats: &StatsObject) -> Vec<String> {
+    let rows = rows_of(screen, &stats.hours);
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let longest = rows.iter().map(|row| row.sum.messages).max().unwrap_or(0);
+    let labels = rows.iter().map(|row| row.label.len()).max().unwrap_or(0);
+    let columns: [Column; 5] = [
+        ("messages", |row| row.sum.messages),
+        ("delivered", |row| row.sum.delivered),
+        ("deferred", |row| row.sum.deferred),
+        ("bounced", |row| row.sum.bounced),
+        ("refused", |row| row.sum.refused),
+    ];
+    let mut head = " ".repeat(2 + labels);
+    for (name, _) in &columns {
+        head.push_str(&pad_left(name, 11));
+    }
+    let mut lines = vec![screen.paint(Style::Dim, &head)];
+    for row in &rows {
+        let mut line = format!("  {}", pad(&row.label, labels));
+        for (name, value) in &columns {
+            let value = value(row);
+            let text = pad_left(
+                &if value == 0 {
+                    ".".to_owned()
+                } else {
+                    count(value)
+                },
+                11,
+            );
+            line.push_str(&screen.paint(style_of(name, value), &text));
+        }
+        let bar = screen.symbols.bar(row.sum.messages, longest, BAR_CELLS);
+        let has_room = screen
+            .width
+            .is_none_or(|width| width >= 2 + labels + 55 + 2 + BAR_CELLS);
+        if has_room && !bar.is_empty() {
+            line.push_str(&format!("  {}", screen.paint(Style::Cyan, &bar)));
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+type Column = (&'static str, fn(&Row) -> u64);
+
+fn style_of(column: &str, value: u64) -> Style {
+    match column {
+        _ if value == 0 => Style::Dim,
+        "deferred" => Style::Yellow,
+        "bounced" | "refused" => Style::Red,
+        _ => Style::Plain,
+    }
+}
+
+/// The hours, added up until they fit. An hour without a time belongs to the line before it.
+fn rows_of(screen: &Screen, hours: &[HourObject]) -> Vec<Row> {
+    let by_hour = |time_ns| screen.zone.minutes(time_ns);
+    let by_day = |time_ns| screen.zone.date(time_ns);
+    let by_month = |time_ns| screen.zone.date(time_ns)[..7].to_owned();
+    let by_year = |time_ns| screen.zone.date(time_ns)[..4].to_owned();
+    let labels: [&dyn Fn(i64) -> String; 4] = [&by_hour, &by_day, &by_month, &by_year];
+    let mut rows = Vec::new();
+    for label in labels {
+        rows = grouped(hours, label);
+        if rows.len() <= LINES_MAX {
+            break;
+        }
+    }
+    rows
+}
+
+fn grouped(hours: &[HourObject], label: &dyn Fn(i64) -> String) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for hour in hours {
+        let text = match parse_rfc3339(&hour.time) {
+            Ok(time_ns) => label(time_ns),
+            Err(_) => rows.last().map(|row| row.label.clone()).unwrap_or_default(),
+        };
+        if rows.last().is_none_or(|row| row.label != text) {
+            rows.push(Row {
+                label: text,
+                ..Row::default()
+            });
+        }
+        let row = rows.last_mut().expect("a row was just made sure of");
+        add(&mut row.sum, hour);
+    }
+    rows
+}
+
+fn add(sum: &mut HourObject, hour: &HourObject) {
+    sum.messages = sum.messages.saturating_add(hour.messages);
+    sum.delivered = sum.delivered.saturating_add(hour.delivered);
+    sum.deferred = sum.deferred.saturating_add(hour.deferred);
+    sum.bounced = sum.bounced.saturating_add(hour.bounced);
+    sum.refused = sum.refused.saturating_add(hour.refused);
+}
+
+#[cfg(test)]
+mod tests {
+    use tidings_event::time::rfc3339;
+
+    use super::*;
+    use crate::testing::plain_screen;
+
+    fn rows(hours: i64) -> Vec<Row> {
+        let hours: Vec<HourObject> = (0..hours)
+            .map(|hour| HourObject {
+                time: rfc3339(1_767_222_000_000_000_000 + hour * 3_600_000_000_000),
+                messages: 1,
+                ..HourObject::default()
+            })
+            .collect();
+        rows_of(&plain_screen(), &hours)
+    }
+
+    #[test]
+    fn hours_are_added_up_until_they_fit() {
+        for (hours, lines, first) in [
+            (0, 0, ""),
+            (1, 1, "2026-01-01 00:00"),
+            (48, 48, "2026-01-01 00:00"),
+            (49, 3, "2026-01-01"),
+            (24 * 48, 48, "2026-01-01"),
+            (24 * 49, 2, "2026-01"),
+            (24 * 365 * 5, 5, "2026"),
+        ] {
+            let rows = rows(hours);
+            let sum: u64 = rows.iter().map(|row| row.sum.messages).sum();
+            assert_eq!((rows.len(), sum), (lines, hours.unsigned_abs()), "{hours}");
+            assert_eq!(rows.first().map_or("", |row| row.label.as_str()), first);
+        }
+    }
+}
