@@ -156,9 +156,11 @@ pub struct StepObject {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StatsObject {
-    /// Start of the period; of the first message where none was asked for.
+    /// Start of the period; where none was asked for, when the first thing happened that is
+    /// counted here. Empty where there is none.
     pub since: String,
-    /// End of the period.
+    /// End of the period; where none was asked for, now, or without a start, when the last thing
+    /// happened that is counted here.
     pub until: String,
     /// Messages accepted.
     pub messages: u64,
@@ -168,38 +170,52 @@ pub struct StatsObject {
     pub recipients: u64,
     /// Commands refused at the door.
     pub refused: u64,
-    /// Recipients by verdict, most first.
+    /// Recipients of accepted messages that were refused; not in `refused`. Refusals in all are the
+    /// two together.
+    pub refused_recipients: u64,
+    /// Recipients of accepted messages by verdict, most first.
     pub verdicts: Vec<CountObject>,
-    /// Messages by sender, most first.
+    /// Messages by sender, most first; `<>` is the null sender, and the name is empty where the log
+    /// does not tell. Domains are in lower case here and below.
     pub senders: Vec<CountObject>,
-    /// Messages by sender domain, most first.
+    /// Messages by sender domain, most first; empty for addresses without one.
     pub sender_domains: Vec<CountObject>,
-    /// Recipients by address, most first.
+    /// Recipients by address, most first, with the bytes addressed to them.
     pub recipient_addresses: Vec<CountObject>,
-    /// Recipients by domain, most first.
+    /// Recipients by domain, most first, with the bytes addressed to them.
     pub recipient_domains: Vec<CountObject>,
     /// Recipients by provider of the relay, most first.
     pub providers: Vec<CountObject>,
-    /// Deferrals by reason, most first.
+    /// Recipients that are deferred now, by reason, most first. A reason is the class and, behind
+    /// `: `, the reply in lower case without codes, numbers and ids, and with `*` for addresses and
+    /// hosts.
     pub deferral_reasons: Vec<CountObject>,
-    /// Bounces by reason, most first.
+    /// Recipients that bounced or expired, by reason, most first.
     pub bounce_reasons: Vec<CountObject>,
-    /// Refusals by reason, most first.
+    /// Refusals of commands and of recipients, by reason, most first.
     pub refusal_reasons: Vec<CountObject>,
-    /// Refusals by client, most first.
+    /// Refusals of commands and of recipients by address of the client, most first; by its name
+    /// where the log does not tell the address.
     pub refusal_clients: Vec<CountObject>,
     /// Failed sign-ins by account, most first.
     pub sign_in_failures_by_account: Vec<CountObject>,
-    /// Failed sign-ins by client, most first.
+    /// Failed sign-ins by address of the client, most first.
     pub sign_in_failures_by_client: Vec<CountObject>,
     /// Sign-ins that succeeded.
     pub sign_ins: u64,
     /// Sign-ins that failed.
     pub sign_in_failures: u64,
-    /// Messages by hour of the period, in order.
+    /// What happened by hour (UTC), in order, empty hours included. Of a period of more than 62
+    /// days only the time from the first to the last message is here, and by day if that is more
+    /// than 62 days too: see `hours_step_s`.
     pub hours: Vec<HourObject>,
+    /// Length of each of `hours` in seconds: 3,600 or 86,400.
+    pub hours_step_s: u64,
     /// Delay from arrival to delivery, in milliseconds, at these parts of the deliveries.
     pub delays_ms: DelayObject,
+    /// A list had so many names that rare ones were forgotten while counting, or there were so
+    /// many long delays that they were rounded by up to a thousandth.
+    pub approximate: bool,
 }
 
 /// How often something occurred.
@@ -214,11 +230,11 @@ pub struct CountObject {
     pub bytes: Option<u64>,
 }
 
-/// What happened in an hour.
+/// What happened to the messages that began in an hour, or in a day.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HourObject {
-    /// Start of the hour.
+    /// Start of the hour or day.
     pub time: String,
     /// Messages accepted.
     pub messages: u64,

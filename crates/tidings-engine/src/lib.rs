@@ -14,7 +14,9 @@ mod reopen;
 mod rows;
 mod search;
 mod stamp;
+mod stats;
 mod template;
+mod upkeep;
 mod zone;
 
 pub use engine::{Engine, EngineOptions};
@@ -25,6 +27,8 @@ pub use interpret::{Interpreted, Interpreter, Recognition};
 pub use search::{
     EventQuery, FoundEvent, MESSAGE_FIELDS, MessageQuery, StoryQuery, event_object, message_object,
 };
+pub use stats::StatsQuery;
+pub use upkeep::{CheckReport, RetentionRules, repair, verify};
 pub use zone::zone;
 
 /// The tokeniser of the index, the same that filters use.

@@ -66,7 +66,7 @@ impl Engine {
     }
 
     /// What is in memory, and the state of the history that goes with it.
-    pub(super) fn recent(&self) -> Recent {
+    pub(crate) fn recent(&self) -> Recent {
         let frames = self.memory().frames();
         // Taken after the memory: what is sealed in between is in both, and told by its sequence.
         Recent { frames, snapshot: self.store().snapshot() }
@@ -74,18 +74,18 @@ impl Engine {
 }
 
 /// One moment's events: in memory, and in the history.
-pub(super) struct Recent {
+pub(crate) struct Recent {
     frames: Vec<Arc<Frame>>,
-    pub(super) snapshot: Snapshot,
+    pub(crate) snapshot: Snapshot,
 }
 
 impl Recent {
-    pub(super) fn each(&self, each: &mut dyn FnMut(u64, &EventRef<'_>)) {
+    pub(crate) fn each(&self, each: &mut dyn FnMut(u64, &EventRef<'_>)) {
         self.frames.iter().for_each(|frame| each_event(frame, each));
     }
 
     /// Whether an event of a part is in memory, too.
-    pub(super) fn holds(&self, found: &FoundEvent) -> bool {
+    pub(crate) fn holds(&self, found: &FoundEvent) -> bool {
         let (Some(sequence), Some(first)) = (found.sequence, self.frames.first()) else { return false };
         sequence >= first.first_sequence()
     }

@@ -1,0 +1,121 @@
+//! Sums up a period: how much mail, what became of it and why, who sends and who is refused.
+//!
+//! Messages are those of the `messages` table and the open ones, each once; sign-ins are events.
+//! Both belong to the period in which they began. Text columns are counted by their dictionary
+//! codes, one row group at a time, so that a text is looked up once for each group and not for each
+//! row; replies are read only of rows that say why something failed.
+
+mod delays;
+mod hours;
+mod messages;
+mod reason;
+mod sign_ins;
+mod summary;
+mod top;
+
+use tidings_event::time::rfc3339;
+
+use crate::contract::StatsObject;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::message_rows::MESSAGES;
+use crate::rows::EVENTS;
+use summary::Summary;
+
+/// What to sum up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatsQuery {
+    /// First time, in nanoseconds since the unix epoch.
+    pub since_ns: Option<i64>,
+    /// Last time.
+    pub until_ns: Option<i64>,
+    /// Longest length of the lists of senders, reasons and so on.
+    pub top: usize,
+    /// Now: where a period without an end ends.
+    pub now_ns: i64,
+}
+
+impl StatsQuery {
+    fn covers(&self, time_ns: i64) -> bool {
+        self.since_ns.is_none_or(|since_ns| time_ns >= since_ns)
+            && self.until_ns.is_none_or(|until_ns| time_ns <= until_ns)
+    }
+
+    /// First and last moment, for the store.
+    fn bounds(&self) -> (i64, i64) {
+        (self.since_ns.unwrap_or(i64::MIN), self.until_ns.unwrap_or(i64::MAX))
+    }
+
+    /// The period that is shown: as asked for; else from the first to the last thing counted, and
+    /// up to now where a beginning was asked for.
+    fn period(&self, counted: Option<(i64, i64)>) -> (Option<i64>, Option<i64>) {
+        let since_ns = self.since_ns.or(counted.map(|(first_ns, _)| first_ns));
+        let last_ns = counted.map(|(_, last_ns)| last_ns);
+        let until_ns = self.until_ns.or_else(|| match self.since_ns {
+            Some(since_ns) => Some(self.now_ns.max(since_ns).max(last_ns.unwrap_or(since_ns))),
+            None => last_ns,
+        });
+        (since_ns, until_ns)
+    }
+}
+
+impl Engine {
+    /// Sums up what began in a period.
+    ///
+    /// Memory is bounded whatever the history holds: at most 200,000 names for each list, beyond
+    /// which [`StatsObject::approximate`] is set. Time is that of reading some columns, about
+    /// 0.1 µs a recipient.
+    ///
+    /// # Errors
+    /// [`Error::History`], naming the file that cannot be read.
+    pub fn stats(&self, query: &StatsQuery) -> Result<StatsObject, Error> {
+        let mut summary = Summary::default();
+        // The lock is held until the snapshot is taken: a message is open or settled, and an event
+        // in memory or in a part, never both and never neither.
+        let recent = {
+            let open = self.open_messages();
+            for message in open.messages().filter(|message| query.covers(message.time_ns)) {
+                summary.add_message(&message);
+            }
+            self.recent()
+        };
+        let snapshot = &recent.snapshot;
+        recent.each(&mut |_, event| {
+            if query.covers(event.time_ns()) {
+                summary.add_event(event);
+            }
+        });
+        let (since_ns, until_ns) = query.bounds();
+        if since_ns <= until_ns {
+            for part in snapshot.parts(MESSAGES, since_ns..=until_ns)? {
+                messages::add_part(&part, query, &mut summary)?;
+            }
+            for part in snapshot.parts(EVENTS, since_ns..=until_ns)? {
+                sign_ins::add_part(&part, query, &mut summary)?;
+            }
+        }
+        let (since_ns, until_ns) = query.period(summary.times());
+        let mut stats = summary.into_object(query.top, since_ns.zip(until_ns));
+        stats.since = since_ns.map(rfc3339).unwrap_or_default();
+        stats.until = until_ns.map(rfc3339).unwrap_or_default();
+        Ok(stats)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_period_is_what_was_asked_for_or_what_was_counted() {
+        let query = |since_ns, until_ns| StatsQuery { since_ns, until_ns, top: 1, now_ns: 50 };
+        let counted = Some((10, 20));
+        assert_eq!(query(None, None).period(counted), (Some(10), Some(20)));
+        assert_eq!(query(None, None).period(None), (None, None));
+        assert_eq!(query(Some(5), None).period(counted), (Some(5), Some(50)));
+        assert_eq!(query(Some(60), None).period(None), (Some(60), Some(60)));
+        assert_eq!(query(Some(5), None).period(Some((10, 70))), (Some(5), Some(70)));
+        assert_eq!(query(None, Some(30)).period(counted), (Some(10), Some(30)));
+        assert_eq!(query(Some(5), Some(30)).period(counted), (Some(5), Some(30)));
+    }
+}
