@@ -118,7 +118,7 @@ impl Chain {
 /// Hashes a stream as it passes.
 #[derive(Clone)]
 pub struct ChainBuilder {
-    hasher: Xxh3Default,
+    hasher: Box<Xxh3Default>,
     chain: Chain,
 }
 
@@ -208,7 +208,7 @@ impl ChainBuilder {
     fn mark(&mut self, byte: u8) {
         let at = self.chain.length;
         let in_head = at <= CHAIN_BLOCK_BYTES;
-        if at % CHAIN_BLOCK_BYTES == 0 {
+        if at.is_multiple_of(CHAIN_BLOCK_BYTES) {
             self.end_block();
         } else if in_head && at >= HEAD_FIRST && at.is_power_of_two() {
             self.chain.head.push(low(self.value()));
@@ -231,7 +231,7 @@ impl ChainBuilder {
 
     /// The hash of the bytes so far.
     pub(super) fn value(&self) -> u128 {
-        if self.chain.length % CHAIN_BLOCK_BYTES == 0 {
+        if self.chain.length.is_multiple_of(CHAIN_BLOCK_BYTES) {
             self.chain.last
         } else {
             self.hasher.digest128()
@@ -274,7 +274,7 @@ impl ChainBuilder {
     /// A builder at a multiple of the block, with `chain.last` as the value there.
     fn at_block(chain: Chain) -> Self {
         let mut builder = Self {
-            hasher: Xxh3Default::new(),
+            hasher: Box::default(),
             chain,
         };
         builder.begin_block();

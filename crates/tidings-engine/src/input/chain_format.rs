@@ -57,7 +57,7 @@ impl Chain {
             out.extend(self.before.to_le_bytes());
             out.extend(self.last.to_le_bytes());
         }
-        if self.length % CHAIN_BLOCK_BYTES != 0 {
+        if !self.length.is_multiple_of(CHAIN_BLOCK_BYTES) {
             out.extend(self.end.to_le_bytes());
         }
         out
@@ -96,7 +96,7 @@ impl Chain {
         let whole = length >= CHAIN_BLOCK_BYTES;
         let before = if whole { reader.u128()? } else { 0 };
         let last = if whole { reader.u128()? } else { 0 };
-        let end = if length % CHAIN_BLOCK_BYTES == 0 {
+        let end = if length.is_multiple_of(CHAIN_BLOCK_BYTES) {
             last
         } else {
             reader.u128()?

@@ -25,7 +25,7 @@ impl Marks {
     /// Appends the hash at the end of a block and drops old ones from time to time.
     pub(super) fn push(&mut self, block: u64, hash: u64) {
         self.0.push((block, hash));
-        if block % DENSE == 0 {
+        if block.is_multiple_of(DENSE) {
             self.thin(block);
         }
     }
@@ -56,7 +56,7 @@ impl Marks {
 
 /// Whether the hash of a block is kept in a stream of so many blocks.
 fn is_kept(block: u64, blocks: u64) -> bool {
-    block.is_power_of_two() || block % (1 << level(blocks - block)) == 0
+    block.is_power_of_two() || block.is_multiple_of(1 << level(blocks - block))
 }
 
 /// Hashes whose block numbers have this many zero bits at the end are kept at an age.

@@ -36,7 +36,7 @@ pub(super) enum Located {
 /// What was written after a stream.
 pub(super) enum Successor {
     /// This file, which has content.
-    File(InputFile),
+    File(Box<InputFile>),
     /// Nothing yet, or nothing that can be told now.
     None,
     /// A file without content, because it is damaged at its beginning.
@@ -133,7 +133,7 @@ impl Places {
             }
             // So much that an overwriting before the first line is read would be noticed.
             if !file.peek(PEEK_BYTES).is_empty() {
-                return Ok(Successor::File(file));
+                return Ok(Successor::File(Box::new(file)));
             }
             if let Some(error) = file.take_pending() {
                 return Ok(Successor::Damaged(error, entry.id));
@@ -164,7 +164,7 @@ impl Places {
             };
             match match_stream(&mut file, vec![((), &place.chain)])? {
                 Found::Whole(()) if file.peek(1).is_empty() => return Ok(Position::At(at)),
-                Found::Whole(()) => return Ok(Position::Grown(file)),
+                Found::Whole(()) => return Ok(Position::Grown(Box::new(file))),
                 Found::Older(..) if shorter.is_none() => shorter = Some(at),
                 _ => {}
             }
@@ -176,6 +176,6 @@ impl Places {
 enum Position {
     At(usize),
     /// Found, with more in it than was read.
-    Grown(InputFile),
+    Grown(Box<InputFile>),
     Unknown,
 }

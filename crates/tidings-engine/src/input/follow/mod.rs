@@ -17,13 +17,13 @@
 mod checkpoint;
 mod find;
 mod notice;
+mod reading;
 mod shelf;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use super::chain::Chain;
-use super::decompress::Encoding;
 use super::error::InputError;
 use super::file::InputFile;
 use super::lines::Block;
@@ -33,6 +33,7 @@ pub use checkpoint::Checkpoint;
 pub use notice::Notice;
 
 use find::{Located, Places, Successor};
+use reading::{Away, Reading};
 
 /// How much of a file one poll steps over at most.
 const SKIP_BYTES: u64 = 64 << 20;
@@ -124,23 +125,6 @@ enum Stage {
     Between {
         held: Option<InputFile>,
     },
-}
-
-#[derive(Debug)]
-struct Reading {
-    file: InputFile,
-    /// When the file was last written, before what was read of it last.
-    modified_ns: i64,
-    away: Option<Away>,
-    /// Its content is gone, and what was not yet read has to be found elsewhere.
-    overwritten: bool,
-}
-
-/// A file that is no longer at the followed path.
-#[derive(Clone, Copy, Debug)]
-struct Away {
-    since_ns: u64,
-    quiet_since_ns: u64,
 }
 
 /// What a step leads to.
@@ -526,7 +510,7 @@ impl Follower {
                     .places
                     .shelf()
                     .is_ok_and(|shelf| shelf.layout() == layout);
-                steady.then_some(file)
+                steady.then_some(*file)
             }
             Ok((layout, Successor::None)) => {
                 self.barren = Some(layout);
@@ -562,73 +546,5 @@ impl Follower {
         if self.complaint.take().is_some() {
             self.notices.push_back(Notice::Readable);
         }
-    }
-}
-
-impl Reading {
-    fn new(file: InputFile) -> Result<Self, InputError> {
-        Ok(Self {
-            modified_ns: file.facts()?.modified_ns,
-            file,
-            away: None,
-            overwritten: false,
-        })
-    }
-
-    fn is_plain(&self) -> bool {
-        self.file.encoding() == Encoding::Plain
-    }
-
-    /// Lines were read.
-    fn noted(&mut self, now_ns: u64) {
-        if let Ok(facts) = self.file.facts() {
-            self.modified_ns = facts.modified_ns;
-        }
-        if let Some(away) = &mut self.away {
-            away.quiet_since_ns = now_ns;
-        }
-    }
-
-    /// The place reached, in this file.
-    fn here(&self) -> Checkpoint {
-        self.place(Some(self.file.id()))
-    }
-
-    /// The place reached, in a file that has the same content.
-    fn place(&self, file: Option<FileId>) -> Checkpoint {
-        Checkpoint {
-            chain: self.file.chain(),
-            file,
-            modified_ns: self.modified_ns,
-        }
-    }
-
-    /// Whether bytes were added that are left behind.
-    fn is_being_written(&self) -> bool {
-        self.is_plain()
-            && self
-                .file
-                .facts()
-                .is_ok_and(|facts| facts.bytes > self.file.disk_offset())
-    }
-
-    /// Whether the file, which gives no more bytes, has another content than was read.
-    fn was_overwritten(&mut self) -> Result<bool, InputError> {
-        if !self.is_plain() {
-            return Ok(false);
-        }
-        let facts = self.file.facts()?;
-        if facts.bytes < self.file.disk_offset() {
-            return Ok(true);
-        }
-        // Truncated and grown to the very same length: only the time tells, and then the content.
-        if facts.modified_ns == self.modified_ns {
-            return Ok(false);
-        }
-        let intact = self.file.is_intact()?;
-        if intact {
-            self.modified_ns = facts.modified_ns;
-        }
-        Ok(!intact)
     }
 }

@@ -121,11 +121,11 @@ fn collect(
             // Gone since it was listed.
             continue;
         };
-        let slot = found.entry(dir.join(OsStr::from_bytes(plain)));
+        let key = dir.join(OsStr::from_bytes(plain));
         if plain.len() == file.len() {
-            slot.insert_entry((rank, entry));
+            found.insert(key, (rank, entry));
         } else {
-            slot.or_insert((rank, entry));
+            found.entry(key).or_insert((rank, entry));
         }
     }
     Ok(())
