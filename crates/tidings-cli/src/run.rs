@@ -233,8 +233,10 @@ fn report(stop: &Stop, err: &mut dyn Write) -> u8 {
         }
         Stop::Failure(failure) => (failure.sentence(), failure.kind().exit_code()),
     };
+    // A filter that cannot be read is shown on lines of its own; nothing of it may look like more.
+    let lines: Vec<_> = sentence.lines().map(clean).collect();
     // Nowhere else to say that this cannot be said.
-    let _ = writeln!(err, "tidings: {}", clean(&sentence));
+    let _ = writeln!(err, "tidings: {}", lines.join("\n  "));
     code
 }
 

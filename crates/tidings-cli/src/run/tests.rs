@@ -358,6 +358,17 @@ fn failures_are_one_sentence_with_their_code() {
     }
 }
 
+/// A filter that cannot be read is shown with a mark at the place, which must not look like a
+/// message of its own.
+#[test]
+fn a_failure_of_several_lines_is_indented() {
+    let ran = piped(&["messages", "marked"]);
+    assert_eq!(
+        ran.err,
+        "tidings: unknown field `frm`\n    frm:\\x1bx\n    ^^^\n"
+    );
+}
+
 #[test]
 fn what_was_found_before_a_failure_is_shown() {
     for args in [

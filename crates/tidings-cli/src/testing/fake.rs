@@ -17,7 +17,8 @@ use crate::store::{
     StatsQuery, Store, StoryOptions, VerifyObject,
 };
 
-/// A history. A filter matches all messages whose JSON contains it; `wrong` is a wrong filter, and
+/// A history. A filter matches all messages whose JSON contains it; `wrong` and
+/// `marked` are wrong filters, and
 /// `broken` one at which the history turns out to be damaged after two results.
 struct FakeStore {
     /// Holds nothing.
@@ -41,6 +42,9 @@ fn serve<T: DeserializeOwned>(
         return Err(Failure::usage(
             "there is no field `form` (column 1); did you mean `from`?",
         ));
+    }
+    if filter == "marked" {
+        return Err(Failure::usage("unknown field `frm`\n  frm:\u{1b}x\n  ^^^"));
     }
     let lines = text
         .lines()

@@ -20,6 +20,9 @@ const MARKER: &str = "this-is-the-tidings-demo";
 /// Messages of the sample that are listed.
 const MESSAGES_SHOWN: u64 = 10;
 
+/// Messages among which the one to tell is chosen.
+const MESSAGES_LOOKED_AT: u64 = 1_000;
+
 pub(super) fn run(args: &DemoArgs, session: &mut Session<'_>) -> Result<Outcome, Stop> {
     search::set_zone(args.zone, session);
     let directory = match &args.directory {
@@ -84,22 +87,26 @@ fn say(session: &mut Session<'_>, command: &str) -> io::Result<()> {
     session.line(&line)
 }
 
-/// Prints the newest messages; gives the one whose story is worth telling most: the first that was
-/// not simply delivered.
+/// Prints the newest messages; gives the one among many whose story is worth telling most.
 fn list(store: &mut dyn Store, session: &mut Session<'_>) -> Result<Option<MessageObject>, Stop> {
     let query = MessagesQuery {
-        limit: Some(MESSAGES_SHOWN),
+        limit: Some(MESSAGES_LOOKED_AT),
         ..MessagesQuery::default()
     };
     let screen = session.screen.clone();
     let mut table = MessageTable::new(&screen, false);
     let mut best: Option<MessageObject> = None;
+    let mut number = 0;
     search::list(
-        Some(MESSAGES_SHOWN),
+        Some(MESSAGES_LOOKED_AT),
         false,
         |each| store.messages(&query, each),
         &mut |message: MessageObject| {
-            let lines = table.push(&message);
+            number += 1;
+            let lines = match number <= MESSAGES_SHOWN {
+                true => table.push(&message),
+                false => Vec::new(),
+            };
             if best
                 .as_ref()
                 .is_none_or(|best| interest(&message) > interest(best))
@@ -113,10 +120,15 @@ fn list(store: &mut dyn Store, session: &mut Session<'_>) -> Result<Option<Messa
     Ok(best)
 }
 
-/// How much there is to tell of a message.
+/// How much there is to tell of a message: that it went through several servers, that there is
+/// something to do about it, that it has several recipients.
 fn interest(message: &MessageObject) -> usize {
-    let trouble = usize::from(message.verdict != "delivered" && message.kind != "refused");
-    trouble * 100 + message.joins.len() * 10 + message.queue_ids.len().min(9)
+    let needs_attention = matches!(message.verdict.as_str(), "deferred" | "bounced" | "expired");
+    let sized = |number: usize, most: usize| number.min(most);
+    usize::from(needs_attention) * 20
+        + sized(message.joins.len(), 3) * 10
+        + sized(message.related.len(), 1) * 5
+        + sized(message.recipients.len(), 4)
 }
 
 fn tell(store: &mut dyn Store, id: &str, session: &mut Session<'_>) -> Result<(), Stop> {

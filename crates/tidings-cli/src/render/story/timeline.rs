@@ -1,0 +1,358 @@
+//! What happened to a message, leg by leg, each leg beneath the one it was joined to.
+
+use std::collections::BTreeMap;
+
+use tidings_engine::contract::{JoinObject, StepObject, StoryObject};
+use tidings_event::time::parse_rfc3339;
+
+use crate::render::raw_line;
+use crate::term::{Screen, Style, clean, duration, pad, pad_left, width, wrap};
+
+/// Joins followed when a leg's depth is found; a chain of more hops is shown no deeper.
+const DEPTH_MAX: usize = 8;
+
+/// Widest column of programs, in cells.
+const PROGRAM_WIDTH_MAX: usize = 24;
+
+/// One leg with its steps, in order.
+struct Leg<'a> {
+    name: &'a str,
+    host: &'a str,
+    join: Option<Join<'a>>,
+    depth: usize,
+    steps: Vec<&'a StepObject>,
+}
+
+/// How a leg goes on from an earlier one, both by the names that the steps give them.
+#[derive(Clone, Copy)]
+struct Join<'a> {
+    from: &'a str,
+    to: &'a str,
+    by: &'a str,
+}
+
+/// Appends the legs with their steps, times relative to the first step of all.
+pub(super) fn timeline(screen: &Screen, story: &StoryObject, lines: &mut Vec<String>) {
+    let start = story
+        .timeline
+        .iter()
+        .find_map(|step| parse_rfc3339(&step.time).ok());
+    for leg in legs_of(story) {
+        let indent = "  ".repeat(leg.depth + 1);
+        lines.push(format!("{indent}{}", leg_title(screen, &leg)));
+        let programs = leg
+            .steps
+            .iter()
+            .map(|step| width(&clean(&step.program)))
+            .max();
+        let programs = programs.unwrap_or(0).min(PROGRAM_WIDTH_MAX);
+        let times: Vec<String> = leg
+            .steps
+            .iter()
+            .map(|step| offset(screen, start, &step.time))
+            .collect();
+        let time_width = times.iter().map(|time| width(time)).max().unwrap_or(0);
+        for (step, time) in leg.steps.iter().zip(times) {
+            let time = pad_left(&time, time_width);
+            step_lines(screen, step, &format!("{indent}  "), &time, programs, lines);
+        }
+        lines.push(String::new());
+    }
+}
+
+/// The ways in which legs were joined that the timeline cannot show, as it does not know which of
+/// its legs are meant.
+pub(super) fn unplaced_joins(story: &StoryObject) -> Vec<String> {
+    let placed = joins_of(story).len();
+    let mut ways: Vec<String> = Vec::new();
+    if placed < story.message.joins.len() {
+        for join in &story.message.joins {
+            let way = join_words(&join.by);
+            if !ways.contains(&way) {
+                ways.push(way);
+            }
+        }
+    }
+    ways
+}
+
+/// The legs in the order of their first step.
+fn legs_of(story: &StoryObject) -> Vec<Leg<'_>> {
+    let joins = joins_of(story);
+    let by_span = legs_by_span(story);
+    let mut places: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut legs: Vec<Leg<'_>> = Vec::new();
+    for step in &story.timeline {
+        let name = leg_of(step, &by_span);
+        let key = (name, step.host.as_str());
+        let at = *places.entry(key).or_insert_with(|| {
+            legs.push(Leg {
+                name,
+                host: &step.host,
+                join: joins.iter().find(|join| join.to == name).copied(),
+                depth: depth_of(name, &joins),
+                steps: Vec::new(),
+            });
+            legs.len() - 1
+        });
+        legs[at].steps.push(step);
+    }
+    legs
+}
+
+/// The leg of each session: what was said before and after a message belongs to the message, too.
+fn legs_by_span(story: &StoryObject) -> BTreeMap<&str, &str> {
+    let mut legs = BTreeMap::new();
+    for step in story.timeline.iter().filter(|step| !step.leg.is_empty()) {
+        if let Some(span) = &step.span_id {
+            legs.entry(span.as_str()).or_insert(step.leg.as_str());
+        }
+    }
+    legs
+}
+
+fn leg_of<'a>(step: &'a StepObject, by_span: &BTreeMap<&str, &'a str>) -> &'a str {
+    if !step.leg.is_empty() {
+        return &step.leg;
+    }
+    let span = step.span_id.as_deref().unwrap_or_default();
+    by_span.get(span).copied().unwrap_or_default()
+}
+
+/// The joins whose legs the steps name. Where there are two legs and one join it can only be theirs,
+/// whatever names it gives them.
+fn joins_of(story: &StoryObject) -> Vec<Join<'_>> {
+    let mut names: Vec<&str> = Vec::new();
+    for step in story.timeline.iter().filter(|step| !step.leg.is_empty()) {
+        if !names.contains(&step.leg.as_str()) {
+            names.push(&step.leg);
+        }
+    }
+    let is_named = |join: &&JoinObject| {
+        names.contains(&join.from.as_str()) && names.contains(&join.to.as_str())
+    };
+    let named = story
+        .message
+        .joins
+        .iter()
+        .filter(is_named)
+        .map(|join| Join {
+            from: &join.from,
+            to: &join.to,
+            by: &join.by,
+        });
+    let mut joins: Vec<Join<'_>> = named.collect();
+    if let ([], [join], [from, to]) = (&*joins, &*story.message.joins, &*names) {
+        joins.push(Join {
+            from,
+            to,
+            by: &join.by,
+        });
+    }
+    joins
+}
+
+/// How many joins lead to a leg; joins that go in a circle end it.
+fn depth_of(leg: &str, joins: &[Join<'_>]) -> usize {
+    let mut depth = 0;
+    let mut leg = leg;
+    while let Some(join) = joins
+        .iter()
+        .find(|join| join.to == leg && depth < DEPTH_MAX)
+    {
+        depth += 1;
+        leg = join.from;
+    }
+    depth
+}
+
+fn leg_title(screen: &Screen, leg: &Leg<'_>) -> String {
+    let name = match leg.name {
+        "" => "session".to_owned(),
+        name => clean(name).into_owned(),
+    };
+    let mut title = screen.paint(Style::Bold, &name);
+    if !leg.host.is_empty() {
+        title.push_str(&format!(" on {}", clean(leg.host)));
+    }
+    if let Some(time_ns) = leg
+        .steps
+        .first()
+        .and_then(|step| parse_rfc3339(&step.time).ok())
+    {
+        title.push_str(&format!(", {}", screen.zone.millis(time_ns)));
+    }
+    if let Some(join) = leg.join {
+        let how = format!(", from {} by {}", clean(join.from), join_words(join.by));
+        title.push_str(&screen.paint(Style::Dim, &how));
+    }
+    title
+}
+
+/// How a join was made, in words.
+fn join_words(by: &str) -> String {
+    match by {
+        "content-filter" => "the content filter's reply".to_owned(),
+        "next-hop-reply" => "the next hop's reply".to_owned(),
+        "lmtp-reply" => "the LMTP server's reply".to_owned(),
+        "forward" => "forwarding".to_owned(),
+        "message-id" => "the same Message-ID".to_owned(),
+        other => clean(other).replace('-', " "),
+    }
+}
+
+/// `+1.234 s` since the start of the story.
+fn offset(screen: &Screen, start: Option<i64>, time: &str) -> String {
+    let (Some(start), Ok(time_ns)) = (start, parse_rfc3339(time)) else {
+        return clean(time).into_owned();
+    };
+    let sign = if time_ns < start {
+        screen.symbols.dash
+    } else {
+        "+"
+    };
+    let ms = time_ns.abs_diff(start) / 1_000_000;
+    if ms < 60_000 {
+        format!("{sign}{}.{:03} s", ms / 1_000, ms % 1_000)
+    } else {
+        format!("{sign}{}", duration(ms))
+    }
+}
+
+fn step_lines(
+    screen: &Screen,
+    step: &StepObject,
+    indent: &str,
+    time: &str,
+    programs: usize,
+    lines: &mut Vec<String>,
+) {
+    let mut text = match step.text.as_str() {
+        "" => clean(&step.event).into_owned(),
+        text => clean(text).into_owned(),
+    };
+    let recipient = clean(&step.recipient);
+    if !recipient.is_empty() && !text.contains(&*recipient) {
+        text = format!("{recipient}: {text}");
+    }
+    let program = pad(&clean(&step.program), programs);
+    let before = format!(
+        "{indent}{}  {}  ",
+        screen.paint(Style::Dim, time),
+        screen.paint(Style::Cyan, &program)
+    );
+    let used = width(indent) + width(time) + width(&program) + 4;
+    let room = match screen.width {
+        Some(columns) => columns.saturating_sub(used).max(20),
+        None => usize::MAX,
+    };
+    for (at, part) in wrap(&text, room).into_iter().enumerate() {
+        if at == 0 {
+            lines.push(format!("{before}{part}"));
+        } else {
+            lines.push(format!("{}{part}", " ".repeat(used)));
+        }
+    }
+    if let Some(raw) = &step.raw {
+        lines.push(raw_line(screen, &format!("{indent}    "), raw));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidings_engine::contract::MessageObject;
+
+    use super::*;
+    use crate::testing::plain_screen;
+
+    fn step(leg: &str, span: &str) -> StepObject {
+        StepObject {
+            leg: leg.to_owned(),
+            span_id: Some(span.to_owned()).filter(|span| !span.is_empty()),
+            ..StepObject::default()
+        }
+    }
+
+    fn join(from: &str, to: &str) -> JoinObject {
+        JoinObject {
+            by: "forward".to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+        }
+    }
+
+    fn story(joins: &[JoinObject], timeline: &[StepObject]) -> StoryObject {
+        StoryObject {
+            message: MessageObject {
+                joins: joins.to_vec(),
+                ..MessageObject::default()
+            },
+            timeline: timeline.to_vec(),
+            ..StoryObject::default()
+        }
+    }
+
+    fn shape(story: &StoryObject) -> Vec<(String, usize, usize)> {
+        let legs = legs_of(story);
+        legs.iter()
+            .map(|leg| (leg.name.to_owned(), leg.depth, leg.steps.len()))
+            .collect()
+    }
+
+    #[test]
+    fn sessions_belong_to_the_leg_they_brought() {
+        let steps = [
+            step("", "s1"),
+            step("A", "s1"),
+            step("", "s2"),
+            step("B", "s2"),
+            step("", ""),
+        ];
+        assert_eq!(
+            shape(&story(&[], &steps)),
+            [
+                ("A".to_owned(), 0, 2),
+                ("B".to_owned(), 0, 2),
+                (String::new(), 0, 1)
+            ]
+        );
+    }
+
+    #[test]
+    fn legs_stand_beneath_those_they_come_from() {
+        let steps = [step("A", ""), step("B", ""), step("C", "")];
+        let chain = story(&[join("A", "B"), join("B", "C")], &steps);
+        assert_eq!(
+            shape(&chain),
+            [
+                ("A".to_owned(), 0, 1),
+                ("B".to_owned(), 1, 1),
+                ("C".to_owned(), 2, 1)
+            ]
+        );
+        assert!(unplaced_joins(&chain).is_empty());
+        let circle = story(&[join("A", "B"), join("B", "A")], &steps[..2]);
+        assert_eq!(shape(&circle)[0].1, DEPTH_MAX);
+    }
+
+    #[test]
+    fn joins_of_unknown_legs_are_told_all_the_same() {
+        let two = story(&[join("x1", "x2")], &[step("A", ""), step("B", "")]);
+        assert_eq!(shape(&two)[1], ("B".to_owned(), 1, 1));
+        assert!(unplaced_joins(&two).is_empty());
+        let three = [step("A", ""), step("B", ""), step("C", "")];
+        let three = story(&[join("x1", "x2"), join("x2", "x3")], &three);
+        assert_eq!(shape(&three)[1].1, 0);
+        assert_eq!(unplaced_joins(&three), ["forwarding"]);
+    }
+
+    #[test]
+    fn times_count_from_the_first_step() {
+        let screen = plain_screen();
+        let start = parse_rfc3339("2026-11-22T12:00:00Z").ok();
+        assert_eq!(offset(&screen, start, "2026-11-22T12:00:01.5Z"), "+1.500 s");
+        assert_eq!(offset(&screen, start, "2026-11-22T11:59:59Z"), "–1.000 s");
+        assert_eq!(offset(&screen, start, "2026-11-22T14:00:00Z"), "+2 h");
+        assert_eq!(offset(&screen, None, "?"), "?");
+    }
+}
