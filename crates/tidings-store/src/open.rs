@@ -140,10 +140,10 @@ impl OpenPart {
 
     /// The rows that may hold a token.
     pub(crate) fn look_up(&self, token: &str) -> Result<RowSet> {
-        self.look_up_print(fingerprint(token.as_bytes()))
+        self.look_up_print(fingerprint(token.as_bytes()) >> self.head.shift)
     }
 
-    /// The rows that may hold a token of this fingerprint.
+    /// The rows that may hold a token of this fingerprint, as the blocks have it.
     pub(crate) fn look_up_print(&self, print: u32) -> Result<RowSet> {
         let Some(at) = self.head.block_of(print) else {
             return Ok(RowSet::none());

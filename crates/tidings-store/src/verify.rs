@@ -258,6 +258,9 @@ fn compare_directories(backend: &Arc<dyn Backend>, entry: &PartEntry, anew: &[u8
     }
     // Every token that the part holds must be found, wherever else the sidecar points.
     let anew = crate::sidecar::file::View::of(anew)?;
+    if anew.head.shift != open.head.shift {
+        return Err(Error::damaged(path, "its tokens are not those of its part"));
+    }
     let mut missing = 0u64;
     for at in 0..anew.head.blocks() {
         let (first, block) = anew.block(at)?;

@@ -5,13 +5,14 @@
 //! header = magic, payload length, sequence, payload checksum, header checksum
 //! ```
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
 use tidings_spool::{Backend, File, OpenMode};
 
 use super::edit::{Edit, State};
-use crate::encode::varint::Cursor;
+use crate::encode::varint::{self, Cursor};
 use crate::error::IoContext;
 use crate::{Error, Result};
 
@@ -103,7 +104,7 @@ fn replay(bytes: &[u8]) -> Result<Loaded> {
                 frame.sequence
             ));
         }
-        loaded.state.apply(&Edit::decode(frame.payload)?);
+        loaded.state.apply(&Edit::decode(&unpack(frame.payload)?)?);
         loaded.state.sequence = frame.sequence;
         at = bytes.len().min(at + frame.length);
         if first {
@@ -179,8 +180,54 @@ fn find_header(bytes: &[u8], lost: u64) -> Option<u64> {
         .find(|&sequence| sequence > lost)
 }
 
+/// First byte of a payload that follows as it is.
+const PLAIN: u8 = 0;
+/// First byte of a payload that is a zstd frame.
+const ZSTD: u8 = 1;
+/// Payloads below are not worth packing.
+const MIN_PACK_BYTES: usize = 1024;
+/// Larger payloads are damage.
+const MAX_PAYLOAD_BYTES: usize = u32::MAX as usize;
+
+/// Packs a payload where that makes it smaller: blobs may be large, and there are two copies.
+fn pack(payload: Vec<u8>) -> Result<Vec<u8>> {
+    let mut packed = vec![ZSTD];
+    if payload.len() >= MIN_PACK_BYTES {
+        varint::put(&mut packed, payload.len() as u64);
+        let squeezed = zstd::bulk::compress(&payload, 1)
+            .map_err(|error| Error::Invalid(format!("zstd refused to work: {error}")))?;
+        packed.extend_from_slice(&squeezed);
+        if packed.len() < payload.len() {
+            return Ok(packed);
+        }
+    }
+    let mut plain = Vec::with_capacity(payload.len() + 1);
+    plain.push(PLAIN);
+    plain.extend_from_slice(&payload);
+    Ok(plain)
+}
+
+fn unpack(payload: &[u8]) -> Result<Cow<'_, [u8]>> {
+    let mut cursor = Cursor::new(payload);
+    match cursor.byte()? {
+        PLAIN => Ok(Cow::Borrowed(cursor.rest)),
+        ZSTD => {
+            let length = cursor.size()?;
+            if length > MAX_PAYLOAD_BYTES {
+                return Err(Error::corrupt("an edit is impossibly long"));
+            }
+            let bytes = zstd::bulk::decompress(cursor.rest, length)
+                .map_err(|error| Error::corrupt(format!("an edit does not decompress: {error}")))?;
+            Ok(Cow::Owned(bytes))
+        }
+        other => Err(Error::corrupt(format!(
+            "an edit is packed in an unknown way {other}"
+        ))),
+    }
+}
+
 fn encode_frame(sequence: u64, edit: &Edit) -> Result<Vec<u8>> {
-    let payload = edit.encode();
+    let payload = pack(edit.encode())?;
     let length = u32::try_from(payload.len())
         .map_err(|_| Error::Invalid("an edit of 4 GiB or more cannot be committed".to_owned()))?;
     let mut header = Vec::with_capacity(HEADER);

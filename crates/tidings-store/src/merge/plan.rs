@@ -223,10 +223,9 @@ mod tests {
 
     #[test]
     fn a_closed_day_becomes_few_parts() {
-        assert_eq!(
-            shapes(&state(&[(100, 10), (100, 1 << 20), (101, 5)]), 102),
-            [[1, 2]]
-        );
+        let parts = [(100, 1 << 18), (100, 1 << 20), (101, 5)];
+        assert_eq!(shapes(&state(&parts), 102), [[1, 2]]);
+        assert!(shapes(&state(&[(100, 10), (100, 1 << 20)]), 102).is_empty());
         assert_eq!(
             shapes(
                 &state(&[

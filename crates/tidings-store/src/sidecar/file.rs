@@ -1,8 +1,9 @@
 //! A sidecar's bytes: blocks under checksums, a head that finds them, a trailer that finds the head.
 
-use super::GRANULE_ROWS;
 use super::postings::{BLOCK_TOKENS, MAX_GRANULES, Posting, Widths, encode_block};
 use super::runs::{PAGE, TokenRuns};
+use super::{FINGERPRINT_BITS, GRANULE_ROWS};
+use crate::encode::bits::width_of;
 use crate::encode::varint::{self, Cursor};
 use crate::part::layout::{Group, PAGE_ROWS, PartColumn};
 use crate::{Error, Result};
@@ -113,6 +114,8 @@ pub(crate) struct Head {
     starts: Vec<u32>,
     tokens_at: u64,
     pub(crate) tokens: u64,
+    /// Bits that the fingerprints in the blocks lack of [`FINGERPRINT_BITS`], the lowest.
+    pub(crate) shift: u32,
 }
 
 impl Head {
@@ -159,8 +162,9 @@ pub(crate) fn encode(
     columns: &[PartColumn],
     roles: &Roles,
     directory: &Directory,
-    runs: TokenRuns,
+    mut runs: TokenRuns,
 ) -> Result<Vec<u8>> {
+    let bits = bits_for(runs.close()?);
     let mut out = Vec::with_capacity(directory.bytes.len() + 4096);
     out.extend_from_slice(MAGIC);
     out.extend_from_slice(&directory.bytes);
@@ -173,7 +177,8 @@ pub(crate) fn encode(
         index: Vec::new(),
         tokens: 0,
     };
-    runs.finish(|fingerprint, place| blocks.add(fingerprint, place))?;
+    let shift = FINGERPRINT_BITS - bits;
+    runs.each(|fingerprint, place| blocks.add(fingerprint >> shift, place))?;
     blocks.close()?;
     let TokenBlocks {
         mut out,
@@ -184,7 +189,16 @@ pub(crate) fn encode(
     } = blocks;
     let head_at = out.len();
     put_head(
-        columns, roles, directory, tokens_at, tokens, &index, &mut out,
+        columns,
+        roles,
+        directory,
+        &Tokens {
+            at: tokens_at,
+            count: tokens,
+            bits,
+            index,
+        },
+        &mut out,
     );
     let length = (out.len() - head_at) as u32;
     put_checksum(&mut out, head_at);
@@ -241,10 +255,10 @@ impl TokenBlocks {
         Ok(())
     }
 
-    /// Sorts the places of the last token: its granules came before its pages.
+    /// Sorts the places of the last token: its granules came before its pages, and several tokens
+    /// may share its fingerprint.
     fn settle(&mut self) {
         if let Some(posting) = self.filled.checked_sub(1).map(|last| &mut self.open[last])
-            && posting.by_page
             && !posting.places.is_sorted_by(|a, b| a < b)
         {
             posting.places.sort_unstable();
@@ -286,13 +300,26 @@ fn to_pages(posting: &mut Posting) {
     posting.places.dedup();
 }
 
+/// Bits of a fingerprint in a part of so many distinct tokens: a token that is not in it meets
+/// one that is by chance once in 256 look-ups or less often.
+fn bits_for(tokens: usize) -> u32 {
+    (width_of(tokens as u64) + 8).min(FINGERPRINT_BITS)
+}
+
+/// What the head says of the token blocks.
+struct Tokens {
+    at: usize,
+    count: u64,
+    bits: u32,
+    /// First fingerprint of each block, and where it starts after `at`.
+    index: Vec<(u32, usize)>,
+}
+
 fn put_head(
     columns: &[PartColumn],
     roles: &Roles,
     directory: &Directory,
-    tokens_at: usize,
-    tokens: u64,
-    index: &[(u32, usize)],
+    tokens: &Tokens,
     out: &mut Vec<u8>,
 ) {
     let blocks_end = out.len();
@@ -314,15 +341,17 @@ fn put_head(
         put_range(head.times, &mut time, out);
         put_range(head.keys, &mut key, out);
     }
-    varint::put(out, tokens_at as u64);
-    varint::put(out, tokens);
+    varint::put(out, tokens.at as u64);
+    varint::put(out, tokens.count);
+    out.push(tokens.bits as u8);
+    let index = &tokens.index;
     varint::put(out, index.len() as u64);
     let mut previous = 0;
     let ends = index
         .iter()
         .skip(1)
         .map(|next| next.1)
-        .chain([blocks_end - tokens_at]);
+        .chain([blocks_end - tokens.at]);
     for (&(first, start), end) in index.iter().zip(ends) {
         varint::put(out, u64::from(first - previous));
         varint::put(out, (end - start) as u64);
@@ -366,6 +395,10 @@ pub(crate) fn decode_head(bytes: &[u8]) -> Result<Head> {
     let groups = decode_group_heads(&mut cursor)?;
     let tokens_at = cursor.varint()?;
     let tokens = cursor.varint()?;
+    let bits = u32::from(cursor.byte()?);
+    let shift = FINGERPRINT_BITS
+        .checked_sub(bits)
+        .ok_or_else(|| Error::corrupt("its fingerprints have too many bits"))?;
     let count = cursor.count()?;
     let (mut firsts, mut starts) = (Vec::with_capacity(count), Vec::with_capacity(count + 1));
     let (mut first, mut start) = (0u32, 0u32);
@@ -388,6 +421,7 @@ pub(crate) fn decode_head(bytes: &[u8]) -> Result<Head> {
         starts,
         tokens_at,
         tokens,
+        shift,
     })
 }
 

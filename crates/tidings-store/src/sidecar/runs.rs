@@ -34,6 +34,10 @@ impl TokenRuns {
     }
 
     fn sort(&mut self) {
+        if self.open.is_sorted() {
+            self.open.dedup();
+            return;
+        }
         sort_pairs(&mut self.open, &mut self.spare);
         self.open.dedup();
     }
@@ -53,19 +57,33 @@ impl TokenRuns {
         self.open.clear();
     }
 
-    /// Hands every pair over, sorted by fingerprint and place, each once.
-    pub(crate) fn finish(mut self, mut each: impl FnMut(u32, u32) -> Result<()>) -> Result<()> {
-        let split = |pair: u64| ((pair >> PLACE_BITS) as u32, pair as u32);
+    /// No more pairs will come: the distinct tokens are counted.
+    pub(crate) fn close(&mut self) -> Result<usize> {
         self.sort();
         self.spare = Vec::new();
+        if !self.packed.is_empty() {
+            self.close_run();
+            self.open = Vec::new();
+        }
+        let (mut tokens, mut last) = (0, None);
+        self.each(|fingerprint, _| {
+            tokens += usize::from(last != Some(fingerprint));
+            last = Some(fingerprint);
+            Ok(())
+        })?;
+        Ok(tokens)
+    }
+
+    /// After [`close`](Self::close): hands every pair over, sorted by fingerprint and place, each
+    /// once.
+    pub(crate) fn each(&self, mut each: impl FnMut(u32, u32) -> Result<()>) -> Result<()> {
+        let split = |pair: u64| ((pair >> PLACE_BITS) as u32, pair as u32);
         if self.packed.is_empty() {
             return self.open.iter().try_for_each(|&pair| {
                 let (fingerprint, place) = split(pair);
                 each(fingerprint, place)
             });
         }
-        self.close_run();
-        self.open = Vec::new();
         let mut runs = self
             .packed
             .iter()
@@ -170,8 +188,11 @@ mod tests {
                 runs.relieve();
                 expected.insert((fingerprint, place));
             }
+            let tokens: std::collections::BTreeSet<u32> =
+                expected.iter().map(|pair| pair.0).collect();
+            assert_eq!(runs.close().unwrap(), tokens.len());
             let mut got = Vec::new();
-            runs.finish(|fingerprint, place| {
+            runs.each(|fingerprint, place| {
                 got.push((fingerprint, place));
                 Ok(())
             })
