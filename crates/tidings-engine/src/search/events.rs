@@ -109,7 +109,7 @@ fn events_in(recent: &Recent, compiled: &Compiled, newest: &mut Newest<FoundEven
         }
         let candidates = part.candidates(&compiled.tokens)?;
         let candidates = candidates.and(&part.within(compiled.since_ns..=compiled.until_ns)?);
-        each_slice(&part, &candidates, &mut |part, slice| {
+        each_slice(&part, &candidates, SLICE_ROWS as usize, &mut |part, slice| {
             let slice = rows_worth_reading(part, slice, compiled, newest, everything)?;
             read_events(part, &slice, &mut |found| {
                 if (everything || compiled.matcher.matches(&found.event())) && !recent.holds(&found) {
@@ -148,18 +148,22 @@ fn rows_worth_reading(
     Ok(RowSet::from_sorted_rows(numbers))
 }
 
-/// Hands out a part's rows in slices of at most [`SLICE_ROWS`], the last rows first: parts are
-/// sorted by time, or nearly.
+/// Hands out a part's rows in slices, the last rows first: parts are sorted by time, or nearly.
+/// The first slice has `first` rows, as few as may be enough; each further one twice as many, up
+/// to [`SLICE_ROWS`], since rows that are not enough are likely to be many.
 pub(super) fn each_slice(
     part: &Part,
     rows: &RowSet,
+    first: usize,
     each: &mut dyn FnMut(&Part, &RowSet) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut rest = rows.clone();
+    let mut size = (first as u64).clamp(16, SLICE_ROWS);
     while !rest.is_empty() {
-        let slice = rest.last_rows(SLICE_ROWS);
+        let slice = rest.last_rows(size);
         rest = rest.minus(&slice);
         each(part, &slice)?;
+        size = (size * 2).min(SLICE_ROWS);
     }
     Ok(())
 }

@@ -118,7 +118,7 @@ fn newest_of_part(
     newest: &mut Newest<Message>,
 ) -> Result<(), Error> {
     let mut seen = HashSet::new();
-    each_slice(part, rows, &mut |part, slice| {
+    each_slice(part, rows, 2 * newest.limit(), &mut |part, slice| {
         let times = part.read(&[message_rows::TIME], slice)?;
         let numbers = (0..times.len())
             .filter(|row| times.time(message_rows::TIME, *row).is_some_and(|time_ns| newest.may_take(time_ns)))

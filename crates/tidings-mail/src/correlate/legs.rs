@@ -193,6 +193,15 @@ impl Legs {
         self.by_key.insert(key, leg);
     }
 
+    /// Drops legs that were removed before the time at which late lines are still expected.
+    pub(super) fn forget_closed(&mut self, now_ns: i64) {
+        let is_over = |removed_ns: i64| now_ns.saturating_sub(removed_ns) > CLOSED_FOR_NS;
+        self.by_key.retain(|_, leg| !leg.removed_ns.is_some_and(is_over));
+        self.closed.retain(|(_, _, removed_ns)| !is_over(*removed_ns));
+        let by_key = &self.by_key;
+        self.opened.retain(|(key, id)| by_key.get(key).is_some_and(|leg| leg.queue_id == *id));
+    }
+
     /// Drops closed legs whose time is over, and what exceeds the limits.
     pub(super) fn forget(&mut self, names: &Names, limits: &Limits) {
         while let Some((key, queue_id, removed_ns)) = self.closed.front() {

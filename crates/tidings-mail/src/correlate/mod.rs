@@ -185,6 +185,14 @@ impl Correlator {
         Emit::new(out, at).finish(EventType::SOURCE_LINE_UNRECOGNISED)
     }
 
+    /// Forgets what no line that comes after `now_ns` can mean: removed queue ids and closed
+    /// sessions of a log that ended before.
+    pub fn forget_closed(&mut self, now_ns: i64) {
+        self.legs.forget_closed(now_ns);
+        self.sessions.forget_closed(now_ns);
+        self.spans.forget();
+    }
+
     /// How many open legs, closed legs and sessions are remembered.
     pub fn sizes(&self) -> (usize, usize, usize) {
         let (open, closed) = self.legs.sizes();

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use rustc_hash::FxHashMap;
 use tidings_event::Id;
 
+use super::CLOSED_FOR_NS;
 use super::legs::LegKey;
 
 /// Which session is meant.
@@ -72,6 +73,14 @@ impl Sessions {
         self.order.push_back((key, session.span));
         self.by_key.insert(key, session);
         self.by_key.get_mut(&key).expect("inserted the line before")
+    }
+
+    /// Drops sessions that were closed before the time at which late lines are still expected.
+    pub(super) fn forget_closed(&mut self, now_ns: i64) {
+        let is_over = |session: &Session| session.closed && now_ns.saturating_sub(session.last_ns) > CLOSED_FOR_NS;
+        self.by_key.retain(|_, session| !is_over(session));
+        let by_key = &self.by_key;
+        self.order.retain(|(key, span)| by_key.get(key).is_some_and(|session| session.span == *span));
     }
 
     /// Drops what exceeds `limit`, and keeps the order queue from outgrowing the map.

@@ -47,6 +47,12 @@ impl SpanIds {
         id
     }
 
+    /// Forgets all ids given out: for a log that ended.
+    pub(super) fn forget(&mut self) {
+        self.order.clear();
+        self.recent.clear();
+    }
+
     pub(super) fn save(&self, save: &mut Save<'_>) {
         save.number(self.order.len() as u64);
         self.order.iter().for_each(|id| save.number(*id));

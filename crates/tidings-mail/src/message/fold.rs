@@ -129,6 +129,29 @@ impl Folder {
     /// Gives the messages settled since the last call and forgets them. Until then they are kept,
     /// saved (some 300 bytes each), and a late line opens them again.
     pub fn take_settled(&mut self, mut each: impl FnMut(Message)) {
+        self.forget_settled_with(|folder, entry| {
+            if let Some(message) = view::message_of(entry, &folder.providers) {
+                each(message);
+            }
+        });
+    }
+
+    /// Gives the messages settled since [`forget_settled`](Self::forget_settled), and keeps them:
+    /// for a writer that may fail.
+    pub fn each_settled(&self, mut each: impl FnMut(Message)) {
+        for saved in self.settled.iter().flatten() {
+            if let Some(message) = self.message_of_saved(saved) {
+                each(message);
+            }
+        }
+    }
+
+    /// Forgets the settled messages: they are kept elsewhere now.
+    pub fn forget_settled(&mut self) {
+        self.forget_settled_with(|_, _| {});
+    }
+
+    fn forget_settled_with(&mut self, mut each: impl FnMut(&Folder, &Entry)) {
         self.settled_by_leg.clear();
         for entry in std::mem::take(&mut self.settled).into_iter().flatten() {
             let Ok(entry) = Entry::from_saved(&entry) else { continue };
@@ -138,9 +161,7 @@ impl Folder {
                     forget_hash(&mut self.waiting, name_hash(remote), leg.id);
                 }
             }
-            if let Some(message) = view::message_of(&entry, &self.providers) {
-                each(message);
-            }
+            each(self, &entry);
         }
     }
 
@@ -167,10 +188,11 @@ impl Folder {
     /// The messages that are open, or settled and not taken, in no particular order.
     pub fn messages(&self) -> impl Iterator<Item = Message> {
         let open = self.entries.iter().flatten().filter_map(|entry| view::message_of(entry, &self.providers));
-        let settled = self.settled.iter().flatten().filter_map(|saved| {
-            view::message_of(&Entry::from_saved(saved).ok()?, &self.providers)
-        });
-        open.chain(settled)
+        open.chain(self.settled.iter().flatten().filter_map(|saved| self.message_of_saved(saved)))
+    }
+
+    fn message_of_saved(&self, saved: &[u8]) -> Option<Message> {
+        view::message_of(&Entry::from_saved(saved).ok()?, &self.providers)
     }
 
     /// Settles what is final and has been quiet for long enough at `now_ns`: for logs that end.
