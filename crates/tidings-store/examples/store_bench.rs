@@ -29,14 +29,16 @@ fn main() {
     let backend: Arc<dyn Backend> = Arc::new(DiskBackend::new(&root).expect("the directory"));
     machine(&*backend);
 
-    let plain = ingest(&backend, "plain", rows, false);
+    let plain = ingest(&backend, "plain", rows.min(2_000_000), false);
     let store = ingest(&backend, "events", rows, true);
     println!("tokens: {:.3} µs/row (the difference)", store.1 - plain.1);
     let store = store.0;
     sizes(&store, rows);
+    let store = reopen(&backend, store);
     needles(&store, rows);
     aggregates(&store, rows);
     merge(&store, rows);
+    let store = reopen(&backend, store);
     sizes(&store, rows);
     needles(&store, rows);
     aggregates(&store, rows);
@@ -191,6 +193,8 @@ struct Message {
 /// Rows of interleaved messages, nine each, 2,000 messages a minute.
 struct Log {
     numbers: Numbers,
+    /// Mean time from row to row.
+    step_us: u64,
     open: Vec<Message>,
     next: u64,
     time: i64,
@@ -203,6 +207,8 @@ impl Log {
     fn new() -> Self {
         Self {
             numbers: Numbers(1),
+            step_us: std::env::var("STEP_US")
+                .map_or(3_300, |text| text.parse().expect("STEP_US is a number")),
             open: Vec::new(),
             next: 0,
             time: FIRST_DAY.start_ns(),
@@ -275,7 +281,7 @@ impl Log {
             let message = self.message();
             self.open.push(message);
         }
-        self.time += self.numbers.below(6_600) as i64 * 1000;
+        self.time += self.numbers.below(self.step_us * 2) as i64 * 1000;
         self.line += 1;
         let at = self.numbers.below(self.open.len() as u64) as usize;
         let step = self.open[at].step;
@@ -435,6 +441,21 @@ fn ingest(backend: &Arc<dyn Backend>, table: &str, rows: u64, indexed: bool) -> 
     (store, per_row(build))
 }
 
+/// Opens the store again: nothing of it is in this process's memory, all of it in the system's.
+fn reopen(backend: &Arc<dyn Backend>, store: Store) -> Store {
+    drop(store);
+    let start = now();
+    let root = Sub(Arc::clone(backend), PathBuf::from("events"));
+    let (store, report) =
+        Store::open(Arc::new(root), vec![schema("events", true)]).expect("the store");
+    let took = start.elapsed().as_secs_f64() * 1e3;
+    println!(
+        "open: {took:.2} ms for {} parts, {} rows",
+        report.parts, report.rows
+    );
+    store
+}
+
 /// Merges all parts into one, or as few as the plans make.
 fn merge(store: &Store, rows: u64) {
     let (start, clock) = (cpu(), now());
@@ -495,6 +516,15 @@ fn needles(store: &Store, rows: u64) {
         }
         hits
     };
+    let start = now();
+    let first = log
+        .queue_ids
+        .get(log.queue_ids.len() / 3)
+        .map_or(0, |id| search(id));
+    println!(
+        "first needle: {:.2} ms, {first} rows",
+        start.elapsed().as_secs_f64() * 1e3
+    );
     let ids: Vec<&String> = log.queue_ids.iter().take(log.queue_ids.len() - 2).collect();
     let (mut times, mut hits) = (Vec::new(), 0);
     for id in ids.iter().step_by(ids.len() / 200 + 1) {

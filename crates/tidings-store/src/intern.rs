@@ -16,8 +16,9 @@ const UNIQUE_ABOVE: usize = 12;
 #[derive(Debug, Default)]
 pub(crate) struct Interner {
     arena: Arena,
-    /// Open addressing: hash in the high half, code + 1 in the low half, 0 is free.
-    table: Vec<u64>,
+    /// Open addressing over 2^k places: code + 1 in the low k bits, bits of the hash above, 0 is
+    /// free. Small, because looking it up is a miss of the cache for most columns.
+    table: Vec<u32>,
     /// Codes in the table; less than the arena's once hashing has stopped.
     hashed: usize,
     repeats: usize,
@@ -43,13 +44,14 @@ impl Interner {
         let hash = hash_of(value);
         let mask = self.table.len() - 1;
         let mut at = (hash >> 32) as usize & mask;
+        let tag = hash as u32 & !(mask as u32);
         loop {
             let slot = self.table[at];
             if slot == 0 {
                 break;
             }
-            if slot >> 32 == hash & 0xFFFF_FFFF {
-                let code = slot as u32 - 1;
+            if slot & !(mask as u32) == tag {
+                let code = (slot & mask as u32) - 1;
                 if same(self.arena.get(code as usize), value) {
                     self.repeats += 1;
                     return code;
@@ -58,7 +60,8 @@ impl Interner {
             at = (at + 1) & mask;
         }
         let code = self.append(value);
-        self.table[at] = hash << 32 | u64::from(code + 1);
+        // The table has twice as many places as codes: a code + 1 fits its low bits.
+        self.table[at] = tag | (code + 1);
         self.hashed += 1;
         if self.hashed == TRIAL && self.repeats * UNIQUE_ABOVE < self.hashed {
             self.unique = true;
@@ -83,7 +86,7 @@ impl Interner {
             while self.table[at] != 0 {
                 at = (at + 1) & mask;
             }
-            self.table[at] = hash << 32 | (code as u64 + 1);
+            self.table[at] = hash as u32 & !(mask as u32) | (code as u32 + 1);
         }
     }
 
@@ -103,7 +106,7 @@ impl Interner {
 
     /// Bytes of memory held.
     pub(crate) fn memory(&self) -> usize {
-        self.arena.bytes.capacity() + self.arena.ends.capacity() * 8 + self.table.capacity() * 8
+        self.arena.bytes.capacity() + self.arena.ends.capacity() * 8 + self.table.capacity() * 4
     }
 }
 

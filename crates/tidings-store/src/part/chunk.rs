@@ -211,7 +211,7 @@ impl ChunkEncoder {
         chunk: &mut Chunk,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        let step = self.rows_per_page(column, choice.encoding);
+        let step = self.rows_per_page(column, choice.encoding, chunk.range);
         let (rows, mut row, mut value) = (column.presence.rows(), 0, 0);
         let mut complete = column.prunes;
         while row < rows {
@@ -245,7 +245,12 @@ impl ChunkEncoder {
     }
 
     /// All rows when the chunk is small, else [`PAGE_ROWS`].
-    fn rows_per_page(&self, column: &GroupColumn<'_>, encoding: Encoding) -> usize {
+    fn rows_per_page(
+        &self,
+        column: &GroupColumn<'_>,
+        encoding: Encoding,
+        range: Option<(u64, u64)>,
+    ) -> usize {
         let (rows, values) = (column.presence.rows(), column.values.len());
         let levels = if values == 0 || values == rows {
             0
@@ -257,7 +262,7 @@ impl ChunkEncoder {
             (_, Encoding::Dictionary) => values * self.dictionary.width() as usize / 8,
             (GroupValues::Words(_), _) if column.kind == Kind::Bool => values / 8,
             (GroupValues::Words(_), Encoding::Delta) => {
-                let (least, greatest) = range_of(column.kind, &column.values).unwrap_or((0, 0));
+                let (least, greatest) = range.unwrap_or((0, 0));
                 values * width_of(greatest.wrapping_sub(least)) as usize / 8
             }
             (GroupValues::Words(_), _) => values * 8,
@@ -346,12 +351,23 @@ fn range_of(kind: Kind, values: &GroupValues<'_>) -> Option<(u64, u64)> {
     };
     match kind {
         Kind::Time | Kind::Int => {
-            let signed = || words.iter().map(|&word| word as i64);
-            Some((signed().min()? as u64, signed().max()? as u64))
+            signed_range(words).map(|(least, greatest)| (least as u64, greatest as u64))
         }
-        Kind::UInt => Some((*words.iter().min()?, *words.iter().max()?)),
+        Kind::UInt if !words.is_empty() => {
+            let widen =
+                |(least, greatest): (u64, u64), &word: &u64| (word.min(least), word.max(greatest));
+            Some(words.iter().fold((u64::MAX, 0), widen))
+        }
         _ => None,
     }
+}
+
+/// One pass that the compiler turns into vector instructions, as `min` and `max` are not.
+fn signed_range(words: &[u64]) -> Option<(i64, i64)> {
+    let widen = |(least, greatest): (i64, i64), &word: &u64| {
+        ((word as i64).min(least), (word as i64).max(greatest))
+    };
+    (!words.is_empty()).then(|| words.iter().fold((i64::MAX, i64::MIN), widen))
 }
 
 /// Notes a page's least and greatest time; false where it has no value.
@@ -359,12 +375,11 @@ fn put_page_range(values: &GroupValues<'_>, from: usize, to: usize, chunk: &mut 
     let GroupValues::Words(words) = values else {
         return false;
     };
-    let signed = || words[from..to].iter().map(|&word| word as i64);
-    match (signed().min(), signed().max()) {
-        (Some(least), Some(greatest)) => {
-            chunk.page_ranges.push((least, greatest));
+    match signed_range(&words[from..to]) {
+        Some(range) => {
+            chunk.page_ranges.push(range);
             true
         }
-        _ => false,
+        None => false,
     }
 }
