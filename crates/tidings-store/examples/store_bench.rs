@@ -74,7 +74,7 @@ fn memory_kib(field: &str) -> u64 {
 }
 
 fn machine(backend: &dyn Backend) {
-    let from: Vec<u8> = (0..16u32 << 20).map(|i| (i * i >> 7) as u8).collect();
+    let from: Vec<u8> = (0..16u32 << 20).map(|i| ((i * i) >> 7) as u8).collect();
     let mut to = vec![0u8; from.len()];
     to.copy_from_slice(&from);
     let start = now();
@@ -229,7 +229,7 @@ impl Log {
             number / 3000 + 0x0A_BC00,
             numbers.below(1 << 24)
         );
-        if number % 97 == 0 {
+        if number.is_multiple_of(97) {
             self.queue_ids.push(queue_id.clone());
         }
         let domain = numbers

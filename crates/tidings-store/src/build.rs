@@ -305,14 +305,6 @@ impl Order {
             places: Some(places),
         }
     }
-
-    #[inline]
-    fn place(&self, row: u32) -> usize {
-        match &self.places {
-            Some(places) => places[row as usize] as usize,
-            None => row as usize,
-        }
-    }
 }
 
 /// Sorts by the key, keeping the order of equal ones: counting passes over the digits in which

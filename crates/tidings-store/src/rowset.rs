@@ -180,7 +180,7 @@ mod tests {
     fn last_rows_come_from_the_end() {
         let set = RowSet::from_ranges(vec![10..20, 0..5]);
         assert_eq!(set.last_rows(12).ranges(), &[3..5, 10..20]);
-        assert_eq!(set.last_rows(3).ranges(), &[17..20]);
+        assert_eq!(set.last_rows(3), RowSet::range(17..20));
         assert_eq!(set.last_rows(99), set);
     }
 }

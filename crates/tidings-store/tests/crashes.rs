@@ -1,6 +1,8 @@
 //! Whatever happens to the machine at whatever operation, the store is in the old state or in the
 //! new one; what was acknowledged is there.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 mod support;
 
 use std::sync::Arc;

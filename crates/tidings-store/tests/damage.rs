@@ -1,5 +1,7 @@
 //! Damage is found, named, never answered with fewer rows, and repaired as far as bytes allow.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 mod support;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,7 @@
 //! Others read our parts: the `parquet` crate value by value, DuckDB and pyarrow by aggregates.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 mod support;
 
 use std::fs::File;

@@ -3,6 +3,8 @@
 //! `TIDINGS_BLESS=1 cargo test -p tidings-store --test golden` writes the fixture of the current
 //! version anew; fixtures of older versions are never touched.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Merged parts hold the same rows, sorted, found by the same tokens.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 mod support;
 
 use std::sync::Arc;
@@ -21,7 +23,7 @@ fn plan_all(store: &Store) -> MergePlan {
     }
 }
 
-const GO: AtomicBool = AtomicBool::new(false);
+static GO: AtomicBool = AtomicBool::new(false);
 
 #[test]
 fn a_merge_keeps_every_row_and_finds_them_by_token() {

@@ -1,6 +1,8 @@
 //! Any sequence of adds, deletions, merges, reopenings and retention gives what a plain list of
 //! rows gives.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 mod support;
 
 use std::sync::Arc;
@@ -214,10 +216,9 @@ fn parts_are_built_on_several_threads_and_committed_together() {
     });
     let mut transaction = store.begin();
     let mut built = built.into_iter();
-    built
-        .by_ref()
-        .take(3)
-        .for_each(|part| drop(transaction.add_part(part)));
+    for part in built.by_ref().take(3) {
+        transaction.add_part(part);
+    }
     transaction.commit().unwrap();
     // The fourth is given up: its files go.
     drop(built);

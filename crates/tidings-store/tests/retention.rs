@@ -1,5 +1,7 @@
 //! Old parts go as a whole, imported ones by a rule of their own, bytes by whole days.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 mod support;
 
 use std::sync::Arc;

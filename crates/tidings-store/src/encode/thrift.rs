@@ -145,15 +145,6 @@ impl<'a> List<'_, 'a> {
         self.reader.structure(each)
     }
 
-    /// Reads the next element, a byte string.
-    pub(crate) fn binary(&mut self) -> Result<&'a [u8]> {
-        if self.kind != BINARY || self.left == 0 {
-            return Err(Error::corrupt("a list in the metadata has other elements"));
-        }
-        self.left -= 1;
-        self.reader.cursor.bytes()
-    }
-
     fn skip_rest(self) -> Result<()> {
         (0..self.left).try_for_each(|_| self.reader.skip(self.kind, true))
     }

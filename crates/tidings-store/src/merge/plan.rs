@@ -51,6 +51,9 @@ impl Store {
     }
 }
 
+/// Parts by table, marks, and year and month.
+type Months<'a> = BTreeMap<(&'a str, u8, (i32, u32)), Vec<&'a PartEntry>>;
+
 fn plan(state: &State, today: Day) -> Vec<MergePlan> {
     let mut days: BTreeMap<(&str, u8, Day), Vec<&PartEntry>> = BTreeMap::new();
     for entry in state.parts.values() {
@@ -59,7 +62,7 @@ fn plan(state: &State, today: Day) -> Vec<MergePlan> {
             .push(entry);
     }
     let mut plans = Vec::new();
-    let mut months: BTreeMap<(&str, u8, (i32, u32)), Vec<&PartEntry>> = BTreeMap::new();
+    let mut months: Months<'_> = BTreeMap::new();
     for (&(table, flags, day), parts) in &days {
         let (year, month, _) = day.civil();
         if month_is_old(day, today) {

@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn pages_are_read_as_written_and_flips_are_found() {
         let mut out = Vec::new();
-        let raw: Vec<u8> = (0..5000u32).map(|i| (i * i >> 3) as u8).collect();
+        let raw: Vec<u8> = (0..5000u32).map(|i| ((i * i) >> 3) as u8).collect();
         let page = PageWriter::new(3)
             .unwrap()
             .put(PageKind::Data(Encoding::Delta), 4096, &raw, &mut out)

@@ -91,7 +91,7 @@ impl Collector {
             last = (code, granule);
             let (count, noted) = &mut self.seen[code as usize];
             let place = if *count > COMMON {
-                row / PAGE_ROWS as u32 | PAGE
+                (row / PAGE_ROWS as u32) | PAGE
             } else {
                 granule
             };

@@ -1,5 +1,6 @@
 //! Event-like rows for the tests: a schema, a generator without randomness of its own, a model.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use tidings_spool::Backend;
 use tidings_store::{Column, Day, Kind, Part, PartFlags, RowBatch, Rows, Schema, Store};
 
 /// Words, lower-cased; and the whole text where it holds an `@`.
-pub fn tokens(text: &str, each: &mut dyn FnMut(&str)) {
+pub(crate) fn tokens(text: &str, each: &mut dyn FnMut(&str)) {
     for word in text
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
@@ -21,7 +22,7 @@ pub fn tokens(text: &str, each: &mut dyn FnMut(&str)) {
 }
 
 /// One column of each kind and a few more.
-pub fn schema() -> Schema {
+pub(crate) fn schema() -> Schema {
     let columns = vec![
         Column::new("time", Kind::Time).required(),
         Column::new("span_start", Kind::Time),
@@ -49,29 +50,29 @@ pub fn schema() -> Schema {
 
 /// A row as the tests remember it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    pub time: i64,
-    pub span_start: Option<i64>,
-    pub span: Option<u64>,
-    pub line: Option<i64>,
-    pub queue_id: Option<String>,
-    pub message_id: Option<String>,
-    pub recipient: Option<String>,
-    pub delay: Option<f64>,
-    pub tls: Option<bool>,
-    pub raw: Option<Vec<u8>>,
-    pub note: Option<String>,
-    pub code: Option<i64>,
+pub(crate) struct Row {
+    pub(crate) time: i64,
+    pub(crate) span_start: Option<i64>,
+    pub(crate) span: Option<u64>,
+    pub(crate) line: Option<i64>,
+    pub(crate) queue_id: Option<String>,
+    pub(crate) message_id: Option<String>,
+    pub(crate) recipient: Option<String>,
+    pub(crate) delay: Option<f64>,
+    pub(crate) tls: Option<bool>,
+    pub(crate) raw: Option<Vec<u8>>,
+    pub(crate) note: Option<String>,
+    pub(crate) code: Option<i64>,
 }
 
 impl Row {
     /// What the schema sorts by.
-    pub fn key(&self) -> (Option<i64>, Option<u64>, i64, Option<i64>) {
+    pub(crate) fn key(&self) -> (Option<i64>, Option<u64>, i64, Option<i64>) {
         (self.span_start, self.span, self.time, self.line)
     }
 
     /// All texts that are indexed.
-    pub fn tokens(&self) -> Vec<String> {
+    pub(crate) fn tokens(&self) -> Vec<String> {
         let mut all = Vec::new();
         let texts = [&self.queue_id, &self.message_id, &self.recipient];
         for text in texts.into_iter().flatten() {
@@ -82,7 +83,7 @@ impl Row {
         all
     }
 
-    pub fn put(&self, batch: &mut RowBatch) {
+    pub(crate) fn put(&self, batch: &mut RowBatch) {
         batch.begin_row();
         batch.put_time(0, self.time);
         if let Some(value) = self.span_start {
@@ -118,7 +119,7 @@ impl Row {
         }
     }
 
-    pub fn get(rows: &Rows, i: usize) -> Self {
+    pub(crate) fn get(rows: &Rows, i: usize) -> Self {
         let text = |column| rows.text(column, i).map(str::to_owned);
         assert_eq!(rows.text(12, i), None);
         Self {
@@ -138,16 +139,16 @@ impl Row {
     }
 }
 
-pub const ALL: [usize; 13] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+pub(crate) const ALL: [usize; 13] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
 
-pub const DAY: Day = Day(20_000);
+pub(crate) const DAY: Day = Day(20_000);
 
 /// A small generator of numbers that look random.
 #[derive(Clone, Debug)]
-pub struct Numbers(pub u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -155,13 +156,13 @@ impl Numbers {
         z ^ z >> 31
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 }
 
 /// Rows in the shape of a mail log: spans of a few rows, interleaved.
-pub fn rows(count: usize, seed: u64) -> Vec<Row> {
+pub(crate) fn rows(count: usize, seed: u64) -> Vec<Row> {
     let mut numbers = Numbers(seed);
     let start = DAY.start_ns();
     (0..count)
@@ -170,11 +171,13 @@ pub fn rows(count: usize, seed: u64) -> Vec<Row> {
             let sparse = |numbers: &mut Numbers, one_in: u64| numbers.below(one_in) == 0;
             Row {
                 time: start + at as i64 * 1_000_000 + numbers.below(5000) as i64 * 1000,
-                span_start: (message % 7 != 0).then_some(start + message as i64 * 6_000_000),
-                span: (message % 7 != 0)
+                span_start: (!message.is_multiple_of(7))
+                    .then_some(start + message as i64 * 6_000_000),
+                span: (!message.is_multiple_of(7))
                     .then_some(message << 21 | message.wrapping_mul(77) & 0x1F_FFFF),
                 line: Some(at as i64),
-                queue_id: (message % 5 != 0).then(|| format!("4Q{:X}z{seed}", message * 7919)),
+                queue_id: (!message.is_multiple_of(5))
+                    .then(|| format!("4Q{:X}z{seed}", message * 7919)),
                 message_id: sparse(&mut numbers, 6)
                     .then(|| format!("<{at}.{seed}@host{}.example>", message % 9)),
                 recipient: sparse(&mut numbers, 3)
@@ -190,11 +193,11 @@ pub fn rows(count: usize, seed: u64) -> Vec<Row> {
 }
 
 /// Commits rows as one part of [`DAY`].
-pub fn add(store: &Store, rows: &[Row]) {
+pub(crate) fn add(store: &Store, rows: &[Row]) {
     add_as(store, rows, PartFlags::LIVE);
 }
 
-pub fn add_as(store: &Store, rows: &[Row], flags: PartFlags) {
+pub(crate) fn add_as(store: &Store, rows: &[Row], flags: PartFlags) {
     let mut batch = RowBatch::new(store.schema("events").unwrap());
     rows.iter().for_each(|row| row.put(&mut batch));
     let mut transaction = store.begin();
@@ -203,13 +206,13 @@ pub fn add_as(store: &Store, rows: &[Row], flags: PartFlags) {
 }
 
 /// All rows of a part, as the tests remember them.
-pub fn read_part(part: &Part) -> Vec<Row> {
+pub(crate) fn read_part(part: &Part) -> Vec<Row> {
     let rows = part.read(&ALL, &part.all()).unwrap();
     (0..rows.len()).map(|i| Row::get(&rows, i)).collect()
 }
 
 /// All rows of the store, sorted by key.
-pub fn read_all(store: &Store) -> Vec<Row> {
+pub(crate) fn read_all(store: &Store) -> Vec<Row> {
     let mut rows: Vec<Row> = store
         .snapshot()
         .parts("events", ..)
@@ -221,12 +224,12 @@ pub fn read_all(store: &Store) -> Vec<Row> {
     rows
 }
 
-pub fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
+pub(crate) fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
     rows.sort_by(|a, b| a.key().partial_cmp(&b.key()).unwrap());
     rows
 }
 
-pub fn open(backend: &(impl Backend + Clone + 'static)) -> Store {
+pub(crate) fn open(backend: &(impl Backend + Clone + 'static)) -> Store {
     Store::open(Arc::new(backend.clone()), vec![schema()])
         .unwrap()
         .0
