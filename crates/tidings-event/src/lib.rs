@@ -7,6 +7,9 @@
 //!
 //! This crate knows no clock, no thread, no file and no configuration, and depends on nothing.
 
+// Data never panics: what cannot fail says why in `expect`.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 mod base64;
 mod digits;
 mod escape;

@@ -132,7 +132,9 @@ pub(crate) fn term_has(term: &str, token: &str) -> bool {
 /// other machine-made names are not, and would be a third of the index.
 pub(crate) fn is_mailbox_name(local: &str) -> bool {
     let digits = local.bytes().filter(u8::is_ascii_digit).count();
-    (1..=MAX_MAILBOX_BYTES).contains(&local.len()) && digits <= MAX_MAILBOX_DIGITS && !local.contains('@')
+    (1..=MAX_MAILBOX_BYTES).contains(&local.len())
+        && digits <= MAX_MAILBOX_DIGITS
+        && !local.contains('@')
 }
 
 /// Whether a text is a host name in the sense of the module's documentation.

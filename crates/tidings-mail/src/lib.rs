@@ -7,6 +7,9 @@
 //!
 //! Everything here is pure: no clock, no files, no sockets. Years, zones and "now" are arguments.
 
+// Data never panics: what cannot fail says why in `expect`.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 pub mod correlate;
 pub mod diagnose;
 pub mod dovecot;

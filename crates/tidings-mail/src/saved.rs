@@ -104,7 +104,8 @@ impl<'b> Load<'b> {
     }
 
     pub(crate) fn string(&mut self) -> Result<Box<str>, SavedError> {
-        let text = std::str::from_utf8(self.bytes()?).map_err(|_| SavedError("a text is not UTF-8"))?;
+        let text =
+            std::str::from_utf8(self.bytes()?).map_err(|_| SavedError("a text is not UTF-8"))?;
         Ok(text.into())
     }
 
@@ -112,11 +113,20 @@ impl<'b> Load<'b> {
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, SavedError>,
     ) -> Result<Option<T>, SavedError> {
-        Ok(if self.flag()? { Some(read(self)?) } else { None })
+        Ok(if self.flag()? {
+            Some(read(self)?)
+        } else {
+            None
+        })
     }
 
     pub(crate) fn ip(&mut self) -> Result<Option<IpAddr>, SavedError> {
-        self.text()?.map(|ip| ip.parse().map_err(|_| SavedError("an address cannot be read"))).transpose()
+        self.text()?
+            .map(|ip| {
+                ip.parse()
+                    .map_err(|_| SavedError("an address cannot be read"))
+            })
+            .transpose()
     }
 
     pub(crate) fn text(&mut self) -> Result<Option<Box<str>>, SavedError> {

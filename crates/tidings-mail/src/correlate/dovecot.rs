@@ -28,40 +28,91 @@ pub(super) fn step(state: &mut Correlator, line: &Line<'_>, emit: &mut Emit<'_, 
         Says::Auth(auth) => step.auth(emit, auth),
         Says::SessionEnd(end) => step.session_end(emit, end),
         Says::Mail(mail) => step.mail(emit, mail),
-        Says::Mailbox { action, mailbox, renamed_to } => step.mailbox(emit, *action, mailbox, renamed_to),
+        Says::Mailbox {
+            action,
+            mailbox,
+            renamed_to,
+        } => step.mailbox(emit, *action, mailbox, renamed_to),
         Says::LmtpConnect { peer, ip } => step.lmtp_connect(emit, peer, *ip),
-        Says::LmtpDisconnect { peer, ip, reason, state } => step.lmtp_disconnect(emit, peer, *ip, reason, state),
+        Says::LmtpDisconnect {
+            peer,
+            ip,
+            reason,
+            state,
+        } => step.lmtp_disconnect(emit, peer, *ip, reason, state),
         Says::Saved { message, mailbox } => step.saved(emit, message, mailbox),
-        Says::SaveFailed { message, mailbox, reason, over_quota } => {
-            let kind = if *over_quota { EventType::LIMIT_QUOTA } else { EventType::MESSAGE_INGEST_ERROR };
+        Says::SaveFailed {
+            message,
+            mailbox,
+            reason,
+            over_quota,
+        } => {
+            let kind = if *over_quota {
+                EventType::LIMIT_QUOTA
+            } else {
+                EventType::MESSAGE_INGEST_ERROR
+            };
             step.about_message(emit, kind, message, |event| {
-                event.text_if(Key::MAILBOX_NAME, mailbox).text(Key::REASON, reason);
+                event
+                    .text_if(Key::MAILBOX_NAME, mailbox)
+                    .text(Key::REASON, reason);
             });
         }
-        Says::DeliveryRejected { message, to, reason } => {
+        Says::DeliveryRejected {
+            message,
+            to,
+            reason,
+        } => {
             step.about_message(emit, EventType::SIEVE_ACTION_REJECT, message, |event| {
                 event.text_if(Key::TO, to).text(Key::REASON, reason);
             });
         }
-        Says::LmtpProxied { sent, to, host, reply } => {
-            let kind = if *sent { EventType::DELIVERY_DELIVERED } else { EventType::DELIVERY_FAILED };
+        Says::LmtpProxied {
+            sent,
+            to,
+            host,
+            reply,
+        } => {
+            let kind = if *sent {
+                EventType::DELIVERY_DELIVERED
+            } else {
+                EventType::DELIVERY_FAILED
+            };
             let key = if *sent { Key::DETAILS } else { Key::REASON };
             let span = step.span(emit);
-            emit.event(kind, span).text(Key::TO, to).text_if(Key::HOSTNAME, host).text(key, reply).finish();
+            emit.event(kind, span)
+                .text(Key::TO, to)
+                .text_if(Key::HOSTNAME, host)
+                .text(key, reply)
+                .finish();
         }
         Says::Sieve(sieve) => step.sieve(emit, sieve),
         Says::Relayed(relayed) => step.relayed(emit, relayed),
         Says::Indexed { mailbox, messages } => {
             let span = step.span(emit);
             let mut event = emit.event(EventType::MESSAGE_INGEST_SEARCH_INDEX, span);
-            event.text_if(Key::ACCOUNT_NAME, line.user).text(Key::MAILBOX_NAME, mailbox);
+            event
+                .text_if(Key::ACCOUNT_NAME, line.user)
+                .text(Key::MAILBOX_NAME, mailbox);
             event.uint(Key::TOTAL, *messages).finish();
         }
-        Says::Limit { service, limit, value } => {
+        Says::Limit {
+            service,
+            limit,
+            value,
+        } => {
             let mut event = emit.event(EventType::LIMIT_CONCURRENT_CONNECTION, None);
-            event.text(Key::SOURCE, service).text(Key::REASON, limit).uint(Key::LIMIT, *value).finish();
+            event
+                .text(Key::SOURCE, service)
+                .text(Key::REASON, limit)
+                .uint(Key::LIMIT, *value)
+                .finish();
         }
-        Says::ChildFailed { service, pid, reason } => {
+        Says::ChildFailed {
+            service,
+            pid,
+            reason,
+        } => {
             let mut event = emit.event(EventType::SERVER_ERROR, None);
             event.text(Key::SOURCE, service).text(Key::REASON, reason);
             if let Some(pid) = pid {
@@ -71,17 +122,34 @@ pub(super) fn step(state: &mut Correlator, line: &Line<'_>, emit: &mut Emit<'_, 
         }
         Says::Started { version, protocols } => {
             let mut event = emit.event(EventType::SERVER_STARTUP, None);
-            event.text_if(Key::VERSION, version).text_if(Key::DETAILS, protocols).finish();
+            event
+                .text_if(Key::VERSION, version)
+                .text_if(Key::DETAILS, protocols)
+                .finish();
         }
-        Says::Stopped { text, .. } => emit.event(EventType::SERVER_SHUTDOWN, None).text(Key::MESSAGE, text).finish(),
-        Says::Reloaded { text } => emit.event(EventType::SERVER_RELOAD, None).text(Key::MESSAGE, text).finish(),
+        Says::Stopped { text, .. } => emit
+            .event(EventType::SERVER_SHUTDOWN, None)
+            .text(Key::MESSAGE, text)
+            .finish(),
+        Says::Reloaded { text } => emit
+            .event(EventType::SERVER_RELOAD, None)
+            .text(Key::MESSAGE, text)
+            .finish(),
         Says::Quota { text } => step.note(emit, EventType::LIMIT_QUOTA, text),
-        Says::Note { text } | Says::Debug { text } => step.note(emit, EventType::SERVER_NOTICE, text),
+        Says::Note { text } | Says::Debug { text } => {
+            step.note(emit, EventType::SERVER_NOTICE, text)
+        }
         Says::Trouble { text } => {
-            let kind = if line.level <= Level::Warning { EventType::SERVER_WARNING } else { EventType::SERVER_ERROR };
+            let kind = if line.level <= Level::Warning {
+                EventType::SERVER_WARNING
+            } else {
+                EventType::SERVER_ERROR
+            };
             step.note(emit, kind, text);
         }
-        Says::Unrecognised => emit.event(EventType::SOURCE_LINE_UNRECOGNISED, None).finish(),
+        Says::Unrecognised => emit
+            .event(EventType::SOURCE_LINE_UNRECOGNISED, None)
+            .finish(),
     }
 }
 
@@ -94,15 +162,31 @@ struct Step<'s, 'l> {
 impl Step<'_, '_> {
     fn key_of(&self, session: &[u8]) -> Option<SessionKey> {
         let hash = stable_hash(&[b"dovecot", session]);
-        (!session.is_empty()).then_some(SessionKey::Hash { host: self.host, hash })
+        (!session.is_empty()).then_some(SessionKey::Hash {
+            host: self.host,
+            hash,
+        })
     }
 
     /// The span of the session with this id, opened here if its start was not seen.
-    fn session(&mut self, emit: &Emit<'_, '_>, session: &[u8], start: bool) -> Option<&mut Session> {
+    fn session(
+        &mut self,
+        emit: &Emit<'_, '_>,
+        session: &[u8],
+        start: bool,
+    ) -> Option<&mut Session> {
         let key = self.key_of(session)?;
         let time_ns = emit.at().time_ns;
         if self.state.sessions.get_mut(&key).is_none() {
-            self.state.sessions.open(key, super::sessions::new_session(self.state.spans.fresh(emit.at()), time_ns, None, !start));
+            self.state.sessions.open(
+                key,
+                super::sessions::new_session(
+                    self.state.spans.fresh(emit.at()),
+                    time_ns,
+                    None,
+                    !start,
+                ),
+            );
         }
         let session = self.state.sessions.get_mut(&key)?;
         session.last_ns = session.last_ns.max(time_ns);
@@ -113,15 +197,26 @@ impl Step<'_, '_> {
     fn span(&mut self, emit: &Emit<'_, '_>) -> Option<Id> {
         if self.is_delivery() {
             let pid = emit.at().pid?;
-            let key = SessionKey::Process { host: self.host, pid };
-            return self.state.sessions.get_mut(&key).map(|session| session.span);
+            let key = SessionKey::Process {
+                host: self.host,
+                pid,
+            };
+            return self
+                .state
+                .sessions
+                .get_mut(&key)
+                .map(|session| session.span);
         }
         let session = self.line.base_session();
-        self.session(emit, session, false).map(|session| session.span)
+        self.session(emit, session, false)
+            .map(|session| session.span)
     }
 
     fn is_delivery(&self) -> bool {
-        matches!(self.line.service, b"lmtp" | b"lda" | b"deliver" | b"dovecot-lda")
+        matches!(
+            self.line.service,
+            b"lmtp" | b"lda" | b"deliver" | b"dovecot-lda"
+        )
     }
 
     fn login(&mut self, emit: &mut Emit<'_, '_>, who: &Who<'_>) {
@@ -144,10 +239,12 @@ impl Step<'_, '_> {
 
     fn login_end(&mut self, emit: &mut Emit<'_, '_>, end: &LoginEnd<'_>) {
         let key = self.key_of(end.who.session);
-        let known = key.and_then(|key| self.state.sessions.get_mut(&key)).map(|session| {
-            session.closed = true;
-            (session.span, session.user)
-        });
+        let known = key
+            .and_then(|key| self.state.sessions.get_mut(&key))
+            .map(|session| {
+                session.closed = true;
+                (session.span, session.user)
+            });
         let span = known.map(|(span, _)| span);
         // The password database's own line has told of the same attempts already.
         let told = known.is_some_and(|(_, user)| user != 0);
@@ -155,9 +252,9 @@ impl Step<'_, '_> {
             LoginCause::AuthFailed if !told => Some(EventType::AUTH_FAILED),
             LoginCause::Disabled if !told => Some(EventType::AUTH_FAILED),
             LoginCause::TlsFailed => Some(EventType::TLS_HANDSHAKE_ERROR),
-            LoginCause::PlaintextDisallowed | LoginCause::UnsupportedMechanism | LoginCause::Certificate => {
-                Some(EventType::AUTH_ERROR)
-            }
+            LoginCause::PlaintextDisallowed
+            | LoginCause::UnsupportedMechanism
+            | LoginCause::Certificate => Some(EventType::AUTH_ERROR),
             LoginCause::Unfinished => Some(EventType::AUTH_ABORTED),
             LoginCause::TooManyConnections => Some(EventType::LIMIT_CONCURRENT_CONNECTION),
             LoginCause::Internal => Some(EventType::AUTH_ERROR),
@@ -183,9 +280,21 @@ impl Step<'_, '_> {
         event.text_if(Key::REASON, end.reason).finish();
     }
 
-    fn login_refused(&mut self, emit: &mut Emit<'_, '_>, reason: &[u8], cause: LoginCause, who: &Who<'_>) {
-        let span = self.session(emit, who.session, false).map(|session| session.span);
-        let kind = if cause == LoginCause::AuthFailed { EventType::AUTH_FAILED } else { EventType::AUTH_ERROR };
+    fn login_refused(
+        &mut self,
+        emit: &mut Emit<'_, '_>,
+        reason: &[u8],
+        cause: LoginCause,
+        who: &Who<'_>,
+    ) {
+        let span = self
+            .session(emit, who.session, false)
+            .map(|session| session.span);
+        let kind = if cause == LoginCause::AuthFailed {
+            EventType::AUTH_FAILED
+        } else {
+            EventType::AUTH_ERROR
+        };
         let mut event = emit.event(kind, span);
         event.text(Key::LISTENER_ID, listener(self.line.service));
         account(&mut event, who);
@@ -199,14 +308,29 @@ impl Step<'_, '_> {
             ProxyStep::Failed => EventType::NETWORK_PROXY_ERROR,
             ProxyStep::Note => EventType::SERVER_NOTICE,
         };
-        let span = self.session(emit, proxy.who.session, proxy.what == ProxyStep::Started).map(|session| session.span);
+        let span = self
+            .session(emit, proxy.who.session, proxy.what == ProxyStep::Started)
+            .map(|session| session.span);
         let mut event = emit.event(kind, span);
-        account(&mut event, &Who { user: proxy.user, ..proxy.who });
-        event.text_if(Key::RELAY, proxy.to).text_if(Key::DETAILS, proxy.text).finish();
+        account(
+            &mut event,
+            &Who {
+                user: proxy.user,
+                ..proxy.who
+            },
+        );
+        event
+            .text_if(Key::RELAY, proxy.to)
+            .text_if(Key::DETAILS, proxy.text)
+            .finish();
     }
 
     fn auth(&mut self, emit: &mut Emit<'_, '_>, auth: &Auth<'_>) {
-        let session = if auth.session.is_empty() { self.line.session } else { auth.session };
+        let session = if auth.session.is_empty() {
+            self.line.session
+        } else {
+            auth.session
+        };
         let refused = auth.outcome.is_refusal();
         let span = self.session(emit, session, false).map(|session| {
             if refused {
@@ -225,8 +349,13 @@ impl Step<'_, '_> {
         if let Some(ip) = auth.rip {
             event.ip(Key::REMOTE_IP, ip);
         }
-        event.text_if(Key::SESSION, auth.session).text_if(Key::AUTH_METHOD, auth.method);
-        event.text_if(Key::SOURCE, auth.driver).text(Key::REASON, auth.reason).finish();
+        event
+            .text_if(Key::SESSION, auth.session)
+            .text_if(Key::AUTH_METHOD, auth.method);
+        event
+            .text_if(Key::SOURCE, auth.driver)
+            .text(Key::REASON, auth.reason)
+            .finish();
     }
 
     fn session_end(&mut self, emit: &mut Emit<'_, '_>, end: &SessionEnd<'_>) {
@@ -234,19 +363,33 @@ impl Step<'_, '_> {
         let session = self.line.base_session();
         let found = self.session(emit, session, false).map(|session| {
             session.closed = true;
-            (session.span, (!session.implicit).then_some((time_ns - session.start_ns) / 1_000_000))
+            (
+                session.span,
+                (!session.implicit).then_some((time_ns - session.start_ns) / 1_000_000),
+            )
         });
         let mut event = emit.event(end_of(self.line.service), found.map(|(span, _)| span));
-        event.text_if(Key::ACCOUNT_NAME, self.line.user).text_if(Key::SESSION, session);
-        if let Some(elapsed_ms) = found.and_then(|(_, elapsed)| elapsed).and_then(|ms| u64::try_from(ms).ok()) {
+        event
+            .text_if(Key::ACCOUNT_NAME, self.line.user)
+            .text_if(Key::SESSION, session);
+        if let Some(elapsed_ms) = found
+            .and_then(|(_, elapsed)| elapsed)
+            .and_then(|ms| u64::try_from(ms).ok())
+        {
             event.duration_ms(Key::ELAPSED, elapsed_ms);
         }
-        for (key, count) in [(Key::BYTES_IN, end.bytes_in), (Key::BYTES_OUT, end.bytes_out)] {
+        for (key, count) in [
+            (Key::BYTES_IN, end.bytes_in),
+            (Key::BYTES_OUT, end.bytes_out),
+        ] {
             if let Some(count) = count {
                 event.uint(key, count);
             }
         }
-        event.text_if(Key::REASON, end.reason).text_if(Key::COMMANDS, end.counters).finish();
+        event
+            .text_if(Key::REASON, end.reason)
+            .text_if(Key::COMMANDS, end.counters)
+            .finish();
     }
 
     fn mail(&mut self, emit: &mut Emit<'_, '_>, mail: &MailEvent<'_>) {
@@ -256,7 +399,9 @@ impl Step<'_, '_> {
             MailAction::Save | MailAction::Append => EventType::IMAP_APPEND,
             MailAction::Copy => EventType::IMAP_COPY,
             MailAction::Delete if is_pop3 => EventType::POP3_DELETE,
-            MailAction::Delete | MailAction::FlagChange | MailAction::Other => EventType::IMAP_STORE,
+            MailAction::Delete | MailAction::FlagChange | MailAction::Other => {
+                EventType::IMAP_STORE
+            }
             MailAction::Undelete => EventType::IMAP_UNDELETE,
             MailAction::Expunge | MailAction::AutoExpunge => EventType::IMAP_EXPUNGE,
         };
@@ -266,8 +411,12 @@ impl Step<'_, '_> {
         if let Some(leg) = leg.filter(|_| kind == EventType::MESSAGE_INGEST_STORED) {
             event.uint(Key::QUEUE_ID, leg);
         }
-        event.text_if(Key::ACCOUNT_NAME, self.line.user).text_if(Key::SESSION, self.line.session);
-        event.text_if(Key::MAILBOX_NAME, mail.mailbox).text_if(Key::SOURCE, mail.copied_from);
+        event
+            .text_if(Key::ACCOUNT_NAME, self.line.user)
+            .text_if(Key::SESSION, self.line.session);
+        event
+            .text_if(Key::MAILBOX_NAME, mail.mailbox)
+            .text_if(Key::SOURCE, mail.copied_from);
         if let Some(uid) = mail.uid {
             event.uint(Key::UID, uid);
         }
@@ -275,11 +424,19 @@ impl Step<'_, '_> {
         if let Some(size) = mail.size {
             event.uint(Key::SIZE, size);
         }
-        event.text_if(Key::DETAILS, mail.flags).text_if(Key::FROM, mail.from);
+        event
+            .text_if(Key::DETAILS, mail.flags)
+            .text_if(Key::FROM, mail.from);
         event.text_if(Key::SUBJECT, mail.subject).finish();
     }
 
-    fn mailbox(&mut self, emit: &mut Emit<'_, '_>, action: MailboxAction, mailbox: &[u8], renamed_to: &[u8]) {
+    fn mailbox(
+        &mut self,
+        emit: &mut Emit<'_, '_>,
+        action: MailboxAction,
+        mailbox: &[u8],
+        renamed_to: &[u8],
+    ) {
         let kind = match action {
             MailboxAction::Created => EventType::IMAP_CREATE_MAILBOX,
             MailboxAction::Deleted => EventType::IMAP_DELETE_MAILBOX,
@@ -289,18 +446,30 @@ impl Step<'_, '_> {
         };
         let span = self.span(emit);
         let mut event = emit.event(kind, span);
-        event.text_if(Key::ACCOUNT_NAME, self.line.user).text_if(Key::SESSION, self.line.session);
-        event.text(Key::MAILBOX_NAME, mailbox).text_if(Key::DETAILS, renamed_to).finish();
+        event
+            .text_if(Key::ACCOUNT_NAME, self.line.user)
+            .text_if(Key::SESSION, self.line.session);
+        event
+            .text(Key::MAILBOX_NAME, mailbox)
+            .text_if(Key::DETAILS, renamed_to)
+            .finish();
     }
 
     fn lmtp_connect(&mut self, emit: &mut Emit<'_, '_>, peer: &[u8], ip: Option<IpAddr>) {
         let (span, time_ns) = (self.state.spans.fresh(emit.at()), emit.at().time_ns);
         if let Some(pid) = emit.at().pid {
-            let key = SessionKey::Process { host: self.host, pid };
-            self.state.sessions.open(key, super::sessions::new_session(span, time_ns, ip, false));
+            let key = SessionKey::Process {
+                host: self.host,
+                pid,
+            };
+            self.state
+                .sessions
+                .open(key, super::sessions::new_session(span, time_ns, ip, false));
         }
         let mut event = emit.event(EventType::SMTP_CONNECTION_START, Some(span));
-        event.str(Key::LISTENER_ID, "lmtp").text_if(Key::HOSTNAME, peer);
+        event
+            .str(Key::LISTENER_ID, "lmtp")
+            .text_if(Key::HOSTNAME, peer);
         if let Some(ip) = ip {
             event.ip(Key::REMOTE_IP, ip);
         }
@@ -317,11 +486,16 @@ impl Step<'_, '_> {
     ) {
         let span = self.span(emit);
         let mut event = emit.event(EventType::SMTP_CONNECTION_END, span);
-        event.str(Key::LISTENER_ID, "lmtp").text_if(Key::HOSTNAME, peer);
+        event
+            .str(Key::LISTENER_ID, "lmtp")
+            .text_if(Key::HOSTNAME, peer);
         if let Some(ip) = ip {
             event.ip(Key::REMOTE_IP, ip);
         }
-        event.text_if(Key::REASON, reason).text_if(Key::STAGE, state).finish();
+        event
+            .text_if(Key::REASON, reason)
+            .text_if(Key::STAGE, state)
+            .finish();
     }
 
     /// The leg of an LMTP session.
@@ -344,8 +518,12 @@ impl Step<'_, '_> {
         if let Some(leg) = leg {
             event.uint(Key::QUEUE_ID, leg);
         }
-        event.text_if(Key::ACCOUNT_NAME, self.line.user).text_if(Key::SESSION, self.line.session);
-        event.text_if(Key::MESSAGE_ID, message.id).text_if(Key::FROM, message.from);
+        event
+            .text_if(Key::ACCOUNT_NAME, self.line.user)
+            .text_if(Key::SESSION, self.line.session);
+        event
+            .text_if(Key::MESSAGE_ID, message.id)
+            .text_if(Key::FROM, message.from);
         if let Some(size) = message.size {
             event.uint(Key::SIZE, size);
         }
@@ -374,16 +552,26 @@ impl Step<'_, '_> {
             | SieveAction::Note => (EventType::SIEVE_ACTION_KEEP, Key::DETAILS),
         };
         self.about_message(emit, kind, &sieve.message, |event| {
-            event.text_if(target, sieve.target).text_if(Key::REASON, sieve.text);
+            event
+                .text_if(target, sieve.target)
+                .text_if(Key::REASON, sieve.text);
         });
     }
 
     fn relayed(&mut self, emit: &mut Emit<'_, '_>, relayed: &Relayed<'_>) {
         let span = self.span(emit);
-        let kind = if relayed.accepted { EventType::SMTP_MAIL_FROM } else { EventType::SMTP_REJECTED };
+        let kind = if relayed.accepted {
+            EventType::SMTP_MAIL_FROM
+        } else {
+            EventType::SMTP_REJECTED
+        };
         let mut event = emit.event(kind, span);
-        event.text_if(Key::ACCOUNT_NAME, self.line.user).text_if(Key::ID, relayed.id);
-        event.text_if(Key::FROM, relayed.from).text_if(Key::TO, relayed.to);
+        event
+            .text_if(Key::ACCOUNT_NAME, self.line.user)
+            .text_if(Key::ID, relayed.id);
+        event
+            .text_if(Key::FROM, relayed.from)
+            .text_if(Key::TO, relayed.to);
         if let Some(size) = relayed.size {
             event.uint(Key::SIZE, size);
         }
@@ -396,16 +584,27 @@ impl Step<'_, '_> {
     fn note(&mut self, emit: &mut Emit<'_, '_>, kind: EventType, text: &[u8]) {
         let span = self.span(emit);
         let mut event = emit.event(kind, span);
-        event.text_if(Key::ACCOUNT_NAME, self.line.user).text_if(Key::SESSION, self.line.session);
+        event
+            .text_if(Key::ACCOUNT_NAME, self.line.user)
+            .text_if(Key::SESSION, self.line.session);
         event.text(Key::MESSAGE, text).finish();
     }
 }
 
 /// Mail filed as spam counts as such.
 fn ingest_of(mailbox: &[u8]) -> EventType {
-    let name = mailbox.rsplit(|byte| matches!(byte, b'/' | b'.')).next().unwrap_or(mailbox);
-    let is_spam = [b"junk".as_slice(), b"spam", b"bulk mail"].iter().any(|spam| name.eq_ignore_ascii_case(spam));
-    if is_spam { EventType::MESSAGE_INGEST_SPAM } else { EventType::MESSAGE_INGEST_HAM }
+    let name = mailbox
+        .rsplit(|byte| matches!(byte, b'/' | b'.'))
+        .next()
+        .unwrap_or(mailbox);
+    let is_spam = [b"junk".as_slice(), b"spam", b"bulk mail"]
+        .iter()
+        .any(|spam| name.eq_ignore_ascii_case(spam));
+    if is_spam {
+        EventType::MESSAGE_INGEST_SPAM
+    } else {
+        EventType::MESSAGE_INGEST_HAM
+    }
 }
 
 fn start_of(service: &[u8]) -> EventType {
@@ -447,9 +646,13 @@ fn client(event: &mut RecordWriter<'_>, who: &Who<'_>) {
 }
 
 fn account(event: &mut RecordWriter<'_>, who: &Who<'_>) {
-    event.text_if(Key::ACCOUNT_NAME, who.user).text_if(Key::AUTH_METHOD, who.method);
+    event
+        .text_if(Key::ACCOUNT_NAME, who.user)
+        .text_if(Key::AUTH_METHOD, who.method);
     client(event, who);
-    event.text_if(Key::SESSION, who.session).text_if(Key::CIPHER, who.tls_text);
+    event
+        .text_if(Key::SESSION, who.session)
+        .text_if(Key::CIPHER, who.tls_text);
     if who.tls != Tls::None {
         event.bool(Key::TLS, matches!(who.tls, Tls::Tls));
     }

@@ -24,12 +24,21 @@ impl<'o, 'a> Emit<'o, 'a> {
     /// Begins the next event; the caller adds pairs and finishes it.
     pub(super) fn event(&mut self, kind: EventType, span: Option<Id>) -> RecordWriter<'_> {
         let at = self.at;
-        let position = Position { stream: at.stream, line: at.line, ordinal: self.count };
+        let position = Position {
+            stream: at.stream,
+            line: at.line,
+            ordinal: self.count,
+        };
         self.count += 1;
-        let header =
-            Header { span, position: Some(position), ..Header::new(kind, at.time_ns) };
+        let header = Header {
+            span,
+            position: Some(position),
+            ..Header::new(kind, at.time_ns)
+        };
         let mut record = RecordWriter::begin(self.out, &header);
-        record.text_if(Key::NODE, at.host).text_if(Key::PROGRAM, at.tag);
+        record
+            .text_if(Key::NODE, at.host)
+            .text_if(Key::PROGRAM, at.tag);
         if let Some(pid) = at.pid {
             record.uint(Key::PID, u64::from(pid));
         }

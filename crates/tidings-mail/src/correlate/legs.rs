@@ -25,7 +25,11 @@ impl LegKey {
     pub(super) fn new(host: u16, id: &[u8]) -> Option<LegKey> {
         let mut bytes = [0; ID_MAX];
         bytes.get_mut(..id.len())?.copy_from_slice(id);
-        Some(LegKey { host, length: id.len() as u8, id: bytes })
+        Some(LegKey {
+            host,
+            length: id.len() as u8,
+            id: bytes,
+        })
     }
 
     pub(super) fn id(&self) -> &[u8] {
@@ -108,13 +112,19 @@ impl Leg {
                 None => !within(self.first_ns) || self.notice,
             },
             Role::Names { message } => match self.message {
-                Some(known) => known != message && (self.removed_ns.is_some() || !within(self.first_ns)),
-                None => self.removed_ns.is_some_and(|removed_ns| time_ns > removed_ns + DISORDER_NS),
+                Some(known) => {
+                    known != message && (self.removed_ns.is_some() || !within(self.first_ns))
+                }
+                None => self
+                    .removed_ns
+                    .is_some_and(|removed_ns| time_ns > removed_ns + DISORDER_NS),
             },
-            Role::Activates => self.removed_ns.is_some_and(|removed_ns| time_ns > removed_ns),
-            Role::Continues | Role::Removes => {
-                self.removed_ns.is_some_and(|removed_ns| time_ns > removed_ns + CLOSED_FOR_NS)
-            }
+            Role::Activates => self
+                .removed_ns
+                .is_some_and(|removed_ns| time_ns > removed_ns),
+            Role::Continues | Role::Removes => self
+                .removed_ns
+                .is_some_and(|removed_ns| time_ns > removed_ns + CLOSED_FOR_NS),
             Role::Derives => self.opened.is_some() || !within(self.first_ns),
         }
     }
@@ -163,7 +173,10 @@ impl Legs {
         }
         let leg = self.by_key.get_mut(&key).expect("found or opened above");
         if leg.is_too_young(role) {
-            return leg.previous.as_deref_mut().expect("checked by is_too_young");
+            return leg
+                .previous
+                .as_deref_mut()
+                .expect("checked by is_too_young");
         }
         leg
     }
@@ -196,10 +209,13 @@ impl Legs {
     /// Drops legs that were removed before the time at which late lines are still expected.
     pub(super) fn forget_closed(&mut self, now_ns: i64) {
         let is_over = |removed_ns: i64| now_ns.saturating_sub(removed_ns) > CLOSED_FOR_NS;
-        self.by_key.retain(|_, leg| !leg.removed_ns.is_some_and(is_over));
-        self.closed.retain(|(_, _, removed_ns)| !is_over(*removed_ns));
+        self.by_key
+            .retain(|_, leg| !leg.removed_ns.is_some_and(is_over));
+        self.closed
+            .retain(|(_, _, removed_ns)| !is_over(*removed_ns));
         let by_key = &self.by_key;
-        self.opened.retain(|(key, id)| by_key.get(key).is_some_and(|leg| leg.queue_id == *id));
+        self.opened
+            .retain(|(key, id)| by_key.get(key).is_some_and(|leg| leg.queue_id == *id));
     }
 
     /// Drops closed legs whose time is over, and what exceeds the limits.
@@ -209,28 +225,42 @@ impl Legs {
             if !due && self.closed.len() <= limits.closed_legs {
                 break;
             }
-            if self.by_key.get(key).is_some_and(|leg| leg.queue_id == *queue_id) {
+            if self
+                .by_key
+                .get(key)
+                .is_some_and(|leg| leg.queue_id == *queue_id)
+            {
                 self.by_key.remove(key);
             }
             self.closed.pop_front();
         }
         let limit = limits.legs + limits.closed_legs;
         while self.by_key.len() > limit {
-            let Some((key, queue_id)) = self.opened.pop_front() else { break };
-            if self.by_key.get(&key).is_some_and(|leg| leg.queue_id == queue_id) {
+            let Some((key, queue_id)) = self.opened.pop_front() else {
+                break;
+            };
+            if self
+                .by_key
+                .get(&key)
+                .is_some_and(|leg| leg.queue_id == queue_id)
+            {
                 self.by_key.remove(&key);
             }
         }
         if self.opened.len() > 2 * self.by_key.len() + 1024 {
             let by_key = &self.by_key;
-            self.opened.retain(|(key, id)| by_key.get(key).is_some_and(|leg| leg.queue_id == *id));
+            self.opened
+                .retain(|(key, id)| by_key.get(key).is_some_and(|leg| leg.queue_id == *id));
         }
     }
 
     /// All current legs in the order of opening.
     pub(super) fn in_order(&self) -> impl Iterator<Item = (&LegKey, &Leg)> {
         self.opened.iter().filter_map(|(key, id)| {
-            self.by_key.get(key).filter(|leg| leg.queue_id == *id).map(|leg| (key, leg))
+            self.by_key
+                .get(key)
+                .filter(|leg| leg.queue_id == *id)
+                .map(|leg| (key, leg))
         })
     }
 

@@ -61,7 +61,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { legs: 100_000, closed_legs: 50_000, sessions: 50_000 }
+        Limits {
+            legs: 100_000,
+            closed_legs: 50_000,
+            sessions: 50_000,
+        }
     }
 }
 
@@ -173,7 +177,11 @@ impl Correlator {
     ) -> u16 {
         self.forget(at);
         let program = [b"dovecot/", line.service].concat();
-        let at = LineAt { tag: &program, pid: at.pid.or(line.pid), ..*at };
+        let at = LineAt {
+            tag: &program,
+            pid: at.pid.or(line.pid),
+            ..*at
+        };
         let mut emit = Emit::new(out, &at);
         dovecot::step(self, line, &mut emit);
         emit.finish(EventType::SOURCE_LINE)

@@ -18,7 +18,10 @@ pub(super) struct Names {
 
 impl Default for Names {
     fn default() -> Names {
-        Names { numbers: FxHashMap::default(), newest_ns: vec![i64::MIN] }
+        Names {
+            numbers: FxHashMap::default(),
+            newest_ns: vec![i64::MIN],
+        }
     }
 }
 
@@ -47,7 +50,10 @@ impl Names {
 
     /// How far a host's log has come.
     pub(super) fn newest_ns(&self, host: u16) -> i64 {
-        self.newest_ns.get(usize::from(host)).copied().unwrap_or(i64::MIN)
+        self.newest_ns
+            .get(usize::from(host))
+            .copied()
+            .unwrap_or(i64::MIN)
     }
 
     /// The number of a name that is known; 0 for others.

@@ -17,29 +17,63 @@ use crate::postfix::{
 };
 
 /// Takes one statement and writes its events.
-pub(super) fn step(state: &mut Correlator, lookup: &dyn Lookup, line: &Line<'_>, emit: &mut Emit<'_, '_>) {
+pub(super) fn step(
+    state: &mut Correlator,
+    lookup: &dyn Lookup,
+    line: &Line<'_>,
+    emit: &mut Emit<'_, '_>,
+) {
     let host = state.names.number(emit.at().host);
-    let mut step = Step { state, lookup, host, id: line.queue_id };
+    let mut step = Step {
+        state,
+        lookup,
+        host,
+        id: line.queue_id,
+    };
     match &line.says {
         Says::Connect { client } => step.connect(emit, client),
         Says::Disconnect { client, commands } => step.disconnect(emit, client, commands),
         Says::SessionLost { how, stage, client } => step.session_lost(emit, *how, stage, client),
-        Says::ProtocolViolation { what, stage, client, data } => {
+        Says::ProtocolViolation {
+            what,
+            stage,
+            client,
+            data,
+        } => {
             let span = step.session_of(client);
             let mut event = emit.event(EventType::SMTP_PROTOCOL_VIOLATION, span);
             peer(&mut event, client);
-            event.text(Key::REASON, what).text_if(Key::STAGE, stage).text_if(Key::CONTENTS, data).finish();
+            event
+                .text(Key::REASON, what)
+                .text_if(Key::STAGE, stage)
+                .text_if(Key::CONTENTS, data)
+                .finish();
         }
-        Says::TlsEstablished { .. } | Says::TlsError { .. } | Says::TlsNote { .. } => step.tls(emit, &line.says),
-        Says::HostnameMismatch { hostname, ip, reason } => {
+        Says::TlsEstablished { .. } | Says::TlsError { .. } | Says::TlsNote { .. } => {
+            step.tls(emit, &line.says)
+        }
+        Says::HostnameMismatch {
+            hostname,
+            ip,
+            reason,
+        } => {
             let span = step.session_of_process(emit);
             let mut event = emit.event(EventType::IPREV_FAIL, span);
             event.text(Key::HOSTNAME, hostname);
             ip_if(&mut event, *ip).text_if(Key::REASON, reason).finish();
         }
-        Says::SaslFailed { client, method, reason, user, aborted } => {
-            let span = step.session_of(client).or_else(|| step.session_of_process(emit));
-            let lost = memchr::memmem::find(reason, b"Connection lost to authentication server").is_some();
+        Says::SaslFailed {
+            client,
+            method,
+            reason,
+            user,
+            aborted,
+        } => {
+            let span = step
+                .session_of(client)
+                .or_else(|| step.session_of_process(emit));
+            let lost =
+                memchr::memmem::find(reason, b"Connection lost to authentication server").is_some();
             let kind = match (lost, aborted) {
                 (true, _) => EventType::AUTH_ERROR,
                 (_, true) => EventType::AUTH_ABORTED,
@@ -47,10 +81,17 @@ pub(super) fn step(state: &mut Correlator, lookup: &dyn Lookup, line: &Line<'_>,
             };
             let mut event = emit.event(kind, span);
             peer(&mut event, client);
-            event.text_if(Key::ACCOUNT_NAME, user).text_if(Key::AUTH_METHOD, method);
+            event
+                .text_if(Key::ACCOUNT_NAME, user)
+                .text_if(Key::AUTH_METHOD, method);
             event.text_if(Key::REASON, reason).finish();
         }
-        Says::LimitExceeded { what, count, client, service } => {
+        Says::LimitExceeded {
+            what,
+            count,
+            client,
+            service,
+        } => {
             let span = step.session_of_process(emit);
             let concurrency = memchr::memmem::find(what, b"concurrency").is_some();
             let kind = if concurrency || what.starts_with(b"Too many") {
@@ -60,7 +101,11 @@ pub(super) fn step(state: &mut Correlator, lookup: &dyn Lookup, line: &Line<'_>,
             };
             let mut event = emit.event(kind, span);
             peer(&mut event, client);
-            event.text(Key::REASON, what).uint(Key::TOTAL, *count).text_if(Key::LISTENER_ID, service).finish();
+            event
+                .text(Key::REASON, what)
+                .uint(Key::TOTAL, *count)
+                .text_if(Key::LISTENER_ID, service)
+                .finish();
         }
         Says::Client(client) => step.client(emit, client),
         Says::Reject(reject) => step.reject(emit, reject),
@@ -73,7 +118,11 @@ pub(super) fn step(state: &mut Correlator, lookup: &dyn Lookup, line: &Line<'_>,
         | Says::DnsblListed { .. } => step.screen(emit, &line.says),
         Says::Pickup { uid, from, orig_id } => step.pickup(emit, uid, from, orig_id),
         Says::MessageId { id, resent } => step.message_id(emit, id, *resent),
-        Says::QueueActive { from, size, recipients } => step.queue_active(emit, from, *size, *recipients),
+        Says::QueueActive {
+            from,
+            size,
+            recipients,
+        } => step.queue_active(emit, from, *size, *recipients),
         Says::Delivery(delivery) => step.delivery(emit, delivery),
         Says::Expired { from, forced } => step.expired(emit, from, *forced),
         Says::HostSaid { .. } | Says::ConnectFailed { .. } | Says::ConversationLost { .. } => {
@@ -84,7 +133,11 @@ pub(super) fn step(state: &mut Correlator, lookup: &dyn Lookup, line: &Line<'_>,
         Says::Dropped { reason } => {
             let (span, ids) = step.ids(emit, Role::Continues);
             let discarded = *reason == b"discarded";
-            let kind = if discarded { EventType::DELIVERY_DISCARDED } else { EventType::SMTP_TRANSACTION_ABORTED };
+            let kind = if discarded {
+                EventType::DELIVERY_DISCARDED
+            } else {
+                EventType::SMTP_TRANSACTION_ABORTED
+            };
             let mut event = emit.event(kind, span);
             ids.write(&mut event);
             event.text(Key::REASON, reason).finish();
@@ -94,9 +147,15 @@ pub(super) fn step(state: &mut Correlator, lookup: &dyn Lookup, line: &Line<'_>,
             let (span, ids) = step.ids(emit, Role::Continues);
             let mut event = emit.event(EventType::MILTER_WARNING, span);
             ids.write(&mut event);
-            event.text_if(Key::SOURCE, milter).text(Key::REASON, reason).finish();
+            event
+                .text_if(Key::SOURCE, milter)
+                .text(Key::REASON, reason)
+                .finish();
         }
-        Says::Started { .. } | Says::Stopped { .. } | Says::Reloaded { .. } | Says::Statistics { .. } => {
+        Says::Started { .. }
+        | Says::Stopped { .. }
+        | Says::Reloaded { .. }
+        | Says::Statistics { .. } => {
             server(emit, &line.says);
         }
         Says::Note { text } => step.note(emit, EventType::SERVER_NOTICE, text),
@@ -108,7 +167,9 @@ pub(super) fn step(state: &mut Correlator, lookup: &dyn Lookup, line: &Line<'_>,
             };
             step.note(emit, kind, text);
         }
-        Says::Unrecognised => emit.event(EventType::SOURCE_LINE_UNRECOGNISED, None).finish(),
+        Says::Unrecognised => emit
+            .event(EventType::SOURCE_LINE_UNRECOGNISED, None)
+            .finish(),
     }
 }
 
@@ -139,25 +200,37 @@ impl<'l> Step<'_, 'l> {
     // --- sessions ---
 
     fn process_key(&self, emit: &Emit<'_, '_>) -> Option<SessionKey> {
-        Some(SessionKey::Process { host: self.host, pid: emit.at().pid? })
+        Some(SessionKey::Process {
+            host: self.host,
+            pid: emit.at().pid?,
+        })
     }
 
     fn endpoint_key(&self, client: &Peer<'_>) -> Option<SessionKey> {
         let (ip, port) = (client.ip?, client.port?);
         let hash = stable_hash(&[ip.to_string().as_bytes(), &port.to_le_bytes()]);
-        Some(SessionKey::Hash { host: self.host, hash })
+        Some(SessionKey::Hash {
+            host: self.host,
+            hash,
+        })
     }
 
     /// The postscreen session of this client, if one is known.
     fn session_of(&mut self, client: &Peer<'_>) -> Option<Id> {
         let key = self.endpoint_key(client)?;
-        self.state.sessions.get_mut(&key).map(|session| session.span)
+        self.state
+            .sessions
+            .get_mut(&key)
+            .map(|session| session.span)
     }
 
     /// The session that this process is in, if one is known.
     fn session_of_process(&mut self, emit: &Emit<'_, '_>) -> Option<Id> {
         let key = self.process_key(emit)?;
-        self.state.sessions.get_mut(&key).map(|session| session.span)
+        self.state
+            .sessions
+            .get_mut(&key)
+            .map(|session| session.span)
     }
 
     /// The session that this process is in with this client. A line that comes before its
@@ -170,7 +243,10 @@ impl<'l> Step<'_, 'l> {
             session.client == ip && !late
         });
         if !known {
-            self.state.sessions.open(key, new_session(self.state.spans.fresh(emit.at()), time_ns, ip, true));
+            self.state.sessions.open(
+                key,
+                new_session(self.state.spans.fresh(emit.at()), time_ns, ip, true),
+            );
         }
         let session = self.state.sessions.get_mut(&key)?;
         session.last_ns = session.last_ns.max(time_ns);
@@ -192,7 +268,9 @@ impl<'l> Step<'_, 'l> {
                     span = session.span;
                 }
                 None => {
-                    self.state.sessions.open(key, new_session(span, time_ns, client.ip, false));
+                    self.state
+                        .sessions
+                        .open(key, new_session(span, time_ns, client.ip, false));
                 }
             }
         }
@@ -226,7 +304,13 @@ impl<'l> Step<'_, 'l> {
         self.abandon_leg(emit);
     }
 
-    fn session_lost(&mut self, emit: &mut Emit<'_, '_>, how: Lost, stage: &[u8], client: &Peer<'_>) {
+    fn session_lost(
+        &mut self,
+        emit: &mut Emit<'_, '_>,
+        how: Lost,
+        stage: &[u8],
+        client: &Peer<'_>,
+    ) {
         let span = self.session_with(emit, client.ip).map(|session| {
             session.lost = true;
             session.span
@@ -244,16 +328,25 @@ impl<'l> Step<'_, 'l> {
     /// The message that the session was receiving did not make it into the queue: its client
     /// went away or started over.
     fn abandon_leg(&mut self, emit: &mut Emit<'_, '_>) {
-        let Some(key) = self.process_key(emit) else { return };
-        let Some(session) = self.state.sessions.get_mut(&key) else { return };
+        let Some(key) = self.process_key(emit) else {
+            return;
+        };
+        let Some(session) = self.state.sessions.get_mut(&key) else {
+            return;
+        };
         let (span, lost, leg_key) = (session.span, session.lost, session.leg.take());
         let Some(leg_key) = leg_key else { return };
-        let Some(leg) = self.state.legs.current(&leg_key) else { return };
+        let Some(leg) = self.state.legs.current(&leg_key) else {
+            return;
+        };
         let unfinished = !leg.queued && leg.removed_ns.is_none() && (leg.message.is_none() || lost);
         if !unfinished {
             return;
         }
-        let ids = Ids { queue_id: Some(leg.queue_id), mta: leg_key.id() };
+        let ids = Ids {
+            queue_id: Some(leg.queue_id),
+            mta: leg_key.id(),
+        };
         let mut event = emit.event(EventType::SMTP_TRANSACTION_ABORTED, Some(span));
         ids.write(&mut event);
         event.finish();
@@ -263,17 +356,41 @@ impl<'l> Step<'_, 'l> {
         let (span, ids) = self.ids(emit, Role::Continues);
         let span = span.or_else(|| self.session_of_process(emit));
         match says {
-            Says::TlsEstablished { inbound, trust, peer: other, version, cipher } => {
-                let kind = if *inbound { EventType::SMTP_START_TLS } else { EventType::DELIVERY_START_TLS };
-                let span = if *inbound { self.session_of(other).or(span) } else { span };
+            Says::TlsEstablished {
+                inbound,
+                trust,
+                peer: other,
+                version,
+                cipher,
+            } => {
+                let kind = if *inbound {
+                    EventType::SMTP_START_TLS
+                } else {
+                    EventType::DELIVERY_START_TLS
+                };
+                let span = if *inbound {
+                    self.session_of(other).or(span)
+                } else {
+                    span
+                };
                 let mut event = emit.event(kind, span);
                 ids.write(&mut event);
                 peer(&mut event, other);
-                event.text_if(Key::VERSION, version).text_if(Key::CIPHER, cipher);
+                event
+                    .text_if(Key::VERSION, version)
+                    .text_if(Key::CIPHER, cipher);
                 event.text_if(Key::DETAILS, trust).finish();
             }
-            Says::TlsError { inbound, peer: other, reason } => {
-                let kind = if *inbound { EventType::TLS_HANDSHAKE_ERROR } else { EventType::DELIVERY_START_TLS_ERROR };
+            Says::TlsError {
+                inbound,
+                peer: other,
+                reason,
+            } => {
+                let kind = if *inbound {
+                    EventType::TLS_HANDSHAKE_ERROR
+                } else {
+                    EventType::DELIVERY_START_TLS_ERROR
+                };
                 let mut event = emit.event(kind, span);
                 ids.write(&mut event);
                 if let Some(other) = other {
@@ -306,7 +423,11 @@ impl<'l> Step<'_, 'l> {
                 return long_queue_id(at.host, key.id());
             }
             let opens = matches!(role, Role::Opens { .. } | Role::Derives);
-            let known = if opens { None } else { lookup.queue_id(at.host, key.id(), at.time_ns) };
+            let known = if opens {
+                None
+            } else {
+                lookup.queue_id(at.host, key.id(), at.time_ns)
+            };
             known.unwrap_or_else(|| short_queue_id(at.host, key.id(), at.time_ns))
         })
     }
@@ -316,8 +437,20 @@ impl<'l> Step<'_, 'l> {
     fn ids(&mut self, emit: &Emit<'_, '_>, role: Role) -> (Option<Id>, Ids<'l>) {
         let mta = self.id.unwrap_or_default();
         match self.leg(emit, role) {
-            Some((_, leg)) => (leg.attempt.or(leg.session), Ids { queue_id: Some(leg.queue_id), mta }),
-            None => (None, Ids { queue_id: None, mta }),
+            Some((_, leg)) => (
+                leg.attempt.or(leg.session),
+                Ids {
+                    queue_id: Some(leg.queue_id),
+                    mta,
+                },
+            ),
+            None => (
+                None,
+                Ids {
+                    queue_id: None,
+                    mta,
+                },
+            ),
         }
     }
 
@@ -325,7 +458,11 @@ impl<'l> Step<'_, 'l> {
         self.abandon_leg(emit);
         let pid = emit.at().pid.unwrap_or(0);
         let time_ns = emit.at().time_ns;
-        let user = if of.sasl_username.is_empty() { 0 } else { nonzero(stable_hash(&[of.sasl_username])) };
+        let user = if of.sasl_username.is_empty() {
+            0
+        } else {
+            nonzero(stable_hash(&[of.sasl_username]))
+        };
         let key = self.leg_key();
         let mut signed_in_now = false;
         let span = self.session_with(emit, of.client.ip).map(|session| {
@@ -344,16 +481,22 @@ impl<'l> Step<'_, 'l> {
         let mut event = emit.event(EventType::SMTP_MAIL_FROM, span);
         Ids { queue_id, mta }.write(&mut event);
         peer(&mut event, &of.client);
-        event.text_if(Key::AUTH_METHOD, of.sasl_method).text_if(Key::ACCOUNT_NAME, of.sasl_username);
+        event
+            .text_if(Key::AUTH_METHOD, of.sasl_method)
+            .text_if(Key::ACCOUNT_NAME, of.sasl_username);
         event.text_if(Key::SENDER, of.sasl_sender);
-        event.text_if(Key::ORIGINAL_QUEUE_ID, of.orig_queue_id).text_if(Key::ORIGINAL_CLIENT, of.orig_client);
+        event
+            .text_if(Key::ORIGINAL_QUEUE_ID, of.orig_queue_id)
+            .text_if(Key::ORIGINAL_CLIENT, of.orig_client);
         event.finish();
         drop(event);
         self.apply_pending(emit, of.client.ip);
         if signed_in_now {
             let mut event = emit.event(EventType::AUTH_SUCCESS, span);
             peer(&mut event, &of.client);
-            event.text(Key::ACCOUNT_NAME, of.sasl_username).text_if(Key::AUTH_METHOD, of.sasl_method);
+            event
+                .text(Key::ACCOUNT_NAME, of.sasl_username)
+                .text_if(Key::AUTH_METHOD, of.sasl_method);
             event.finish();
         }
     }
@@ -362,7 +505,11 @@ impl<'l> Step<'_, 'l> {
     fn apply_pending(&mut self, emit: &mut Emit<'_, '_>, client: Option<IpAddr>) {
         let Some(key) = self.leg_key() else { return };
         let at = emit.at();
-        let session = ClientOfProcess { host: self.host, pid: at.pid.unwrap_or(0), client };
+        let session = ClientOfProcess {
+            host: self.host,
+            pid: at.pid.unwrap_or(0),
+            client,
+        };
         for rule in self.state.rules.take(session, at.time_ns, key) {
             self.apply_rule(emit, &key, &rule);
         }
@@ -372,7 +519,9 @@ impl<'l> Step<'_, 'l> {
     fn keep_pending(&mut self, emit: &mut Emit<'_, '_>, kind: EventType, action: &Action<'_>) {
         if !matches!(
             kind,
-            EventType::QUEUE_HELD | EventType::DELIVERY_DISCARDED | EventType::QUEUE_MESSAGE_REDIRECTED
+            EventType::QUEUE_HELD
+                | EventType::DELIVERY_DISCARDED
+                | EventType::QUEUE_MESSAGE_REDIRECTED
         ) {
             return;
         }
@@ -382,10 +531,17 @@ impl<'l> Step<'_, 'l> {
         if let Some(to) = action.to {
             record.text(Key::TO, to);
         }
-        record.text_if(Key::STAGE, action.stage).text_if(Key::REASON, action.text).finish();
+        record
+            .text_if(Key::STAGE, action.stage)
+            .text_if(Key::REASON, action.text)
+            .finish();
         drop(record);
         let at = emit.at();
-        let session = ClientOfProcess { host: self.host, pid: at.pid.unwrap_or(0), client: action.client.ip };
+        let session = ClientOfProcess {
+            host: self.host,
+            pid: at.pid.unwrap_or(0),
+            client: action.client.ip,
+        };
         if let Some(key) = self.state.rules.keep(session, at.time_ns, rule.clone()) {
             self.apply_rule(emit, &key, &rule);
         }
@@ -393,11 +549,17 @@ impl<'l> Step<'_, 'l> {
 
     /// The event of a rule, under the ids of the message that it holds for.
     fn apply_rule(&mut self, emit: &mut Emit<'_, '_>, key: &LegKey, rule: &[u8]) {
-        let Some(leg) = self.state.legs.current(key) else { return };
+        let Some(leg) = self.state.legs.current(key) else {
+            return;
+        };
         let (queue_id, span) = (leg.queue_id, leg.session);
         for rule in Records::new(rule).flatten() {
             let mut event = emit.event(rule.kind(), span);
-            Ids { queue_id: Some(queue_id), mta: key.id() }.write(&mut event);
+            Ids {
+                queue_id: Some(queue_id),
+                mta: key.id(),
+            }
+            .write(&mut event);
             event.pairs(rule.pairs()).finish();
         }
     }
@@ -412,11 +574,16 @@ impl<'l> Step<'_, 'l> {
         let mut event = emit.event(EventType::SMTP_MAIL_FROM, None);
         Ids { queue_id, mta }.write(&mut event);
         event.text(Key::FROM, sender(from)).text(Key::UID, uid);
-        event.str(Key::SOURCE, "local").text_if(Key::ORIGINAL_QUEUE_ID, orig_id).finish();
+        event
+            .str(Key::SOURCE, "local")
+            .text_if(Key::ORIGINAL_QUEUE_ID, orig_id)
+            .finish();
     }
 
     fn message_id(&mut self, emit: &mut Emit<'_, '_>, id: &[u8], resent: bool) {
-        let role = Role::Names { message: stable_hash(&[id]) };
+        let role = Role::Names {
+            message: stable_hash(&[id]),
+        };
         let mta = self.id.unwrap_or_default();
         let (mut span, mut queue_id) = (None, None);
         if let Some((_, leg)) = self.leg(emit, role) {
@@ -441,7 +608,8 @@ impl<'l> Step<'_, 'l> {
         let new_span = self.state.spans.fresh(emit.at());
         let mta = self.id.unwrap_or_default();
         let leg = self.leg_of(emit, key, Role::Activates);
-        let before = (leg.attempt_open && leg.queued).then_some((leg.attempt, leg.attempt_start_ns));
+        let before =
+            (leg.attempt_open && leg.queued).then_some((leg.attempt, leg.attempt_start_ns));
         let first = !leg.queued;
         let first_kind = if leg.authenticated {
             EventType::QUEUE_AUTHENTICATED_MESSAGE_QUEUED
@@ -454,7 +622,10 @@ impl<'l> Step<'_, 'l> {
         leg.attempt = Some(new_span);
         leg.attempt_start_ns = time_ns;
         leg.attempt_open = true;
-        let ids = Ids { queue_id: Some(leg.queue_id), mta };
+        let ids = Ids {
+            queue_id: Some(leg.queue_id),
+            mta,
+        };
         let received_in = leg.session;
         if let Some((span, start_ns)) = before {
             attempt_end(emit, span, start_ns, &ids);
@@ -462,11 +633,19 @@ impl<'l> Step<'_, 'l> {
         if first {
             let mut event = emit.event(first_kind, received_in.or(Some(new_span)));
             ids.write(&mut event);
-            event.text(Key::FROM, sender(from)).uint(Key::SIZE, size).uint(Key::TOTAL, recipients).finish();
+            event
+                .text(Key::FROM, sender(from))
+                .uint(Key::SIZE, size)
+                .uint(Key::TOTAL, recipients)
+                .finish();
         }
         let mut event = emit.event(EventType::DELIVERY_ATTEMPT_START, Some(new_span));
         ids.write(&mut event);
-        event.text(Key::FROM, sender(from)).uint(Key::SIZE, size).uint(Key::TOTAL, recipients).finish();
+        event
+            .text(Key::FROM, sender(from))
+            .uint(Key::SIZE, size)
+            .uint(Key::TOTAL, recipients)
+            .finish();
     }
 
     fn removed(&mut self, emit: &mut Emit<'_, '_>) {
@@ -476,11 +655,16 @@ impl<'l> Step<'_, 'l> {
         let leg = self.leg_of(emit, key, Role::Removes);
         let again = leg.removed_ns.is_some();
         leg.removed_ns.get_or_insert(time_ns);
-        let attempt = leg.attempt_open.then_some((leg.attempt, leg.attempt_start_ns));
+        let attempt = leg
+            .attempt_open
+            .then_some((leg.attempt, leg.attempt_start_ns));
         leg.attempt_open = false;
         let span = leg.attempt.or(leg.session);
         let elapsed_ms = u64::try_from((time_ns - leg.first_ns) / 1_000_000).unwrap_or(0);
-        let ids = Ids { queue_id: Some(leg.queue_id), mta };
+        let ids = Ids {
+            queue_id: Some(leg.queue_id),
+            mta,
+        };
         if !again {
             let queue_id = leg.queue_id;
             self.state.legs.close(key, queue_id, time_ns);
@@ -499,25 +683,40 @@ impl<'l> Step<'_, 'l> {
         let mut event = emit.event(EventType::DELIVERY_EXPIRED, span);
         ids.write(&mut event);
         event.text(Key::FROM, sender(from));
-        event.str(Key::STATUS, if forced { "force-expired" } else { "expired" }).finish();
+        event
+            .str(
+                Key::STATUS,
+                if forced { "force-expired" } else { "expired" },
+            )
+            .finish();
     }
 
     fn delivery(&mut self, emit: &mut Emit<'_, '_>, delivery: &Delivery<'_>) {
         let (span, ids) = self.ids(emit, Role::Continues);
         let service = emit.at().service;
         let (code, reply_dsn) = reply::codes(delivery.text);
-        let dsn = if delivery.dsn.is_empty() { reply_dsn } else { delivery.dsn };
+        let dsn = if delivery.dsn.is_empty() {
+            reply_dsn
+        } else {
+            delivery.dsn
+        };
         let (detail, verdict) = delivery_events(service, delivery, code);
         for kind in [detail, verdict].into_iter().flatten() {
             let mut event = emit.event(kind, span);
             ids.write(&mut event);
-            event.text(Key::TO, delivery.to).text_if(Key::ORIGINAL_TO, delivery.orig_to);
-            event.text_if(Key::RELAY, delivery.relay).text_if(Key::HOSTNAME, delivery.relay_host);
+            event
+                .text(Key::TO, delivery.to)
+                .text_if(Key::ORIGINAL_TO, delivery.orig_to);
+            event
+                .text_if(Key::RELAY, delivery.relay)
+                .text_if(Key::HOSTNAME, delivery.relay_host);
             ip_if(&mut event, delivery.relay_ip);
             if let Some(millis) = millis(delivery.delay) {
                 event.duration_ms(Key::ELAPSED, millis);
             }
-            event.text_if(Key::DELAYS, delivery.delays).text_if(Key::DSN, dsn);
+            event
+                .text_if(Key::DELAYS, delivery.delays)
+                .text_if(Key::DSN, dsn);
             if code != 0 {
                 event.uint(Key::CODE, u64::from(code));
             }
@@ -532,17 +731,41 @@ impl<'l> Step<'_, 'l> {
     fn aside(&mut self, emit: &mut Emit<'_, '_>, says: &Says<'_>) {
         let (span, ids) = self.ids(emit, Role::Continues);
         let (kind, host, reason, stage) = match says {
-            Says::HostSaid { host, refused: true, reply, .. } => {
-                (EventType::DELIVERY_GREETING_FAILED, host, *reply, b"".as_slice())
-            }
-            Says::HostSaid { host, reply, stage, .. } => {
-                (refused_at(stage, reply::codes(reply).0 / 100 == 4), host, *reply, *stage)
-            }
-            Says::ConnectFailed { host, reason } => {
-                (EventType::DELIVERY_CONNECT_ERROR, host, *reason, b"connect".as_slice())
-            }
-            Says::ConversationLost { host, timed_out, stage } => {
-                let reason: &[u8] = if *timed_out { b"timed out" } else { b"lost connection" };
+            Says::HostSaid {
+                host,
+                refused: true,
+                reply,
+                ..
+            } => (
+                EventType::DELIVERY_GREETING_FAILED,
+                host,
+                *reply,
+                b"".as_slice(),
+            ),
+            Says::HostSaid {
+                host, reply, stage, ..
+            } => (
+                refused_at(stage, reply::codes(reply).0 / 100 == 4),
+                host,
+                *reply,
+                *stage,
+            ),
+            Says::ConnectFailed { host, reason } => (
+                EventType::DELIVERY_CONNECT_ERROR,
+                host,
+                *reason,
+                b"connect".as_slice(),
+            ),
+            Says::ConversationLost {
+                host,
+                timed_out,
+                stage,
+            } => {
+                let reason: &[u8] = if *timed_out {
+                    b"timed out"
+                } else {
+                    b"lost connection"
+                };
                 (EventType::DELIVERY_CONNECTION_LOST, host, reason, *stage)
             }
             _ => return,
@@ -554,7 +777,11 @@ impl<'l> Step<'_, 'l> {
         if code != 0 {
             event.uint(Key::CODE, u64::from(code));
         }
-        event.text_if(Key::DSN, dsn).text_if(Key::STAGE, stage).text_if(Key::REASON, reason).finish();
+        event
+            .text_if(Key::DSN, dsn)
+            .text_if(Key::STAGE, stage)
+            .text_if(Key::REASON, reason)
+            .finish();
     }
 
     fn notification(&mut self, emit: &mut Emit<'_, '_>, kind: Notice, child: &[u8]) {
@@ -575,15 +802,26 @@ impl<'l> Step<'_, 'l> {
     /// A message was made from this one under another queue id. The event says so under the
     /// child's ids, so that both ends of the link can be found.
     fn derive(&mut self, emit: &mut Emit<'_, '_>, child: &[u8], notice: bool) {
-        let Some(key) = LegKey::new(self.host, child) else { return };
+        let Some(key) = LegKey::new(self.host, child) else {
+            return;
+        };
         let leg = self.leg_of(emit, key, Role::Derives);
         leg.notice |= notice;
-        let ids = Ids { queue_id: Some(leg.queue_id), mta: child };
+        let ids = Ids {
+            queue_id: Some(leg.queue_id),
+            mta: child,
+        };
         let span = leg.attempt.or(leg.session);
-        let kind = if notice { EventType::QUEUE_DSN_QUEUED } else { EventType::QUEUE_AUTOGENERATED_QUEUED };
+        let kind = if notice {
+            EventType::QUEUE_DSN_QUEUED
+        } else {
+            EventType::QUEUE_AUTOGENERATED_QUEUED
+        };
         let mut event = emit.event(kind, span);
         ids.write(&mut event);
-        event.text_if(Key::PARENT_QUEUE_ID, self.id.unwrap_or_default()).finish();
+        event
+            .text_if(Key::PARENT_QUEUE_ID, self.id.unwrap_or_default())
+            .finish();
     }
 
     fn operator(&mut self, emit: &mut Emit<'_, '_>, what: Operator) {
@@ -604,7 +842,10 @@ impl<'l> Step<'_, 'l> {
         let (leg_span, ids) = self.ids(emit, Role::Continues);
         let span = leg_span
             .or_else(|| self.session_of(&reject.client))
-            .or_else(|| self.session_with(emit, reject.client.ip).map(|session| session.span));
+            .or_else(|| {
+                self.session_with(emit, reject.client.ip)
+                    .map(|session| session.span)
+            });
         let kind = match reject.by {
             RejectBy::Warning => EventType::SMTP_CONTENT_ACTION,
             _ => rejection::event_of(reject),
@@ -619,16 +860,24 @@ impl<'l> Step<'_, 'l> {
         if reject.code != 0 {
             event.uint(Key::CODE, u64::from(reject.code));
         }
-        event.text_if(Key::DSN, reject.dsn).text_if(Key::DETAILS, reject.subject);
-        event.text_if(Key::REASON, reject.text).text_if(Key::PROTOCOL, reject.proto);
-        event.text_if(Key::HELO, reject.helo).text_if(Key::ACCOUNT_NAME, reject.sasl_username);
+        event
+            .text_if(Key::DSN, reject.dsn)
+            .text_if(Key::DETAILS, reject.subject);
+        event
+            .text_if(Key::REASON, reject.text)
+            .text_if(Key::PROTOCOL, reject.proto);
+        event
+            .text_if(Key::HELO, reject.helo)
+            .text_if(Key::ACCOUNT_NAME, reject.sasl_username);
         event.finish();
     }
 
     fn action(&mut self, emit: &mut Emit<'_, '_>, action: &Action<'_>) {
         let (leg_span, ids) = self.ids(emit, Role::Continues);
-        let span = leg_span
-            .or_else(|| self.session_with(emit, action.client.ip).map(|session| session.span));
+        let span = leg_span.or_else(|| {
+            self.session_with(emit, action.client.ip)
+                .map(|session| session.span)
+        });
         let kind = match action.action {
             b"hold" => EventType::QUEUE_HELD,
             b"discard" => EventType::DELIVERY_DISCARDED,
@@ -641,8 +890,12 @@ impl<'l> Step<'_, 'l> {
         ids.write(&mut event);
         event.text(Key::ACTION, action.action);
         refused_envelope(&mut event, &action.client, action.from, action.to);
-        event.text_if(Key::STAGE, action.stage).text_if(Key::DETAILS, action.subject);
-        event.text_if(Key::REASON, action.text).text_if(Key::PROTOCOL, action.proto);
+        event
+            .text_if(Key::STAGE, action.stage)
+            .text_if(Key::DETAILS, action.subject);
+        event
+            .text_if(Key::REASON, action.text)
+            .text_if(Key::PROTOCOL, action.proto);
         event.text_if(Key::HELO, action.helo).finish();
         drop(event);
         if self.id.is_none() {
@@ -658,7 +911,9 @@ impl<'l> Step<'_, 'l> {
             Says::ScreenConnect { client, local } => {
                 let span = self.state.spans.fresh(emit.at());
                 if let Some(key) = self.endpoint_key(client) {
-                    self.state.sessions.open(key, new_session(span, time_ns, client.ip, false));
+                    self.state
+                        .sessions
+                        .open(key, new_session(span, time_ns, client.ip, false));
                 }
                 let mut event = emit.event(EventType::SMTP_CONNECTION_START, Some(span));
                 event.str(Key::LISTENER_ID, "postscreen");
@@ -685,9 +940,15 @@ impl<'l> Step<'_, 'l> {
                 let span = self.session_of(client);
                 let mut event = emit.event(EventType::SPAM_DNSBL, span);
                 peer(&mut event, client);
-                event.value(Key::RANK, &tidings_event::Value::Int(*rank)).finish();
+                event
+                    .value(Key::RANK, &tidings_event::Value::Int(*rank))
+                    .finish();
             }
-            Says::ScreenHangup { after, client, stage } => {
+            Says::ScreenHangup {
+                after,
+                client,
+                stage,
+            } => {
                 let span = self.session_of(client);
                 let mut event = emit.event(EventType::NETWORK_CLOSED, span);
                 peer(&mut event, client);
@@ -705,7 +966,10 @@ impl<'l> Step<'_, 'l> {
             }
             Says::DnsblListed { ip, list, answer } => {
                 let mut event = emit.event(EventType::SPAM_DNSBL, None);
-                ip_if(&mut event, *ip).text(Key::DOMAIN, list).text_if(Key::RESULT, answer).finish();
+                ip_if(&mut event, *ip)
+                    .text(Key::DOMAIN, list)
+                    .text_if(Key::RESULT, answer)
+                    .finish();
             }
             _ => {}
         }
@@ -715,7 +979,13 @@ impl<'l> Step<'_, 'l> {
     fn note(&mut self, emit: &mut Emit<'_, '_>, kind: EventType, text: &[u8]) {
         let (span, ids) = match self.id {
             Some(_) => self.ids(emit, Role::Continues),
-            None => (self.session_of_process(emit), Ids { queue_id: None, mta: b"" }),
+            None => (
+                self.session_of_process(emit),
+                Ids {
+                    queue_id: None,
+                    mta: b"",
+                },
+            ),
         };
         let mut event = emit.event(kind, span);
         ids.write(&mut event);
@@ -752,12 +1022,18 @@ fn delivery_events(
         Status::Sent if service == b"discard" || delivery.relay == b"none" => {
             (None, Some(EventType::DELIVERY_DISCARDED))
         }
-        Status::Sent if forwarded_as(delivery.text).is_some() => (None, Some(EventType::DELIVERY_FORWARDED)),
-        Status::Sent => (None, Some(EventType::DELIVERY_DELIVERED)),
-        Status::Deferred => {
-            (Some(failed_step(delivery.text, true, code)), Some(EventType::QUEUE_RESCHEDULED))
+        Status::Sent if forwarded_as(delivery.text).is_some() => {
+            (None, Some(EventType::DELIVERY_FORWARDED))
         }
-        Status::Bounced => (Some(failed_step(delivery.text, false, code)), Some(EventType::DELIVERY_FAILED)),
+        Status::Sent => (None, Some(EventType::DELIVERY_DELIVERED)),
+        Status::Deferred => (
+            Some(failed_step(delivery.text, true, code)),
+            Some(EventType::QUEUE_RESCHEDULED),
+        ),
+        Status::Bounced => (
+            Some(failed_step(delivery.text, false, code)),
+            Some(EventType::DELIVERY_FAILED),
+        ),
         Status::Expired => (None, Some(EventType::DELIVERY_EXPIRED)),
         Status::Deliverable | Status::Undeliverable => (None, Some(EventType::DELIVERY_PROBE)),
         Status::Other => (None, Some(EventType::DELIVERY_FILTERED)),
@@ -787,7 +1063,8 @@ fn failed_step(text: &[u8], temporary: bool, code: u16) -> EventType {
         EventType::DELIVERY_AUTH_FAILED
     } else if text.starts_with(b"connect to ") {
         EventType::DELIVERY_CONNECT_ERROR
-    } else if text.starts_with(b"lost connection with ") || text.starts_with(b"conversation with ") {
+    } else if text.starts_with(b"lost connection with ") || text.starts_with(b"conversation with ")
+    {
         EventType::DELIVERY_CONNECTION_LOST
     } else if temporary || code / 100 == 4 {
         EventType::DELIVERY_RCPT_TO_FAILED
@@ -822,7 +1099,9 @@ fn outcome(event: &mut RecordWriter<'_>, delivery: &Delivery<'_>) {
             }
         }
         Status::Deliverable | Status::Undeliverable | Status::Other => {
-            event.text(Key::STATUS, delivery.status_word).text_if(Key::DETAILS, delivery.text);
+            event
+                .text(Key::STATUS, delivery.status_word)
+                .text_if(Key::DETAILS, delivery.text);
         }
         Status::Deferred | Status::Bounced | Status::Expired => {
             event.text_if(Key::REASON, delivery.text);
@@ -874,7 +1153,9 @@ fn ip_if<'e, 'b>(event: &'e mut RecordWriter<'b>, ip: Option<IpAddr>) -> &'e mut
 /// Seconds with a fraction, as logged, in milliseconds.
 fn millis(seconds: &[u8]) -> Option<u64> {
     let seconds: f64 = std::str::from_utf8(seconds).ok()?.parse().ok()?;
-    (seconds >= 0.0 && seconds < 1e12).then(|| (seconds * 1000.0).round() as u64)
+    (0.0..1e12)
+        .contains(&seconds)
+        .then(|| (seconds * 1000.0).round() as u64)
 }
 
 fn nonzero(hash: u64) -> u64 {

@@ -13,22 +13,43 @@ const WORDINGS: &[(&str, EventType)] = &[
     ("relaying denied", EventType::SMTP_RELAY_NOT_ALLOWED),
     ("greylist", EventType::SMTP_RCPT_TO_GREYLISTED),
     ("graylist", EventType::SMTP_RCPT_TO_GREYLISTED),
-    ("service currently unavailable", EventType::SMTP_RCPT_TO_GREYLISTED),
+    (
+        "service currently unavailable",
+        EventType::SMTP_RCPT_TO_GREYLISTED,
+    ),
     ("blocked using", EventType::SPAM_DNSBL),
     ("user unknown", EventType::SMTP_MAILBOX_DOES_NOT_EXIST),
-    ("unverified recipient address", EventType::SMTP_MAILBOX_DOES_NOT_EXIST),
-    ("undeliverable address", EventType::SMTP_MAILBOX_DOES_NOT_EXIST),
+    (
+        "unverified recipient address",
+        EventType::SMTP_MAILBOX_DOES_NOT_EXIST,
+    ),
+    (
+        "undeliverable address",
+        EventType::SMTP_MAILBOX_DOES_NOT_EXIST,
+    ),
     ("no such user", EventType::SMTP_MAILBOX_DOES_NOT_EXIST),
     ("not owned by user", EventType::SMTP_MAIL_FROM_UNAUTHORIZED),
     ("not logged in", EventType::SMTP_MAIL_FROM_UNAUTHORIZED),
-    ("need fully-qualified hostname", EventType::SMTP_INVALID_EHLO),
+    (
+        "need fully-qualified hostname",
+        EventType::SMTP_INVALID_EHLO,
+    ),
     ("helo command rejected", EventType::SMTP_INVALID_EHLO),
     ("send helo/ehlo first", EventType::SMTP_DID_NOT_SAY_EHLO),
     ("message size exceeds", EventType::SMTP_MESSAGE_TOO_LARGE),
     ("too many recipients", EventType::SMTP_TOO_MANY_RECIPIENTS),
-    ("too many connections", EventType::SMTP_CONCURRENCY_LIMIT_EXCEEDED),
-    ("too many concurrent", EventType::SMTP_CONCURRENCY_LIMIT_EXCEEDED),
-    ("concurrency limit", EventType::SMTP_CONCURRENCY_LIMIT_EXCEEDED),
+    (
+        "too many connections",
+        EventType::SMTP_CONCURRENCY_LIMIT_EXCEEDED,
+    ),
+    (
+        "too many concurrent",
+        EventType::SMTP_CONCURRENCY_LIMIT_EXCEEDED,
+    ),
+    (
+        "concurrency limit",
+        EventType::SMTP_CONCURRENCY_LIMIT_EXCEEDED,
+    ),
     ("too many hops", EventType::SMTP_LOOP_DETECTED),
     ("too much mail", EventType::SMTP_RATE_LIMIT_EXCEEDED),
     ("too many", EventType::SMTP_RATE_LIMIT_EXCEEDED),
@@ -36,14 +57,21 @@ const WORDINGS: &[(&str, EventType)] = &[
     ("rate-limit", EventType::SMTP_RATE_LIMIT_EXCEEDED),
     ("client host rejected", EventType::SECURITY_IP_BLOCKED),
     ("must issue a starttls", EventType::SMTP_AUTH_NOT_ALLOWED),
-    ("authentication required", EventType::SMTP_MAIL_FROM_UNAUTHENTICATED),
+    (
+        "authentication required",
+        EventType::SMTP_MAIL_FROM_UNAUTHENTICATED,
+    ),
 ];
 
 /// The event of a refused command.
 pub(super) fn event_of(reject: &Reject<'_>) -> EventType {
     if reject.by == RejectBy::Milter {
         let temporary = reject.dsn.first() == Some(&b'4') || reject.code / 100 == 4;
-        return if temporary { EventType::MILTER_ACTION_TEMP_FAIL } else { EventType::MILTER_ACTION_REJECT };
+        return if temporary {
+            EventType::MILTER_ACTION_TEMP_FAIL
+        } else {
+            EventType::MILTER_ACTION_REJECT
+        };
     }
     let text = reject.text.to_ascii_lowercase();
     if let Some(event) = by_address(reject, &text) {
@@ -86,9 +114,11 @@ fn by_code(reject: &Reject<'_>) -> EventType {
         (_, b"5.3.4", _) => EventType::SMTP_MESSAGE_TOO_LARGE,
         (530, ..) => EventType::SMTP_MAIL_FROM_UNAUTHENTICATED,
         (500..=504, ..) => EventType::SMTP_ERROR,
-        (_, _, b"header" | b"body" | b"mime-header" | b"nested-header" | b"END-OF-MESSAGE" | b"DATA") => {
-            EventType::SMTP_DATA_REJECTED
-        }
+        (
+            _,
+            _,
+            b"header" | b"body" | b"mime-header" | b"nested-header" | b"END-OF-MESSAGE" | b"DATA",
+        ) => EventType::SMTP_DATA_REJECTED,
         _ => EventType::SMTP_REJECTED,
     }
 }

@@ -59,17 +59,32 @@ impl Rules {
 
     /// Keeps a rule, a record, for the session's next message. Gives the message if its line came
     /// already.
-    pub(super) fn keep(&mut self, session: ClientOfProcess, time_ns: i64, record: Vec<u8>) -> Option<LegKey> {
+    pub(super) fn keep(
+        &mut self,
+        session: ClientOfProcess,
+        time_ns: i64,
+        record: Vec<u8>,
+    ) -> Option<LegKey> {
         if self.kept.len() >= KEPT_MAX {
             self.kept.pop_front();
         }
         let opened = self.opened_after(&session, time_ns);
-        self.kept.push_back(Rule { session, time_ns, record, applied_ns: opened.map(|(opened_ns, _)| opened_ns) });
+        self.kept.push_back(Rule {
+            session,
+            time_ns,
+            record,
+            applied_ns: opened.map(|(opened_ns, _)| opened_ns),
+        });
         opened.map(|(_, key)| key)
     }
 
     /// Takes the rules that hold for a message opened at `time_ns`, and notes the message.
-    pub(super) fn take(&mut self, session: ClientOfProcess, time_ns: i64, key: LegKey) -> Vec<Vec<u8>> {
+    pub(super) fn take(
+        &mut self,
+        session: ClientOfProcess,
+        time_ns: i64,
+        key: LegKey,
+    ) -> Vec<Vec<u8>> {
         if self.opened.len() >= OPENED_MAX {
             self.opened.pop_front();
         }
@@ -84,7 +99,8 @@ impl Rules {
                 rules.push(rule.record.clone());
                 rule.applied_ns = Some(time_ns);
             }
-            rule.applied_ns.is_none_or(|ns| time_ns <= ns + 2 * DISORDER_NS)
+            rule.applied_ns
+                .is_none_or(|ns| time_ns <= ns + 2 * DISORDER_NS)
         });
         rules
     }
@@ -114,8 +130,12 @@ impl Rules {
                 applied_ns: load.option(Load::signed)?,
             })
         })?;
-        let opened = load.list(|load| Ok((load_session(load)?, load.signed()?, load_key(load)?)))?;
-        Ok(Rules { kept: kept.into(), opened: opened.into() })
+        let opened =
+            load.list(|load| Ok((load_session(load)?, load.signed()?, load_key(load)?)))?;
+        Ok(Rules {
+            kept: kept.into(),
+            opened: opened.into(),
+        })
     }
 }
 
@@ -126,5 +146,9 @@ fn save_session(save: &mut Save<'_>, session: &ClientOfProcess) {
 }
 
 fn load_session(load: &mut Load<'_>) -> Result<ClientOfProcess, SavedError> {
-    Ok(ClientOfProcess { host: load.small()?, pid: load.small()?, client: load.ip()? })
+    Ok(ClientOfProcess {
+        host: load.small()?,
+        pid: load.small()?,
+        client: load.ip()?,
+    })
 }

@@ -38,7 +38,12 @@ pub(super) struct Session {
 }
 
 /// A session that begins.
-pub(super) fn new_session(span: Id, time_ns: i64, client: Option<IpAddr>, implicit: bool) -> Session {
+pub(super) fn new_session(
+    span: Id,
+    time_ns: i64,
+    client: Option<IpAddr>,
+    implicit: bool,
+) -> Session {
     Session {
         span,
         start_ns: time_ns,
@@ -77,30 +82,43 @@ impl Sessions {
 
     /// Drops sessions that were closed before the time at which late lines are still expected.
     pub(super) fn forget_closed(&mut self, now_ns: i64) {
-        let is_over = |session: &Session| session.closed && now_ns.saturating_sub(session.last_ns) > CLOSED_FOR_NS;
+        let is_over = |session: &Session| {
+            session.closed && now_ns.saturating_sub(session.last_ns) > CLOSED_FOR_NS
+        };
         self.by_key.retain(|_, session| !is_over(session));
         let by_key = &self.by_key;
-        self.order.retain(|(key, span)| by_key.get(key).is_some_and(|session| session.span == *span));
+        self.order
+            .retain(|(key, span)| by_key.get(key).is_some_and(|session| session.span == *span));
     }
 
     /// Drops what exceeds `limit`, and keeps the order queue from outgrowing the map.
     pub(super) fn forget(&mut self, limit: usize) {
         while self.by_key.len() > limit {
-            let Some((key, span)) = self.order.pop_front() else { break };
-            if self.by_key.get(&key).is_some_and(|session| session.span == span) {
+            let Some((key, span)) = self.order.pop_front() else {
+                break;
+            };
+            if self
+                .by_key
+                .get(&key)
+                .is_some_and(|session| session.span == span)
+            {
                 self.by_key.remove(&key);
             }
         }
         if self.order.len() > 2 * self.by_key.len() + 1024 {
             let by_key = &self.by_key;
-            self.order.retain(|(key, span)| by_key.get(key).is_some_and(|s| s.span == *span));
+            self.order
+                .retain(|(key, span)| by_key.get(key).is_some_and(|s| s.span == *span));
         }
     }
 
     /// All sessions in the order of opening.
     pub(super) fn in_order(&self) -> impl Iterator<Item = (&SessionKey, &Session)> {
         self.order.iter().filter_map(|(key, span)| {
-            self.by_key.get(key).filter(|session| session.span == *span).map(|session| (key, session))
+            self.by_key
+                .get(key)
+                .filter(|session| session.span == *span)
+                .map(|session| (key, session))
         })
     }
 }

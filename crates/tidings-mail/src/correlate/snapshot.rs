@@ -4,8 +4,8 @@ use tidings_event::Id;
 
 use super::legs::{Leg, LegKey};
 use super::rules::Rules;
-use super::spans::SpanIds;
 use super::sessions::{Session, SessionKey};
+use super::spans::SpanIds;
 use super::{Correlator, Limits};
 use crate::saved::{Load, Save, SavedError};
 
@@ -109,8 +109,14 @@ fn save_session(save: &mut Save<'_>, key: &SessionKey, session: &Session) {
 
 fn load_session(load: &mut Load<'_>) -> Result<(SessionKey, Session), SavedError> {
     let key = match load.number()? {
-        0 => SessionKey::Process { host: load.small()?, pid: load.small()? },
-        1 => SessionKey::Hash { host: load.small()?, hash: load.number()? },
+        0 => SessionKey::Process {
+            host: load.small()?,
+            pid: load.small()?,
+        },
+        1 => SessionKey::Hash {
+            host: load.small()?,
+            hash: load.number()?,
+        },
         _ => return Err(SavedError("an unknown kind of session")),
     };
     let session = Session {
@@ -142,7 +148,9 @@ fn save_leg(save: &mut Save<'_>, leg: &Leg) {
     for flag in [leg.attempt_open, leg.queued, leg.authenticated, leg.notice] {
         save.flag(flag);
     }
-    save.option(leg.previous.as_deref(), |save, previous| save_leg(save, previous));
+    save.option(leg.previous.as_deref(), |save, previous| {
+        save_leg(save, previous)
+    });
 }
 
 fn load_leg(load: &mut Load<'_>, with_previous: bool) -> Result<Leg, SavedError> {
@@ -157,8 +165,14 @@ fn load_leg(load: &mut Load<'_>, with_previous: bool) -> Result<Leg, SavedError>
     leg.queued = load.flag()?;
     leg.authenticated = load.flag()?;
     leg.notice = load.flag()?;
-    leg.previous = load.option(|load| {
-        if with_previous { load_leg(load, false) } else { Err(SavedError("legs are nested")) }
-    })?.map(Box::new);
+    leg.previous = load
+        .option(|load| {
+            if with_previous {
+                load_leg(load, false)
+            } else {
+                Err(SavedError("legs are nested"))
+            }
+        })?
+        .map(Box::new);
     Ok(leg)
 }

@@ -30,7 +30,8 @@ impl SpanIds {
     pub(super) fn fresh(&mut self, at: &LineAt<'_>) -> Id {
         let hash = stable_hash(&[&at.stream_key.to_le_bytes(), &at.line.to_le_bytes()]);
         let time_ns = if at.time_ns % SECOND_NS == 0 {
-            at.time_ns.saturating_add((hash >> 32) as i64 % 1000 * MILLI_NS)
+            at.time_ns
+                .saturating_add((hash >> 32) as i64 % 1000 * MILLI_NS)
         } else {
             at.time_ns
         };
@@ -39,10 +40,10 @@ impl SpanIds {
             id = Id(id.0 & !0x1f_ffff | (id.0 + 1) & 0x1f_ffff);
         }
         self.order.push_back(id.0);
-        if self.order.len() > RECENT_MAX {
-            if let Some(oldest) = self.order.pop_front() {
-                self.recent.remove(&oldest);
-            }
+        if self.order.len() > RECENT_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.recent.remove(&oldest);
         }
         id
     }
@@ -60,6 +61,9 @@ impl SpanIds {
 
     pub(super) fn load(load: &mut Load<'_>) -> Result<SpanIds, SavedError> {
         let order = load.list(Load::number)?;
-        Ok(SpanIds { recent: order.iter().copied().collect(), order: order.into() })
+        Ok(SpanIds {
+            recent: order.iter().copied().collect(),
+            order: order.into(),
+        })
     }
 }

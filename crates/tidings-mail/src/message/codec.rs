@@ -59,7 +59,10 @@ fn save_entry(save: &mut Save<'_>, entry: &Entry) {
     }
     save.number(entry.links.len() as u64);
     for link in &entry.links {
-        let by = JoinBy::ALL.iter().position(|by| *by == link.by).unwrap_or(0);
+        let by = JoinBy::ALL
+            .iter()
+            .position(|by| *by == link.by)
+            .unwrap_or(0);
         save.number(by as u64);
         save.number(link.from);
         save.number(link.to);
@@ -75,7 +78,9 @@ fn load_entry(load: &mut Load<'_>) -> Result<Entry, SavedError> {
         links: load.list(|load| {
             let by: usize = load.small()?;
             Ok(Link {
-                by: *JoinBy::ALL.get(by).ok_or(SavedError("an unknown kind of join"))?,
+                by: *JoinBy::ALL
+                    .get(by)
+                    .ok_or(SavedError("an unknown kind of join"))?,
                 from: load.number()?,
                 to: load.number()?,
                 name: load.string()?,
@@ -105,7 +110,15 @@ fn save_leg(save: &mut Save<'_>, leg: &Leg) {
     ] {
         save.text(text);
     }
-    for flag in [leg.is_lmtp, leg.queued, leg.removed, leg.aborted, leg.expired, leg.probe, leg.derived] {
+    for flag in [
+        leg.is_lmtp,
+        leg.queued,
+        leg.removed,
+        leg.aborted,
+        leg.expired,
+        leg.probe,
+        leg.derived,
+    ] {
         save.flag(flag);
     }
     save.number(leg.notices.len() as u64);
@@ -153,7 +166,9 @@ fn load_leg(load: &mut Load<'_>) -> Result<Leg, SavedError> {
 fn save_outcome(save: &mut Save<'_>, outcome: &Outcome) {
     save.bytes(outcome.to.as_bytes());
     save.bytes(outcome.reply.as_bytes());
-    let verdict = outcome.verdict.and_then(|verdict| Verdict::ALL.iter().position(|known| *known == verdict));
+    let verdict = outcome
+        .verdict
+        .and_then(|verdict| Verdict::ALL.iter().position(|known| *known == verdict));
     save.option(verdict, |save, verdict| save.number(verdict as u64));
     save.signed(outcome.time_ns);
     save.number(outcome.line);
@@ -181,7 +196,10 @@ fn load_outcome(load: &mut Load<'_>) -> Result<Outcome, SavedError> {
         reply: load.string()?,
         verdict: load.option(|load| {
             let verdict: usize = load.small()?;
-            Verdict::ALL.get(verdict).copied().ok_or(SavedError("an unknown verdict"))
+            Verdict::ALL
+                .get(verdict)
+                .copied()
+                .ok_or(SavedError("an unknown verdict"))
         })?,
         time_ns: load.signed()?,
         line: load.number()?,

@@ -40,7 +40,10 @@ pub(super) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn read(header: &Header, pairs: impl Iterator<Item = (Key, Value<'a>)>) -> Facts<'a> {
+    pub(super) fn read(
+        header: &Header,
+        pairs: impl Iterator<Item = (Key, Value<'a>)>,
+    ) -> Facts<'a> {
         let mut facts = Facts {
             time_ns: header.time_ns,
             line: header.position.map_or(0, |position| position.line),
@@ -50,7 +53,9 @@ impl<'a> Facts<'a> {
             match value {
                 Value::Str(text) => facts.put_text(key, text),
                 Value::UInt(number) | Value::Duration(number) => facts.put_number(key, number),
-                Value::Ipv4(_) | Value::Ipv6(_) if key == Key::REMOTE_IP => facts.remote_ip = value.as_ip(),
+                Value::Ipv4(_) | Value::Ipv6(_) if key == Key::REMOTE_IP => {
+                    facts.remote_ip = value.as_ip()
+                }
                 // The reference's events carry a list; its first address stands for the line.
                 Value::Array(mut items) if key == Key::TO && facts.to.is_none() => {
                     facts.to = items.next().and_then(|item| item.as_str());
@@ -121,7 +126,9 @@ impl<'a> Facts<'a> {
             EventType::DELIVERY_FILTERED => Verdict::Filtered,
             EventType::SIEVE_ACTION_REJECT => Verdict::Rejected,
             // Without a reply it is an observation, such as a listed client, not a refusal.
-            kind if may_refuse(kind) && (self.code.is_some() || self.dsn.is_some()) => Verdict::Rejected,
+            kind if may_refuse(kind) && (self.code.is_some() || self.dsn.is_some()) => {
+                Verdict::Rejected
+            }
             _ => return None,
         })
     }

@@ -154,10 +154,16 @@ impl Folder {
     fn forget_settled_with(&mut self, mut each: impl FnMut(&Folder, &Entry)) {
         self.settled_by_leg.clear();
         for entry in std::mem::take(&mut self.settled).into_iter().flatten() {
-            let Ok(entry) = Entry::from_saved(&entry) else { continue };
+            let Ok(entry) = Entry::from_saved(&entry) else {
+                continue;
+            };
             for leg in &entry.legs {
                 forget_name(&mut self.by_name, &leg.name, leg.id);
-                for remote in leg.outcomes.iter().filter_map(|outcome| outcome.remote.as_deref()) {
+                for remote in leg
+                    .outcomes
+                    .iter()
+                    .filter_map(|outcome| outcome.remote.as_deref())
+                {
                     forget_hash(&mut self.waiting, name_hash(remote), leg.id);
                 }
             }
@@ -172,7 +178,11 @@ impl Folder {
 
     /// The legs of the open messages, with their servers' own ids.
     pub fn legs(&self) -> impl Iterator<Item = (u64, &str)> {
-        self.entries.iter().flatten().flat_map(|entry| &entry.legs).map(|leg| (leg.id, &*leg.name))
+        self.entries
+            .iter()
+            .flatten()
+            .flat_map(|entry| &entry.legs)
+            .map(|leg| (leg.id, &*leg.name))
     }
 
     /// Opens again, from the settled ones, the message that has this leg.
@@ -187,8 +197,17 @@ impl Folder {
 
     /// The messages that are open, or settled and not taken, in no particular order.
     pub fn messages(&self) -> impl Iterator<Item = Message> {
-        let open = self.entries.iter().flatten().filter_map(|entry| view::message_of(entry, &self.providers));
-        open.chain(self.settled.iter().flatten().filter_map(|saved| self.message_of_saved(saved)))
+        let open = self
+            .entries
+            .iter()
+            .flatten()
+            .filter_map(|entry| view::message_of(entry, &self.providers));
+        open.chain(
+            self.settled
+                .iter()
+                .flatten()
+                .filter_map(|saved| self.message_of_saved(saved)),
+        )
     }
 
     fn message_of_saved(&self, saved: &[u8]) -> Option<Message> {
@@ -198,8 +217,12 @@ impl Folder {
     /// Settles what is final and has been quiet for long enough at `now_ns`: for logs that end.
     pub fn settle_until(&mut self, now_ns: i64) {
         for slot in 0..self.entries.len() as u32 {
-            let quiet = |entry: &Entry| now_ns.saturating_sub(entry.last_ns) >= self.limits.quiet_ns;
-            if self.entries[slot as usize].as_ref().is_some_and(|entry| quiet(entry) && view::is_final(entry)) {
+            let quiet =
+                |entry: &Entry| now_ns.saturating_sub(entry.last_ns) >= self.limits.quiet_ns;
+            if self.entries[slot as usize]
+                .as_ref()
+                .is_some_and(|entry| quiet(entry) && view::is_final(entry))
+            {
                 self.settle(slot);
             }
         }
@@ -226,11 +249,17 @@ impl Folder {
 
     /// Puts an open message back that was saved, or adds it to what is known of its legs.
     pub(super) fn restore_entry(&mut self, entry: Entry) {
-        let (known, new): (Vec<Leg>, Vec<Leg>) =
-            entry.legs.into_iter().partition(|leg| self.by_leg.contains_key(&leg.id));
+        let (known, new): (Vec<Leg>, Vec<Leg>) = entry
+            .legs
+            .into_iter()
+            .partition(|leg| self.by_leg.contains_key(&leg.id));
         for leg in known {
-            let Some(slot) = self.by_leg.get(&leg.id).copied() else { continue };
-            let Some(open) = self.entries[slot as usize].as_mut() else { continue };
+            let Some(slot) = self.by_leg.get(&leg.id).copied() else {
+                continue;
+            };
+            let Some(open) = self.entries[slot as usize].as_mut() else {
+                continue;
+            };
             open.last_ns = open.last_ns.max(entry.last_ns);
             if let Some(mine) = open.legs.iter_mut().find(|mine| mine.id == leg.id) {
                 mine.absorb(leg);
@@ -242,15 +271,21 @@ impl Folder {
         let entry = Entry { legs: new, ..entry };
         self.newest_ns = self.newest_ns.max(entry.last_ns);
         let slot = self.insert(entry);
-        let Some(entry) = &self.entries[slot as usize] else { return };
+        let Some(entry) = &self.entries[slot as usize] else {
+            return;
+        };
         for leg in &entry.legs {
             self.by_leg.insert(leg.id, slot);
             if !leg.name.is_empty() {
-                self.by_name.insert(stable_hash(&[leg.name.as_bytes()]), leg.id);
+                self.by_name
+                    .insert(stable_hash(&[leg.name.as_bytes()]), leg.id);
             }
             for outcome in &leg.outcomes {
                 if let Some(remote) = outcome.remote.as_deref() {
-                    let linked = entry.links.iter().any(|link| link.from == leg.id && *link.name == *remote);
+                    let linked = entry
+                        .links
+                        .iter()
+                        .any(|link| link.from == leg.id && *link.name == *remote);
                     if !linked {
                         self.waiting.insert(name_hash(remote), leg.id);
                     }
@@ -259,14 +294,24 @@ impl Folder {
         }
     }
 
-    fn apply_to_leg(&mut self, leg: u64, kind: EventType, facts: &Facts<'_>, reopen: &mut dyn Reopen) {
+    fn apply_to_leg(
+        &mut self,
+        leg: u64,
+        kind: EventType,
+        facts: &Facts<'_>,
+        reopen: &mut dyn Reopen,
+    ) {
         let slot = match self.by_leg.get(&leg) {
             Some(slot) => *slot,
             None => self.open_leg(leg, kind, facts, reopen),
         };
-        let Some(entry) = self.entries[slot as usize].as_mut() else { return };
+        let Some(entry) = self.entries[slot as usize].as_mut() else {
+            return;
+        };
         entry.last_ns = entry.last_ns.max(facts.time_ns);
-        let Some(state) = entry.legs.iter_mut().find(|state| state.id == leg) else { return };
+        let Some(state) = entry.legs.iter_mut().find(|state| state.id == leg) else {
+            return;
+        };
         let unnamed = state.name.is_empty();
         state.apply(kind, facts);
         let named_now = unnamed && !state.name.is_empty();
@@ -274,22 +319,36 @@ impl Folder {
             let hash = stable_hash(&[state.name.as_bytes()]);
             self.by_name.insert(hash, leg);
             if let Some(from) = self.waiting.remove(&hash) {
-                let by = if self.leg(leg).is_some_and(|leg| leg.is_lmtp) { JoinBy::LmtpReply } else { JoinBy::NextHopReply };
+                let by = if self.leg(leg).is_some_and(|leg| leg.is_lmtp) {
+                    JoinBy::LmtpReply
+                } else {
+                    JoinBy::NextHopReply
+                };
                 self.join(from, leg, by);
             }
         }
         self.follow(leg, facts, kind);
     }
 
-    fn open_leg(&mut self, leg: u64, kind: EventType, facts: &Facts<'_>, reopen: &mut dyn Reopen) -> u32 {
+    fn open_leg(
+        &mut self,
+        leg: u64,
+        kind: EventType,
+        facts: &Facts<'_>,
+        reopen: &mut dyn Reopen,
+    ) -> u32 {
         self.open_settled(leg);
         if let Some(slot) = self.by_leg.get(&leg) {
             return *slot;
         }
         // The first line of a message cannot speak of a settled one.
         if kind != EventType::SMTP_MAIL_FROM {
-            let name = facts.mta_queue_id.or(facts.session.map(|session| session_base(session).0));
-            reopen.reopen(leg, name.unwrap_or_default(), &mut |event| self.apply_again(event));
+            let name = facts
+                .mta_queue_id
+                .or(facts.session.map(|session| session_base(session).0));
+            reopen.reopen(leg, name.unwrap_or_default(), &mut |event| {
+                self.apply_again(event)
+            });
             if let Some(slot) = self.by_leg.get(&leg) {
                 return *slot;
             }
@@ -309,7 +368,11 @@ impl Folder {
     }
 
     fn insert_leg(&mut self, leg: u64, time_ns: i64) -> u32 {
-        let entry = Entry { legs: vec![Leg::new(leg, time_ns)], last_ns: time_ns, ..Entry::default() };
+        let entry = Entry {
+            legs: vec![Leg::new(leg, time_ns)],
+            last_ns: time_ns,
+            ..Entry::default()
+        };
         let slot = self.insert(entry);
         self.by_leg.insert(leg, slot);
         slot
@@ -334,8 +397,12 @@ impl Folder {
 
     /// Opens a message again that was settled and not taken yet.
     fn open_settled(&mut self, leg: u64) {
-        let Some(at) = self.settled_by_leg.get(&leg) else { return };
-        let Some(saved) = self.settled[*at as usize].take() else { return };
+        let Some(at) = self.settled_by_leg.get(&leg) else {
+            return;
+        };
+        let Some(saved) = self.settled[*at as usize].take() else {
+            return;
+        };
         if let Ok(entry) = Entry::from_saved(&saved) {
             for leg in &entry.legs {
                 self.settled_by_leg.remove(&leg.id);
@@ -346,7 +413,11 @@ impl Folder {
 
     fn leg(&self, id: u64) -> Option<&Leg> {
         let slot = *self.by_leg.get(&id)?;
-        self.entries[slot as usize].as_ref()?.legs.iter().find(|leg| leg.id == id)
+        self.entries[slot as usize]
+            .as_ref()?
+            .legs
+            .iter()
+            .find(|leg| leg.id == id)
     }
 
     /// A command refused before there was a message: a row of its own, settled at once.
@@ -356,7 +427,11 @@ impl Folder {
         }
         let position = header.position;
         let place = position.map_or((0, 0), |position| (position.stream, position.line));
-        let hash = stable_hash(&[&place.0.to_le_bytes(), &place.1.to_le_bytes(), &facts.time_ns.to_le_bytes()]);
+        let hash = stable_hash(&[
+            &place.0.to_le_bytes(),
+            &place.1.to_le_bytes(),
+            &facts.time_ns.to_le_bytes(),
+        ]);
         let mut leg = Leg::new(Id::at(facts.time_ns, hash).0, facts.time_ns);
         leg.host = facts.host.unwrap_or_default().into();
         leg.from = facts.from.map(Box::from);
@@ -365,7 +440,12 @@ impl Folder {
         leg.account = facts.account.map(Box::from);
         leg.outcomes.push(Outcome::new(facts, Verdict::Rejected));
         leg.aborted = true;
-        let entry = Entry { legs: vec![leg], last_ns: facts.time_ns, refused: true, ..Entry::default() };
+        let entry = Entry {
+            legs: vec![leg],
+            last_ns: facts.time_ns,
+            refused: true,
+            ..Entry::default()
+        };
         self.settled.push(Some(entry.to_saved()));
     }
 
@@ -375,7 +455,11 @@ impl Folder {
             let hash = name_hash(remote);
             match self.by_name.get(&hash).copied() {
                 Some(next) if next != leg => {
-                    let by = if self.leg(next).is_some_and(|leg| leg.is_lmtp) { JoinBy::LmtpReply } else { JoinBy::NextHopReply };
+                    let by = if self.leg(next).is_some_and(|leg| leg.is_lmtp) {
+                        JoinBy::LmtpReply
+                    } else {
+                        JoinBy::NextHopReply
+                    };
                     self.join(leg, next, by);
                 }
                 _ => {
@@ -383,15 +467,21 @@ impl Folder {
                 }
             }
         }
-        if let Some(before) = facts.original_queue_id {
-            if let Some(from) = self.by_name.get(&stable_hash(&[before.as_bytes()])).copied() {
-                self.join(from, leg, JoinBy::ContentFilter);
-            }
+        if let Some(before) = facts.original_queue_id
+            && let Some(from) = self
+                .by_name
+                .get(&stable_hash(&[before.as_bytes()]))
+                .copied()
+        {
+            self.join(from, leg, JoinBy::ContentFilter);
         }
-        if let (Some(parent), EventType::QUEUE_AUTOGENERATED_QUEUED) = (facts.parent_queue_id, kind) {
-            if let Some(from) = self.by_name.get(&stable_hash(&[parent.as_bytes()])).copied() {
-                self.join(from, leg, JoinBy::Forward);
-            }
+        if let (Some(parent), EventType::QUEUE_AUTOGENERATED_QUEUED) = (facts.parent_queue_id, kind)
+            && let Some(from) = self
+                .by_name
+                .get(&stable_hash(&[parent.as_bytes()]))
+                .copied()
+        {
+            self.join(from, leg, JoinBy::Forward);
         }
     }
 
@@ -399,7 +489,9 @@ impl Folder {
     fn join(&mut self, from: u64, to: u64, by: JoinBy) {
         self.open_settled(from);
         self.open_settled(to);
-        let (Some(a), Some(b)) = (self.leg(from), self.leg(to)) else { return };
+        let (Some(a), Some(b)) = (self.leg(from), self.leg(to)) else {
+            return;
+        };
         let other_message = match (&a.message_id, &b.message_id) {
             (Some(a), Some(b)) => a.trim_matches(['<', '>']) != b.trim_matches(['<', '>']),
             _ => false,
@@ -407,10 +499,22 @@ impl Folder {
         if from == to || other_message || (b.first_ns - a.last_ns).abs() > JOIN_WITHIN_NS {
             return;
         }
-        let link = Link { by, from, to, name: b.name.clone() };
-        let (Some(into), Some(out)) = (self.by_leg.get(&from).copied(), self.by_leg.get(&to).copied()) else { return };
+        let link = Link {
+            by,
+            from,
+            to,
+            name: b.name.clone(),
+        };
+        let (Some(into), Some(out)) = (
+            self.by_leg.get(&from).copied(),
+            self.by_leg.get(&to).copied(),
+        ) else {
+            return;
+        };
         if into != out {
-            let Some(moved) = self.entries[out as usize].take() else { return };
+            let Some(moved) = self.entries[out as usize].take() else {
+                return;
+            };
             self.free.push(out);
             for leg in &moved.legs {
                 self.by_leg.insert(leg.id, into);
@@ -422,7 +526,11 @@ impl Folder {
             }
         }
         if let Some(entry) = self.entries[into as usize].as_mut() {
-            match entry.links.iter_mut().find(|known| known.from == from && known.to == to) {
+            match entry
+                .links
+                .iter_mut()
+                .find(|known| known.from == from && known.to == to)
+            {
                 // The reply of the next hop says more than the filter's own word.
                 Some(known) => known.by = known.by.min(by),
                 None => entry.links.push(link),
@@ -439,7 +547,9 @@ impl Folder {
                 break;
             }
             self.quiet.pop_front();
-            let Some(entry) = self.entries[slot as usize].as_ref() else { continue };
+            let Some(entry) = self.entries[slot as usize].as_ref() else {
+                continue;
+            };
             if entry.legs.first().map(|leg| leg.id) != Some(first) {
                 continue;
             }
@@ -450,14 +560,20 @@ impl Folder {
             if done || spared > SPARED_MAX || quiet_ns >= self.limits.give_up_ns {
                 self.settle(slot);
             } else {
-                let look_again_ns = if quiet_ns < self.limits.quiet_ns { entry.last_ns } else { self.newest_ns };
+                let look_again_ns = if quiet_ns < self.limits.quiet_ns {
+                    entry.last_ns
+                } else {
+                    self.newest_ns
+                };
                 self.quiet.push_back((slot, first, look_again_ns));
             }
         }
     }
 
     fn settle(&mut self, slot: u32) {
-        let Some(entry) = self.entries[slot as usize].take() else { return };
+        let Some(entry) = self.entries[slot as usize].take() else {
+            return;
+        };
         self.free.push(slot);
         let at = self.settled.len() as u32;
         for leg in &entry.legs {

@@ -80,7 +80,9 @@ impl Verdict {
     pub fn parse(word: &str) -> Option<Verdict> {
         let plain = |text: &str| text.to_ascii_lowercase().replace([' ', '-', '_'], "");
         let word = plain(word);
-        Verdict::ALL.into_iter().find(|verdict| plain(verdict.as_str()) == word)
+        Verdict::ALL
+            .into_iter()
+            .find(|verdict| plain(verdict.as_str()) == word)
     }
 
     /// Nothing more is to come for the recipient.

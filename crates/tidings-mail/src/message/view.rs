@@ -1,8 +1,8 @@
 //! Draws up the message that an open entry amounts to: one verdict per recipient, over all legs.
 
+use super::facts::session_base;
 use super::fold::{Entry, Link};
 use super::leg::{Leg, Outcome};
-use super::facts::session_base;
 use super::{Join, JoinBy, Kind, Message, Recipient, Relation, Verdict};
 use crate::diagnose::{Direction, Enhanced, Reply, Stage, diagnose};
 use crate::provider::Providers;
@@ -16,7 +16,9 @@ pub(super) fn message_of(entry: &Entry, providers: &Providers) -> Option<Message
         return None;
     }
     let recipients = recipients_of(entry, &legs, providers);
-    let came_to_nothing = legs.iter().all(|leg| !leg.queued && leg.message_id.is_none() && !leg.removed);
+    let came_to_nothing = legs
+        .iter()
+        .all(|leg| !leg.queued && leg.message_id.is_none() && !leg.removed);
     if recipients.is_empty() && came_to_nothing {
         return None;
     }
@@ -24,11 +26,23 @@ pub(super) fn message_of(entry: &Entry, providers: &Providers) -> Option<Message
     let find = |get: &dyn Fn(&Leg) -> Option<String>| legs.iter().find_map(|leg| get(leg));
     Some(Message {
         id: first.id,
-        kind: if entry.refused { Kind::Refused } else { Kind::Accepted },
+        kind: if entry.refused {
+            Kind::Refused
+        } else {
+            Kind::Accepted
+        },
         time_ns: first.first_ns,
-        last_ns: legs.iter().map(|leg| leg.last_ns).max().unwrap_or(first.last_ns),
+        last_ns: legs
+            .iter()
+            .map(|leg| leg.last_ns)
+            .max()
+            .unwrap_or(first.last_ns),
         message_id: find(&|leg| text(&leg.message_id)),
-        queue_ids: legs.iter().filter(|leg| !leg.is_lmtp && !leg.name.is_empty()).map(|leg| leg.name.to_string()).collect(),
+        queue_ids: legs
+            .iter()
+            .filter(|leg| !leg.is_lmtp && !leg.name.is_empty())
+            .map(|leg| leg.name.to_string())
+            .collect(),
         legs: legs.iter().map(|leg| leg.id).collect(),
         from: find(&|leg| text(&leg.from)),
         size: legs.iter().find_map(|leg| leg.size),
@@ -37,7 +51,15 @@ pub(super) fn message_of(entry: &Entry, providers: &Providers) -> Option<Message
         client_ip: find(&|leg| text(&leg.client_ip)),
         account: find(&|leg| text(&leg.account)),
         recipients,
-        joins: entry.links.iter().map(|link| Join { by: link.by, from: link.from, to: link.to }).collect(),
+        joins: entry
+            .links
+            .iter()
+            .map(|link| Join {
+                by: link.by,
+                from: link.from,
+                to: link.to,
+            })
+            .collect(),
         relations: relations_of(entry, &legs),
     })
 }
@@ -45,8 +67,12 @@ pub(super) fn message_of(entry: &Entry, providers: &Providers) -> Option<Message
 /// Nothing more is to come: every leg is over and every recipient final.
 pub(super) fn is_final(entry: &Entry) -> bool {
     entry.legs.iter().all(|leg| {
-        let over = leg.removed || leg.aborted || leg.is_lmtp || (!leg.queued && leg.whole.is_some());
-        over && leg.outcomes.iter().all(|outcome| verdict_in(leg, outcome).is_final())
+        let over =
+            leg.removed || leg.aborted || leg.is_lmtp || (!leg.queued && leg.whole.is_some());
+        over && leg
+            .outcomes
+            .iter()
+            .all(|outcome| verdict_in(leg, outcome).is_final())
     })
 }
 
@@ -65,10 +91,16 @@ fn relations_of(entry: &Entry, legs: &[&Leg]) -> Vec<Relation> {
     let mut relations = Vec::new();
     for leg in legs {
         if let Some(parent) = leg.parent.as_deref().filter(|parent| !joined(parent)) {
-            relations.push(Relation { is_parent: true, queue_id: parent.to_owned() });
+            relations.push(Relation {
+                is_parent: true,
+                queue_id: parent.to_owned(),
+            });
         }
         for notice in leg.notices.iter().filter(|notice| !joined(notice)) {
-            relations.push(Relation { is_parent: false, queue_id: notice.to_string() });
+            relations.push(Relation {
+                is_parent: false,
+                queue_id: notice.to_string(),
+            });
         }
     }
     relations
@@ -91,11 +123,19 @@ fn recipients_of(entry: &Entry, legs: &[&Leg], providers: &Providers) -> Vec<Rec
 }
 
 /// The recipient of one outcome; `None` where a later leg tells what became of it.
-fn recipient_of(entry: &Entry, leg: &Leg, outcome: &Outcome, providers: &Providers) -> Option<Recipient> {
+fn recipient_of(
+    entry: &Entry,
+    leg: &Leg,
+    outcome: &Outcome,
+    providers: &Providers,
+) -> Option<Recipient> {
     match next_of(entry, leg, outcome) {
         None => Some(recipient(leg, outcome, verdict_in(leg, outcome), providers)),
         Some((_, next)) if next.is_lmtp => {
-            let number = outcome.remote.as_deref().map_or(1, |remote| session_base(remote).1);
+            let number = outcome
+                .remote
+                .as_deref()
+                .map_or(1, |remote| session_base(remote).1);
             let inner = next.outcomes.iter().find(|inner| inner.number == number);
             match inner.map(|inner| (inner, verdict_in(next, inner))) {
                 Some((inner, verdict)) if verdict != Verdict::Delivered => {
@@ -111,7 +151,11 @@ fn recipient_of(entry: &Entry, leg: &Leg, outcome: &Outcome, providers: &Provide
         Some((_, next)) if !next.outcomes.is_empty() => None,
         Some((_, next)) => {
             // The next leg has it and has not said more: this recipient waits there.
-            let verdict = whole_verdict(next).unwrap_or(if next.removed { Verdict::Unknown } else { Verdict::InQueue });
+            let verdict = whole_verdict(next).unwrap_or(if next.removed {
+                Verdict::Unknown
+            } else {
+                Verdict::InQueue
+            });
             let mut shown = recipient(leg, outcome, verdict, providers);
             shown.leg = next.id;
             Some(shown)
@@ -122,8 +166,15 @@ fn recipient_of(entry: &Entry, leg: &Leg, outcome: &Outcome, providers: &Provide
 /// The leg to which an outcome handed the message.
 fn next_of<'e>(entry: &'e Entry, leg: &Leg, outcome: &Outcome) -> Option<(&'e Link, &'e Leg)> {
     let name = outcome.child.as_deref().or(outcome.remote.as_deref())?;
-    let name = if outcome.child.is_some() { name } else { session_base(name).0 };
-    let link = entry.links.iter().find(|link| link.from == leg.id && *link.name == *name)?;
+    let name = if outcome.child.is_some() {
+        name
+    } else {
+        session_base(name).0
+    };
+    let link = entry
+        .links
+        .iter()
+        .find(|link| link.from == leg.id && *link.name == *name)?;
     let next = entry.legs.iter().find(|next| next.id == link.to)?;
     Some((link, next))
 }
@@ -167,7 +218,14 @@ fn rest_of(leg: &Leg) -> Option<Recipient> {
         }
         return match (leg.queued, leg.removed) {
             (_, true) => Some(bare(Verdict::Unknown, leg.last_ns)),
-            (true, false) => Some(bare(if leg.expired { Verdict::Expired } else { Verdict::InQueue }, leg.last_ns)),
+            (true, false) => Some(bare(
+                if leg.expired {
+                    Verdict::Expired
+                } else {
+                    Verdict::InQueue
+                },
+                leg.last_ns,
+            )),
             (false, false) => None,
         };
     }
@@ -178,7 +236,9 @@ fn rest_of(leg: &Leg) -> Option<Recipient> {
 /// Where a single recipient led to a further leg, that leg's recipients show it as their origin.
 fn note_origins(entry: &Entry, recipients: &mut [Recipient]) {
     for link in &entry.links {
-        let Some(from) = entry.legs.iter().find(|leg| leg.id == link.from) else { continue };
+        let Some(from) = entry.legs.iter().find(|leg| leg.id == link.from) else {
+            continue;
+        };
         let mut led: Vec<&Outcome> = Vec::new();
         for outcome in &from.outcomes {
             let leads = next_of(entry, from, outcome).is_some_and(|(_, next)| next.id == link.to);
@@ -186,9 +246,15 @@ fn note_origins(entry: &Entry, recipients: &mut [Recipient]) {
                 led.push(outcome);
             }
         }
-        for shown in recipients.iter_mut().filter(|shown| shown.leg == link.to && link.by != JoinBy::LmtpReply) {
+        for shown in recipients
+            .iter_mut()
+            .filter(|shown| shown.leg == link.to && link.by != JoinBy::LmtpReply)
+        {
             if let Some(same) = led.iter().find(|outcome| *outcome.to == *shown.address) {
-                shown.original_address = shown.original_address.take().or_else(|| same.original.as_deref().map(str::to_owned));
+                shown.original_address = shown
+                    .original_address
+                    .take()
+                    .or_else(|| same.original.as_deref().map(str::to_owned));
             } else if let [only] = led.as_slice() {
                 let origin = only.original.as_deref().unwrap_or(&only.to);
                 if shown.original_address.is_none() && origin != shown.address {
@@ -218,7 +284,9 @@ fn recipient(leg: &Leg, outcome: &Outcome, verdict: Verdict, providers: &Provide
     };
     let refused = outcome.relay.is_none();
     if let Some(host) = outcome.relay_host.as_deref().filter(|_| !refused) {
-        shown.provider = providers.by_host(host).map(|provider| provider.key().to_owned());
+        shown.provider = providers
+            .by_host(host)
+            .map(|provider| provider.key().to_owned());
     }
     diagnose_into(&mut shown, outcome, refused);
     shown
@@ -226,23 +294,36 @@ fn recipient(leg: &Leg, outcome: &Outcome, verdict: Verdict, providers: &Provide
 
 /// Adds what the reply means, except where all went well.
 fn diagnose_into(shown: &mut Recipient, outcome: &Outcome, refused: bool) {
-    if matches!(shown.verdict, Some(Verdict::Delivered | Verdict::InQueue) | None) {
+    if matches!(
+        shown.verdict,
+        Some(Verdict::Delivered | Verdict::InQueue) | None
+    ) {
         return;
     }
     let text = shown.reply.clone();
-    let dsn = outcome.dsn.as_deref().and_then(|dsn| Enhanced::parse(dsn.as_bytes()));
+    let dsn = outcome
+        .dsn
+        .as_deref()
+        .and_then(|dsn| Enhanced::parse(dsn.as_bytes()));
     let reply = if refused {
         Reply {
             text: text.as_bytes(),
             code: shown.code,
             enhanced: dsn,
-            stage: outcome.stage.as_deref().and_then(|stage| Stage::from_text(stage.as_bytes())),
+            stage: outcome
+                .stage
+                .as_deref()
+                .and_then(|stage| Stage::from_text(stage.as_bytes())),
             direction: Direction::Inbound,
             ..Reply::default()
         }
     } else {
         let parsed = Reply::parse(text.as_bytes());
-        Reply { enhanced: parsed.enhanced.or(dsn), provider: shown.provider.as_deref(), ..parsed }
+        Reply {
+            enhanced: parsed.enhanced.or(dsn),
+            provider: shown.provider.as_deref(),
+            ..parsed
+        }
     };
     let found = diagnose(&reply);
     shown.class = Some(found.class.as_str());
