@@ -1,1 +1,238 @@
+use tidings_event::{EventType, Key, Records};
 
+use super::*;
+use crate::envelope::{Format, Program, read};
+use crate::{dovecot, postfix};
+
+const START_NS: i64 = 1_795_352_324_000_000_000;
+
+/// Feeds `line` as line `number`, `number` seconds after the start, and appends its events.
+fn feed(state: &mut Correlator, number: u64, line: &str, out: &mut Vec<u8>) {
+    let mut scratch = Vec::new();
+    let envelope = read(line.as_bytes(), Format::Unknown, &mut scratch);
+    let program = Program::of(envelope.tag, envelope.body);
+    let at = LineAt {
+        time_ns: START_NS + number as i64 * 1_000_000_000,
+        host: envelope.host,
+        tag: envelope.tag,
+        listener: program.listener,
+        service: program.service,
+        pid: envelope.pid,
+        stream: 1,
+        line: number,
+        stream_key: 7,
+        repeated: 1,
+    };
+    if envelope.tag == b"dovecot" {
+        state.dovecot(&at, &dovecot::read(&envelope), out);
+    } else {
+        let line = postfix::parse(program.service, envelope.body);
+        state.postfix(&at, &line, &NoLookup, out);
+    }
+}
+
+fn all(lines: &[&str]) -> Vec<u8> {
+    let mut state = Correlator::new(Limits::default());
+    let mut out = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        feed(&mut state, number as u64, line, &mut out);
+    }
+    out
+}
+
+fn names(records: &[u8]) -> Vec<&'static str> {
+    Records::new(records)
+        .map(|event| event.unwrap().kind().name())
+        .collect()
+}
+
+const LIFE: &[&str] = &[
+    "Nov 22 12:58:44 mx postfix/smtpd[252]: connect from out.test[198.51.100.1]",
+    "Nov 22 12:58:45 mx postfix/smtpd[252]: A90049BC91D: client=out.test[198.51.100.1], sasl_method=PLAIN, sasl_username=a",
+    "Nov 22 12:58:46 mx postfix/cleanup[256]: A90049BC91D: message-id=<1@x.test>",
+    "Nov 22 12:58:47 mx postfix/qmgr[240]: A90049BC91D: from=<a@x.test>, size=1834, nrcpt=1 (queue active)",
+    "Nov 22 12:58:48 mx postfix/smtpd[252]: disconnect from out.test[198.51.100.1] ehlo=1 commands=1",
+    "Nov 22 12:58:49 mx postfix/smtp[261]: A90049BC91D: to=<b@y.test>, relay=m[203.0.113.10]:25, delay=0.08, delays=0.03/0.04/0/0, dsn=4.2.2, status=deferred (host m[203.0.113.10] said: 452 4.2.2 full (in reply to RCPT TO command))",
+    "Nov 22 12:58:50 mx postfix/qmgr[240]: A90049BC91D: from=<a@x.test>, size=1834, nrcpt=1 (queue active)",
+    "Nov 22 12:58:51 mx postfix/smtp[261]: A90049BC91D: to=<b@y.test>, relay=m[203.0.113.10]:25, delay=2, delays=0/0/0/2, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as XYZ123)",
+    "Nov 22 12:58:52 mx postfix/qmgr[240]: A90049BC91D: removed",
+];
+
+#[test]
+fn a_message_with_a_retry_gives_its_events_in_order() {
+    assert_eq!(
+        names(&all(LIFE)),
+        [
+            "smtp.connection-start",
+            "smtp.mail-from",
+            "auth.success",
+            "smtp.message-id",
+            "queue.authenticated-message-queued",
+            "delivery.attempt-start",
+            "smtp.connection-end",
+            "delivery.rcpt-to-failed",
+            "queue.rescheduled",
+            "delivery.attempt-end",
+            "delivery.attempt-start",
+            "delivery.delivered",
+            "delivery.completed",
+            "delivery.attempt-end",
+        ]
+    );
+}
+
+#[test]
+fn all_events_of_a_message_carry_one_queue_id() {
+    let records = all(LIFE);
+    let mut ids: Vec<u64> = Records::new(&records)
+        .filter_map(|event| event.unwrap().uint(Key::QUEUE_ID))
+        .collect();
+    assert_eq!(ids.len(), 11);
+    ids.dedup();
+    assert_eq!(
+        ids,
+        [short_queue_id(
+            b"mx",
+            b"A90049BC91D",
+            START_NS + 1_000_000_000
+        )]
+    );
+}
+
+/// Postfix uses a short id again when inode and microsecond recur: the second life is another
+/// message, and a late line of the first life still belongs to the first.
+#[test]
+fn a_short_id_used_again_is_another_message() {
+    let mut lines = LIFE.to_vec();
+    let again: Vec<String> = LIFE[..3]
+        .iter()
+        .map(|line| line.replace("1@x.test", "2@x.test"))
+        .collect();
+    lines.extend(again.iter().map(String::as_str));
+    lines.push("Nov 22 12:58:56 mx postfix/smtp[261]: A90049BC91D: to=<late@y.test>, relay=none, delay=1, status=bounced (late)");
+    let records = all(&lines);
+    let events: Vec<_> = Records::new(&records).map(|event| event.unwrap()).collect();
+    let id_of = |kind: EventType, at: usize| {
+        events
+            .iter()
+            .filter(|event| event.kind() == kind)
+            .nth(at)
+            .and_then(|event| event.uint(Key::QUEUE_ID))
+    };
+    assert_ne!(
+        id_of(EventType::SMTP_MAIL_FROM, 0),
+        id_of(EventType::SMTP_MAIL_FROM, 1)
+    );
+    let late = events
+        .iter()
+        .rfind(|event| event.str(Key::TO) == Some("late@y.test"))
+        .unwrap();
+    assert_eq!(
+        late.uint(Key::QUEUE_ID),
+        id_of(EventType::SMTP_MAIL_FROM, 0)
+    );
+}
+
+#[test]
+fn saving_and_restoring_between_any_two_lines_changes_no_byte() {
+    let lines: Vec<&str> = LIFE
+        .iter()
+        .copied()
+        .chain([
+            "Nov 22 12:58:56 mx postfix/smtpd[9]: NOQUEUE: hold: RCPT from x[192.0.2.1]: <a>: why; from=<a@x> to=<b@y> proto=ESMTP helo=<h>",
+            "Nov 22 12:58:57 mx postfix/smtpd[9]: B90049BC91D: client=x[192.0.2.1]",
+            "Nov 22 12:58:57 mx dovecot: imap-login: Login: user=<a>, method=PLAIN, rip=192.0.2.9, lip=192.0.2.25, mpid=7, TLS, session=<abc>",
+            "Nov 22 12:58:58 mx dovecot: imap(a)<7><abc>: Disconnected: Logged out in=57 out=807",
+        ])
+        .collect();
+    let whole = all(&lines);
+    for cut in 0..lines.len() {
+        let mut state = Correlator::new(Limits::default());
+        let mut out = Vec::new();
+        for (number, line) in lines.iter().enumerate() {
+            if number == cut {
+                let mut saved = Vec::new();
+                state.save(&mut saved);
+                state = Correlator::restore(Limits::default(), &saved).unwrap();
+            }
+            feed(&mut state, number as u64, line, &mut out);
+        }
+        assert_eq!(out, whole, "cut before line {cut}");
+    }
+}
+
+#[test]
+fn damaged_state_is_refused_and_never_panics() {
+    let mut state = Correlator::new(Limits::default());
+    let mut out = Vec::new();
+    for (number, line) in LIFE.iter().enumerate() {
+        feed(&mut state, number as u64, line, &mut out);
+    }
+    let mut saved = Vec::new();
+    state.save(&mut saved);
+    for end in 0..saved.len() {
+        assert!(
+            Correlator::restore(Limits::default(), &saved[..end]).is_err(),
+            "{end}"
+        );
+    }
+    for at in 0..saved.len() {
+        let mut damaged = saved.clone();
+        damaged[at] ^= 0x41;
+        let _ = Correlator::restore(Limits::default(), &damaged);
+    }
+}
+
+#[test]
+fn memory_is_bounded() {
+    let limits = Limits {
+        legs: 10,
+        closed_legs: 5,
+        sessions: 7,
+    };
+    let mut state = Correlator::new(limits);
+    let mut out = Vec::new();
+    for number in 0..500u64 {
+        let line = format!(
+            "Nov 22 12:58:44 mx postfix/smtpd[{}]: {:X}49BC91D: client=x[192.0.2.1]",
+            number + 1,
+            number + 0xA9000
+        );
+        feed(&mut state, number, &line, &mut out);
+        if number % 2 == 0 {
+            let line = format!(
+                "Nov 22 12:58:44 mx postfix/qmgr[1]: {:X}49BC91D: removed",
+                number + 0xA9000
+            );
+            feed(&mut state, number, &line, &mut out);
+        }
+    }
+    // Limits hold before each line, which may add one of each.
+    let (open, closed, sessions) = state.sizes();
+    assert!(
+        open + closed <= 16 && closed <= 6 && sessions <= 8,
+        "{open} {closed} {sessions}"
+    );
+}
+
+#[test]
+fn spans_opened_in_one_second_differ() {
+    let lines: Vec<String> = (0..3000)
+        .map(|pid| format!("Nov 22 12:58:44 mx postfix/smtpd[{pid}]: connect from x[192.0.2.1]"))
+        .collect();
+    let mut state = Correlator::new(Limits::default());
+    let mut out = Vec::new();
+    for line in &lines {
+        feed(&mut state, 0, line, &mut out);
+    }
+    let mut spans: Vec<_> = Records::new(&out)
+        .filter_map(|event| event.unwrap().span())
+        .collect();
+    spans.sort();
+    spans.dedup();
+    assert_eq!(
+        spans.len(),
+        3000,
+        "even for lines with one number, the ids are counted up"
+    );
+}

@@ -171,6 +171,21 @@ impl Folder {
         }
     }
 
+    /// Opens what is settled here and not taken, if `other` knows a leg of it.
+    pub fn open_settled_of(&mut self, other: &Folder) {
+        let known: Vec<u64> = self
+            .settled_by_leg
+            .keys()
+            .copied()
+            .filter(|leg| other.knows(*leg))
+            .collect();
+        known.into_iter().for_each(|leg| self.open_settled(leg));
+    }
+
+    fn knows(&self, leg: u64) -> bool {
+        self.by_leg.contains_key(&leg) || self.settled_by_leg.contains_key(&leg)
+    }
+
     /// How many messages are settled and not taken.
     pub fn settled_count(&self) -> usize {
         self.settled.len()

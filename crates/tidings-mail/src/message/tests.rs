@@ -1,1 +1,247 @@
+use std::sync::Arc;
 
+use tidings_event::Records;
+
+use super::*;
+use crate::correlate::{Correlator, Limits, LineAt, NoLookup};
+use crate::envelope::{Format, Program, read};
+use crate::provider::Providers;
+use crate::{dovecot, postfix};
+
+fn folder() -> Folder {
+    Folder::new(
+        FolderLimits::default(),
+        Arc::new(Providers::builtin().clone()),
+    )
+}
+
+/// Folds lines, one a second.
+fn fold_into(folder: &mut Folder, lines: &[&str]) {
+    let mut state = Correlator::new(Limits::default());
+    let mut scratch = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        let envelope = read(line.as_bytes(), Format::Unknown, &mut scratch);
+        let program = Program::of(envelope.tag, envelope.body);
+        let at = LineAt {
+            time_ns: 1_795_352_324_000_000_000 + number as i64 * 1_000_000_000,
+            host: envelope.host,
+            tag: envelope.tag,
+            listener: program.listener,
+            service: program.service,
+            pid: envelope.pid,
+            stream: 1,
+            line: number as u64,
+            stream_key: 7,
+            repeated: 1,
+        };
+        let mut records = Vec::new();
+        if envelope.tag == b"dovecot" {
+            state.dovecot(&at, &dovecot::read(&envelope), &mut records);
+        } else {
+            let line = postfix::parse(program.service, envelope.body);
+            state.postfix(&at, &line, &NoLookup, &mut records);
+        }
+        for event in Records::new(&records) {
+            let event = event.unwrap();
+            folder.apply(event.header(), &event.pairs().collect::<Vec<_>>(), &mut ());
+        }
+    }
+}
+
+fn messages(lines: &[&str]) -> Vec<Message> {
+    let mut folder = folder();
+    fold_into(&mut folder, lines);
+    let mut messages: Vec<Message> = folder.messages().collect();
+    messages.sort_by_key(|message| message.time_ns);
+    messages
+}
+
+fn verdicts(message: &Message) -> Vec<(&str, Verdict)> {
+    message
+        .recipients
+        .iter()
+        .map(|r| (r.address.as_str(), r.verdict.unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_content_filter_and_its_second_queue_id_are_one_message() {
+    let found = messages(&[
+        "Nov 22 13:20:57 mx postfix/smtpd[1]: 4jXV7s4qRdz1YS5R: client=out[198.51.100.7]",
+        "Nov 22 13:20:57 mx postfix/cleanup[2]: 4jXV7s4qRdz1YS5R: message-id=<m@x>",
+        "Nov 22 13:20:57 mx postfix/qmgr[3]: 4jXV7s4qRdz1YS5R: from=<a@x>, size=1, nrcpt=1 (queue active)",
+        "Nov 22 13:20:58 mx postfix/smtpd[4]: 4jXV7t01Rpz1YS5V: client=localhost[127.0.0.1], orig_queue_id=4jXV7s4qRdz1YS5R, orig_client=out[198.51.100.7]",
+        "Nov 22 13:20:58 mx postfix/cleanup[2]: 4jXV7t01Rpz1YS5V: message-id=<m@x>",
+        "Nov 22 13:20:58 mx postfix/qmgr[3]: 4jXV7t01Rpz1YS5V: from=<a@x>, size=2, nrcpt=1 (queue active)",
+        "Nov 22 13:20:58 mx postfix/lmtp[5]: 4jXV7t01Rpz1YS5V: to=<b@y>, relay=mx[private/lmtp], delay=0.06, delays=0/0/0/0, dsn=5.2.2, status=bounced (552 5.2.2 full)",
+        "Nov 22 13:20:58 mx postfix/smtp[6]: 4jXV7s4qRdz1YS5R: to=<b@y>, relay=127.0.0.1[127.0.0.1]:10024, delay=0.38, delays=0/0/0/0, dsn=2.0.0, status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 4jXV7t01Rpz1YS5V)",
+        "Nov 22 13:20:58 mx postfix/qmgr[3]: 4jXV7s4qRdz1YS5R: removed",
+        "Nov 22 13:20:58 mx postfix/qmgr[3]: 4jXV7t01Rpz1YS5V: removed",
+    ]);
+    let [message] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert_eq!(message.queue_ids, ["4jXV7s4qRdz1YS5R", "4jXV7t01Rpz1YS5V"]);
+    assert_eq!(
+        verdicts(message),
+        [("b@y", Verdict::Bounced)],
+        "the last leg decides"
+    );
+    assert_eq!(message.client_ip.as_deref(), Some("198.51.100.7"));
+    assert_eq!(message.joins.len(), 1);
+}
+
+#[test]
+fn a_sieve_script_has_the_last_word_on_an_lmtp_delivery() {
+    let lines = [
+        "Nov 22 13:20:57 mx postfix/smtpd[1]: 4jXV7t2kH7z1YS44: client=out[198.51.100.7]",
+        "Nov 22 13:20:57 mx postfix/cleanup[2]: 4jXV7t2kH7z1YS44: message-id=<m@x>",
+        "Nov 22 13:20:57 mx postfix/qmgr[3]: 4jXV7t2kH7z1YS44: from=<a@x>, size=1, nrcpt=1 (queue active)",
+        "Nov 22 13:20:58 mx dovecot: lmtp(b@y)<765><eEw2HjrsAmv9AgAALsOh1Q>: sieve: msgid=<m@x>: marked message to be discarded if not explicitly delivered (discard action)",
+        "Nov 22 13:20:58 mx postfix/lmtp[5]: 4jXV7t2kH7z1YS44: to=<b@y>, relay=mx[private/lmtp], delay=0.1, delays=0/0/0/0, dsn=2.0.0, status=sent (250 2.0.0 <b@y> eEw2HjrsAmv9AgAALsOh1Q Saved)",
+        "Nov 22 13:20:58 mx postfix/qmgr[3]: 4jXV7t2kH7z1YS44: removed",
+    ];
+    let found = messages(&lines);
+    let [message] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert_eq!(verdicts(message), [("b@y", Verdict::Discarded)]);
+    assert_eq!(message.joins[0].by, JoinBy::LmtpReply);
+}
+
+#[test]
+fn a_bounce_is_a_message_of_its_own_that_knows_its_parent() {
+    let found = messages(&[
+        "Nov 22 13:20:57 mx postfix/smtpd[1]: 4jXV7r3l54z1YS3r: client=out[198.51.100.7]",
+        "Nov 22 13:20:57 mx postfix/qmgr[3]: 4jXV7r3l54z1YS3r: from=<a@x>, size=1, nrcpt=1 (queue active)",
+        "Nov 22 13:20:57 mx postfix/smtp[5]: 4jXV7r3l54z1YS3r: to=<no@y>, orig_to=<al@x>, relay=m[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host m[203.0.113.1] said: 550 5.1.1 <no@y>: User unknown (in reply to RCPT TO command))",
+        "Nov 22 13:20:57 mx postfix/cleanup[2]: 4jXV7r4YHGz1YS40: message-id=<dsn@mx>",
+        "Nov 22 13:20:57 mx postfix/bounce[6]: 4jXV7r3l54z1YS3r: sender non-delivery notification: 4jXV7r4YHGz1YS40",
+        "Nov 22 13:20:57 mx postfix/qmgr[3]: 4jXV7r4YHGz1YS40: from=<>, size=9, nrcpt=1 (queue active)",
+        "Nov 22 13:20:57 mx postfix/qmgr[3]: 4jXV7r3l54z1YS3r: removed",
+        "Nov 22 13:20:57 mx postfix/smtp[5]: 4jXV7r4YHGz1YS40: to=<a@x>, relay=m[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 Ok)",
+        "Nov 22 13:20:57 mx postfix/qmgr[3]: 4jXV7r4YHGz1YS40: removed",
+    ]);
+    let [sent, notice] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert_eq!(verdicts(sent), [("no@y", Verdict::Bounced)]);
+    let recipient = &sent.recipients[0];
+    assert_eq!(recipient.original_address.as_deref(), Some("al@x"));
+    assert_eq!(
+        (recipient.class, recipient.code),
+        (Some("no-such-user"), Some(550))
+    );
+    assert_eq!(
+        sent.relations,
+        [Relation {
+            is_parent: false,
+            queue_id: "4jXV7r4YHGz1YS40".into()
+        }]
+    );
+    assert_eq!(
+        notice.relations,
+        [Relation {
+            is_parent: true,
+            queue_id: "4jXV7r3l54z1YS3r".into()
+        }]
+    );
+    assert_eq!(verdicts(notice), [("a@x", Verdict::Delivered)]);
+    assert_eq!(notice.from.as_deref(), Some("<>"));
+}
+
+#[test]
+fn what_is_not_known_yet_is_said_so() {
+    let found = messages(&[
+        "Nov 22 13:20:57 mx postfix/qmgr[3]: 4jXV7r3l54z1YS3r: from=<a@x>, size=1, nrcpt=2 (queue active)",
+        "Nov 22 13:20:57 mx postfix/smtp[5]: 4jXV7r3l54z1YS3r: to=<b@y>, relay=m[203.0.113.1]:25, delay=1, dsn=2.0.0, status=sent (250 Ok)",
+        "Nov 22 13:20:58 mx postfix/qmgr[3]: 4jXV7r4YHGz1YS40: removed",
+    ]);
+    assert_eq!(
+        verdicts(&found[0]),
+        [("b@y", Verdict::Delivered), ("", Verdict::InQueue)]
+    );
+    assert_eq!(verdicts(&found[1]), [("", Verdict::Unknown)]);
+    assert_eq!(found[0].verdict(), Verdict::InQueue);
+}
+
+#[test]
+fn an_expired_message_expires_for_those_who_had_not_got_it() {
+    let found = messages(&[
+        "Nov 22 13:20:57 mx postfix/qmgr[3]: 4jXV7r3l54z1YS3r: from=<a@x>, size=1, nrcpt=2 (queue active)",
+        "Nov 22 13:20:57 mx postfix/smtp[5]: 4jXV7r3l54z1YS3r: to=<b@y>, relay=m[203.0.113.1]:25, delay=1, dsn=2.0.0, status=sent (250 Ok)",
+        "Nov 22 13:20:57 mx postfix/smtp[5]: 4jXV7r3l54z1YS3r: to=<c@y>, relay=m[203.0.113.1]:25, delay=1, dsn=4.2.2, status=deferred (452 4.2.2 full)",
+        "Nov 22 13:20:58 mx postfix/qmgr[3]: 4jXV7r3l54z1YS3r: from=<a@x>, status=expired, returned to sender",
+        "Nov 22 13:20:58 mx postfix/qmgr[3]: 4jXV7r3l54z1YS3r: removed",
+    ]);
+    assert_eq!(
+        verdicts(&found[0]),
+        [("b@y", Verdict::Delivered), ("c@y", Verdict::Expired)]
+    );
+}
+
+#[test]
+fn a_refused_command_is_a_row_of_its_own() {
+    let found = messages(&[
+        "Nov 22 13:20:57 mx postfix/smtpd[1]: NOQUEUE: reject: RCPT from x[203.0.113.9]: 554 5.7.1 <b@y>: Relay access denied; from=<a@x> to=<b@y> proto=ESMTP helo=<h>",
+    ]);
+    let [refused] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert_eq!(refused.kind, Kind::Refused);
+    assert_eq!(refused.client_ip.as_deref(), Some("203.0.113.9"));
+    assert_eq!(verdicts(refused), [("b@y", Verdict::Rejected)]);
+    assert_eq!(refused.recipients[0].class, Some("relay-denied"));
+}
+
+#[test]
+fn open_messages_come_back_from_their_saved_form() {
+    let lines = [
+        "Nov 22 13:20:57 mx postfix/smtpd[1]: 4jXV7r3l54z1YS3r: client=out[198.51.100.7], sasl_method=PLAIN, sasl_username=a",
+        "Nov 22 13:20:57 mx postfix/qmgr[3]: 4jXV7r3l54z1YS3r: from=<a@x>, size=1, nrcpt=2 (queue active)",
+        "Nov 22 13:20:57 mx postfix/smtp[5]: 4jXV7r3l54z1YS3r: to=<b@y>, relay=m[203.0.113.1]:25, delay=1, dsn=4.0.0, status=deferred (450 4.2.0 later)",
+    ];
+    let mut before = folder();
+    fold_into(&mut before, &lines);
+    let mut saved = Vec::new();
+    before.save(&mut saved);
+    let mut after = folder();
+    after.restore(&saved).unwrap();
+    assert_eq!(
+        after.messages().collect::<Vec<_>>(),
+        before.messages().collect::<Vec<_>>()
+    );
+    for end in 0..saved.len() {
+        assert!(folder().restore(&saved[..end]).is_err());
+    }
+}
+
+#[test]
+fn messages_settle_when_they_are_over_and_quiet() {
+    let mut folder = Folder::new(
+        FolderLimits {
+            quiet_ns: 3_000_000_000,
+            ..FolderLimits::default()
+        },
+        Arc::new(Providers::builtin().clone()),
+    );
+    let noise = "Nov 22 13:20:58 mx postfix/qmgr[3]: 4jXV7r9999z1YS40: from=<z@x>, size=1, nrcpt=1 (queue active)";
+    fold_into(
+        &mut folder,
+        &[
+            "Nov 22 13:20:57 mx postfix/qmgr[3]: 4jXV7r3l54z1YS3r: from=<a@x>, size=1, nrcpt=1 (queue active)",
+            "Nov 22 13:20:57 mx postfix/smtp[5]: 4jXV7r3l54z1YS3r: to=<b@y>, relay=m[203.0.113.1]:25, delay=1, dsn=2.0.0, status=sent (250 Ok)",
+            "Nov 22 13:20:57 mx postfix/qmgr[3]: 4jXV7r3l54z1YS3r: removed",
+            noise,
+            noise,
+            noise,
+            noise,
+            noise,
+        ],
+    );
+    let mut settled = Vec::new();
+    folder.take_settled(|message| settled.push(message));
+    assert_eq!(settled.len(), 1);
+    assert_eq!(settled[0].queue_ids, ["4jXV7r3l54z1YS3r"]);
+    assert_eq!(folder.open_count(), 1, "what is in the queue stays open");
+}
