@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::{TempDir, tempdir};
 use tidings_engine::input::{
@@ -329,16 +330,21 @@ fn a_truncated_file_is_read_on_in_its_copy() {
 }
 
 #[test]
-fn a_file_truncated_to_the_same_length_is_noticed_with_the_next_line() {
+fn a_file_truncated_and_grown_to_the_same_length_is_noticed_by_its_time() {
     let mut log = Log::with("one\n", Start::Beginning);
     log.read();
     fs::copy(log.path("log"), log.path("log.1")).unwrap();
     log.truncate();
     log.append("log", "two\n");
-    let mut said = log.read_later();
-    log.append("log", "three\n");
-    said.extend(log.read_later());
-    assert_eq!(said, ["<copy log.1>", "<next log>", "two", "three"]);
+    let file = OpenOptions::new()
+        .append(true)
+        .open(log.path("log"))
+        .unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    // File systems' clocks are coarse: in a test all of this may have happened at one moment.
+    file.set_modified(modified + Duration::from_secs(1))
+        .unwrap();
+    assert_eq!(log.read_later(), ["<copy log.1>", "<next log>", "two"]);
 }
 
 #[test]
@@ -397,18 +403,37 @@ fn a_file_that_lost_its_end_in_a_crash_is_read_from_there() {
 #[test]
 fn a_file_that_lost_its_end_and_grew_is_read_from_where_it_differs() {
     let common: String = (0..9_000).map(|n| format!("{n:06}\n")).collect();
+    let check = |said: &[String]| {
+        let start = "<log agrees with what was read of it for 32768 bytes only";
+        assert!(said[0].starts_with(start), "{}", said[0]);
+        assert_eq!(said[1..].len(), (63_000 - 32_768) / 7 + 1 + 2);
+        assert_eq!(said[said.len() - 3..], ["008999", "new", "newer"]);
+    };
+    let rewritten = format!("{common}new\nnewer\n");
     let mut log = Log::with(&format!("{common}old\n"), Start::Beginning);
     log.read();
-    fs::write(log.path("log"), format!("{common}new\nnewer\n")).unwrap();
+    fs::write(log.path("log"), &rewritten).unwrap();
     log.restart();
-    let said = log.read();
-    assert!(
-        said[0].starts_with("<log agrees with what was read of it for 32768 bytes only"),
-        "{}",
-        said[0]
-    );
-    assert_eq!(said[1..].len(), (63_000 - 32_768) / 7 + 1 + 2);
-    assert_eq!(said[said.len() - 3..], ["008999", "new", "newer"]);
+    check(&log.read());
+    // The same by an editor that writes a new file, under the running follower.
+    let mut log = Log::with(&format!("{common}old\n"), Start::Beginning);
+    log.read();
+    fs::write(log.path("new"), &rewritten).unwrap();
+    log.rename("new", "log");
+    check(&log.read_later());
+    log.append("log", "newest\n");
+    assert_eq!(log.read(), ["newest"]);
+}
+
+#[test]
+fn a_file_replaced_by_its_copy_goes_on() {
+    let mut log = Log::with("one\ntw", Start::Beginning);
+    log.read();
+    fs::copy(log.path("log"), log.path("new")).unwrap();
+    log.rename("new", "log");
+    assert_eq!(log.read_later(), ["<next log>"]);
+    log.append("log", "o\n");
+    assert_eq!(log.read(), ["two"]);
 }
 
 #[test]

@@ -144,6 +144,18 @@ fn a_known_end_within_a_line_is_continued() {
     }
 }
 
+/// Else the rest of a line, perhaps only its `\n`, would be taken for a file's beginning.
+#[test]
+fn what_continues_a_line_is_no_stream_of_its_own() {
+    let dir = tempdir().unwrap();
+    let mut set = ChainSet::new();
+    import(&mut set, &dir, b"one\ntwo", Growth::Unknown);
+    import(&mut set, &dir, b"one\ntwo\n", Growth::Unknown);
+    assert_eq!(set.len(), 1);
+    let (held, unseen) = import(&mut set, &dir, b"\nanother\n", Growth::Unknown);
+    assert_eq!((held, unseen.len()), (Match::New, 9));
+}
+
 #[test]
 fn a_packed_file_that_ends_early_is_completed_later() {
     let dir = tempdir().unwrap();

@@ -37,6 +37,9 @@ pub(super) enum Located {
 pub(super) enum Successor {
     /// This file, which has content.
     File(Box<InputFile>),
+    /// The followed file, which was rewritten: it agrees with the stream for so many bytes, and
+    /// stands at the line that contains the next one.
+    Rewritten(Box<InputFile>, u64),
     /// Nothing yet, or nothing that can be told now.
     None,
     /// A file without content, because it is damaged at its beginning.
@@ -115,6 +118,11 @@ impl Places {
         let at = match self.position(place, held, &entries)? {
             Position::At(at) => Some(at),
             Position::Grown(file) => return Ok(Successor::File(file)),
+            Position::Rewritten(common) => {
+                let mut file = self.open(&self.path)?;
+                file.skip_to_line_at(common)?;
+                return Ok(Successor::Rewritten(Box::new(file), common));
+            }
             Position::Unknown => None,
         };
         for (index, entry) in entries.iter().enumerate() {
@@ -158,24 +166,35 @@ impl Places {
             return Ok(Position::Unknown);
         }
         let mut shorter = None;
+        let mut rewritten = None;
         for (at, entry) in entries.iter().enumerate().rev() {
             let Ok(mut file) = self.open(&entry.path) else {
                 continue;
             };
             match match_stream(&mut file, vec![((), &place.chain)])? {
-                Found::Whole(()) if file.peek(1).is_empty() => return Ok(Position::At(at)),
+                // Where the followed file is a copy of it, the copy is what grows from now on.
+                Found::Whole(()) if entry.path != self.path && file.peek(1).is_empty() => {
+                    return Ok(Position::At(at));
+                }
                 Found::Whole(()) => return Ok(Position::Grown(Box::new(file))),
                 Found::Older(..) if shorter.is_none() => shorter = Some(at),
+                Found::Parted((), common) if entry.path == self.path => rewritten = Some(common),
                 _ => {}
             }
         }
-        Ok(shorter.map_or(Position::Unknown, Position::At))
+        Ok(match (shorter, rewritten) {
+            (Some(at), _) => Position::At(at),
+            (None, Some(common)) => Position::Rewritten(common),
+            (None, None) => Position::Unknown,
+        })
     }
 }
 
 enum Position {
     At(usize),
-    /// Found, with more in it than was read.
+    /// Found in another file, which has more of it or is the followed one.
     Grown(Box<InputFile>),
+    /// The followed file agrees with it for so many bytes only.
+    Rewritten(u64),
     Unknown,
 }

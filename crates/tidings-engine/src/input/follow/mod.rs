@@ -127,6 +127,12 @@ enum Stage {
     },
 }
 
+/// The file to be read next, and what to say when it begins.
+struct Next {
+    file: InputFile,
+    notice: Notice,
+}
+
 /// What a step leads to.
 type Turn = (Stage, Result<Poll, InputError>);
 
@@ -292,7 +298,7 @@ impl Follower {
                 Ok(Stage::Reading(Reading::new(file)?))
             }
             Located::Shorter(file) => Ok(self.between(Some(file))),
-            Located::Differs(common) => self.read_differing(common),
+            Located::Differs(common) => self.read_rewritten(common),
             Located::Nowhere => {
                 self.lose(place.chain.lines());
                 Ok(self.between(None))
@@ -300,12 +306,12 @@ impl Follower {
         }
     }
 
-    fn read_differing(&mut self, common: u64) -> Result<Stage, InputError> {
+    fn read_rewritten(&mut self, common: u64) -> Result<Stage, InputError> {
         let mut file = self.places.open(&self.places.path)?;
         file.skip_to_line_at(common)?;
-        let path = self.places.path.clone();
-        self.notices.push_back(Notice::Differs { path, common });
-        Ok(Stage::Reading(Reading::new(file)?))
+        let next = Next::rewritten(file, common);
+        self.notices.push_back(next.notice);
+        Ok(Stage::Reading(Reading::new(next.file)?))
     }
 
     fn skip(&mut self, mut file: InputFile, target: u64) -> Turn {
@@ -377,7 +383,7 @@ impl Follower {
         }
         match self.successor(&reading.here(), Some(&reading.file)) {
             // Only the file rotated last may still have writers.
-            Some(next) if !patient || next.path() != self.places.path => {
+            Some(next) if !patient || next.file.path() != self.places.path => {
                 self.go_on(reading, next, block)
             }
             _ => (Stage::Reading(reading), Ok(Poll::Idle)),
@@ -385,8 +391,10 @@ impl Follower {
     }
 
     /// Leaves a finished file for the next one, after its last line.
-    fn go_on(&mut self, mut reading: Reading, next: InputFile, block: &mut Block) -> Turn {
-        if reading.file.take_partial_line(block) {
+    fn go_on(&mut self, mut reading: Reading, mut next: Next, block: &mut Block) -> Turn {
+        // A file that goes on with the same stream has that line, too.
+        let is_last = next.file.offset() == 0 || reading.file.holds_more_than(&mut next.file);
+        if is_last && reading.file.take_partial_line(block) {
             return (Stage::Reading(reading), Ok(Poll::Lines));
         }
         if reading.is_being_written() {
@@ -398,17 +406,16 @@ impl Follower {
         if reading.file.offset() > 0 {
             self.place = reading.here();
         }
-        let path = next.path().to_owned();
-        self.enter(next, Notice::Next { path })
+        self.enter(next)
     }
 
-    fn enter(&mut self, next: InputFile, notice: Notice) -> Turn {
-        match Reading::new(next) {
+    fn enter(&mut self, next: Next) -> Turn {
+        match Reading::new(next.file) {
             Ok(reading) => {
                 self.readable();
                 self.spent.clear();
                 self.barren = None;
-                self.notices.push_back(notice);
+                self.notices.push_back(next.notice);
                 (Stage::Reading(reading), Ok(Poll::Working))
             }
             Err(error) => (Stage::Between { held: None }, Err(error)),
@@ -443,7 +450,10 @@ impl Follower {
                 }
                 self.place = reading.place(None);
                 let path = copy.path().to_owned();
-                self.enter(copy, Notice::Truncated { copy: path })
+                self.enter(Next {
+                    file: copy,
+                    notice: Notice::Truncated { copy: path },
+                })
             }
             Located::Shorter(copy) => self.leave_for(reading, Some(copy), block),
             Located::Differs(_) | Located::Nowhere => {
@@ -479,8 +489,7 @@ impl Follower {
     fn wait(&mut self, held: Option<InputFile>) -> Turn {
         let place = self.place.clone();
         if let Some(next) = self.successor(&place, held.as_ref()) {
-            let path = next.path().to_owned();
-            return self.enter(next, Notice::Next { path });
+            return self.enter(next);
         }
         match self.places.stat() {
             Ok(None) => self.complain(InputError::missing(&self.places.path)),
@@ -492,40 +501,37 @@ impl Follower {
 
     /// The file that was written after the place, if it has content. Complains about what cannot
     /// be read, and looks again with the next poll.
-    fn successor(&mut self, place: &Checkpoint, held: Option<&InputFile>) -> Option<InputFile> {
+    fn successor(&mut self, place: &Checkpoint, held: Option<&InputFile>) -> Option<Next> {
         let found = self.places.shelf().and_then(|shelf| {
             let layout = shelf.layout();
             if self.barren == Some(layout) {
                 return Ok((layout, Successor::None));
             }
-            Ok((
-                layout,
-                self.places.successor(place, held, &shelf, &self.spent)?,
-            ))
+            let found = self.places.successor(place, held, &shelf, &self.spent)?;
+            Ok((layout, found))
         });
-        match found {
-            Ok((layout, Successor::File(file))) => {
-                // If files were moved while one was chosen, it may have been the wrong one.
-                let steady = self
-                    .places
-                    .shelf()
-                    .is_ok_and(|shelf| shelf.layout() == layout);
-                steady.then_some(*file)
+        let (layout, next) = match found {
+            Ok((layout, Successor::File(file))) => (layout, Next::new(*file)),
+            Ok((layout, Successor::Rewritten(file, common))) => {
+                (layout, Next::rewritten(*file, common))
             }
             Ok((layout, Successor::None)) => {
                 self.barren = Some(layout);
-                None
+                return None;
             }
             Ok((_, Successor::Damaged(error, id))) => {
                 self.spent.push(id);
                 self.notices.push_back(Notice::Damaged(error));
-                None
+                return None;
             }
             Err(error) => {
                 self.complain(error);
-                None
+                return None;
             }
-        }
+        };
+        // If files were moved while one was chosen, it may have been the wrong one.
+        let now = self.places.shelf().ok()?;
+        (now.layout() == layout).then_some(next)
     }
 
     fn lose(&mut self, lines: u64) {
@@ -546,5 +552,20 @@ impl Follower {
         if self.complaint.take().is_some() {
             self.notices.push_back(Notice::Readable);
         }
+    }
+}
+
+impl Next {
+    fn new(file: InputFile) -> Self {
+        let path = file.path().to_owned();
+        let notice = Notice::Next { path };
+        Self { file, notice }
+    }
+
+    /// The followed file, which agrees with what was read of it for so many bytes.
+    fn rewritten(file: InputFile, common: u64) -> Self {
+        let path = file.path().to_owned();
+        let notice = Notice::Differs { path, common };
+        Self { file, notice }
     }
 }
