@@ -9,6 +9,9 @@
 //! Everything that is shown was written by strangers: it passes through one function that makes it
 //! harmless before it reaches a terminal.
 
+// Data never panics: what cannot fail says why in `expect`.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 mod args;
 mod choose;
 mod clock;

@@ -21,7 +21,7 @@ pub(crate) fn progress_line(screen: &Screen, progress: &ImportProgress, elapsed_
         format_args!("{:>3} %", share(done, progress.bytes_total))
     )];
     if let Some(left) = time_left(done, progress.bytes_total, elapsed_ms) {
-        parts.push(format!("{} left", duration(left)));
+        parts.push(format!("{} left", whole_seconds(left)));
     }
     let rate = per_second(progress.lines, elapsed_ms);
     parts.push(format!("{} lines/s", count(rate)));
@@ -48,6 +48,14 @@ fn share(part: u64, whole: u64) -> u64 {
 fn per_second(number: u64, elapsed_ms: u64) -> u64 {
     let rate = u128::from(number) * 1_000 / u128::from(elapsed_ms.max(1));
     u64::try_from(rate).unwrap_or(u64::MAX)
+}
+
+/// A duration without parts of a second, which would only flicker.
+fn whole_seconds(ms: u64) -> String {
+    match ms.div_ceil(1_000).max(1) {
+        seconds @ ..60 => format!("{seconds} s"),
+        seconds => duration(seconds.saturating_mul(1_000)),
+    }
 }
 
 /// Milliseconds left at the present rate, once there is one.
@@ -147,8 +155,20 @@ mod tests {
         screen.width = Some(100);
         assert_eq!(
             progress_line(&screen, &progress(), 3_000),
-            " 38 % ██████░░░░░░░░░░  4.8 s left  411,522 lines/s  99.0 % recognised  mail.log.2.gz"
+            " 38 % ██████░░░░░░░░░░  5 s left  411,522 lines/s  99.0 % recognised  mail.log.2.gz"
         );
+    }
+
+    #[test]
+    fn time_left_counts_down_in_seconds() {
+        for (ms, text) in [
+            (0, "1 s"),
+            (1_000, "1 s"),
+            (1_001, "2 s"),
+            (185_000, "3 min 5 s"),
+        ] {
+            assert_eq!(whole_seconds(ms), text);
+        }
     }
 
     #[test]

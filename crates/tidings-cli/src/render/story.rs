@@ -91,15 +91,13 @@ fn seen(screen: &Screen, message: &MessageObject) -> String {
     ) {
         (Ok(first), Ok(last)) if last > first => {
             let end = screen.zone.show(&message.last_time);
-            let end = match (
-                start.get(..11),
-                end.strip_prefix(start.get(..11).unwrap_or("\n")),
-            ) {
-                (Some(_), Some(time_of_day)) => time_of_day.to_owned(),
-                _ => end,
-            };
             let took = duration(last.abs_diff(first) / 1_000_000);
-            format!(" {} {end} ({took})", screen.symbols.dash)
+            let dash = screen.symbols.dash;
+            match start.get(..11).and_then(|day| end.strip_prefix(day)) {
+                _ if end == start => format!(" ({took})"),
+                Some(time_of_day) => format!(" {dash} {time_of_day} ({took})"),
+                None => format!(" {dash} {end} ({took})"),
+            }
         }
         _ => String::new(),
     };
@@ -157,5 +155,44 @@ fn related(screen: &Screen, message: &MessageObject, lines: &mut Vec<String>) {
         };
         let id = clean(&other.queue_id);
         lines.push(format!("  {what} {id}: tidings story {}", shell_word(&id)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::plain_screen;
+
+    #[test]
+    fn the_time_of_a_message_is_told_as_briefly_as_it_can_be() {
+        for (first, last, expected) in [
+            (
+                "12:00:00Z",
+                "12:00:00Z",
+                "2026-11-22 13:00:00, times in +01:00",
+            ),
+            (
+                "12:00:00Z",
+                "12:00:00.3Z",
+                "2026-11-22 13:00:00 (300 ms), times in +01:00",
+            ),
+            (
+                "12:00:00Z",
+                "12:00:09Z",
+                "2026-11-22 13:00:00 – 13:00:09 (9.0 s), times in +01:00",
+            ),
+            (
+                "12:00:00Z",
+                "23:00:00Z",
+                "2026-11-22 13:00:00 – 2026-11-23 00:00:00 (11 h), times in +01:00",
+            ),
+        ] {
+            let message = MessageObject {
+                time: format!("2026-11-22T{first}"),
+                last_time: format!("2026-11-22T{last}"),
+                ..MessageObject::default()
+            };
+            assert_eq!(seen(&plain_screen(), &message), expected);
+        }
     }
 }
