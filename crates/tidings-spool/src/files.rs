@@ -165,3 +165,28 @@ pub(crate) fn read_segment_header(
         .map_err(|_| SegmentError::Unreadable);
     Ok(read.and_then(|()| SegmentHeader::decode(&bytes)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::MemoryBackend;
+
+    #[test]
+    fn a_replaced_file_is_the_old_or_the_new_after_any_crash() {
+        let path = Path::new("spool/file");
+        let (old, new) = (vec![1; 2000], vec![2; 3000]);
+        for n in 1..10 {
+            for seed in 0..20 {
+                let disk = MemoryBackend::new();
+                disk.install(path, &old);
+                disk.crash_at(n);
+                let done = replace_file(&disk, path, &new).is_ok();
+                let found = disk.crash(seed).contents(path).unwrap();
+                assert!(
+                    found == new || (found == old && !done),
+                    "operation {n}, seed {seed}"
+                );
+            }
+        }
+    }
+}

@@ -267,6 +267,37 @@ fn beyond_the_limit_the_oldest_segments_go_and_late_readers_get_a_gap() {
 }
 
 #[test]
+fn a_crash_during_removals_leaves_no_hole_among_the_segments() {
+    for n in 1..40 {
+        for seed in 0..6 {
+            let disk = MemoryBackend::new();
+            let (spool, _) = open(
+                &disk,
+                SpoolConfig {
+                    max_bytes: 1 << 30,
+                    ..small()
+                },
+            );
+            fill(&spool, 60);
+            drop(spool);
+            let Opened { spool, hold, .. } = try_open(&disk, small()).unwrap();
+            disk.crash_at(n);
+            drop(hold);
+            let _ = spool.maintain();
+            let config = SpoolConfig {
+                check_all_on_open: true,
+                max_bytes: 1 << 30,
+                ..small()
+            };
+            let (spool, recovery) = open(&disk.crash(seed), config);
+            assert!(recovery.is_sound(), "{recovery:?}");
+            let (_, gaps) = read_all(&spool, spool.stats().oldest);
+            assert_eq!(gaps, []);
+        }
+    }
+}
+
+#[test]
 fn a_tenth_of_the_disk_is_a_limit_too() {
     let disk = MemoryBackend::new();
     disk.set_disk_bytes(160 << 10);

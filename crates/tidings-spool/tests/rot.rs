@@ -335,6 +335,50 @@ fn what_a_reader_has_seen_is_never_given_again() {
 }
 
 #[test]
+fn reading_from_inside_a_noted_loss_tells_of_the_rest_only() {
+    let disk = MemoryBackend::new();
+    let (spool, _) = open(&disk, config());
+    commit(&spool, batch(0..4, 84));
+    drop(spool);
+    let (spool, _) = open(
+        &disk,
+        SpoolConfig {
+            known_head: 20,
+            ..config()
+        },
+    );
+    commit(&spool, batch(4..5, 84));
+    for from in [3, 5, 12, 19, 20] {
+        let (frames, gaps) = read_all(&spool, from);
+        let missed: Vec<_> = gaps.into_iter().map(|gap| gap.sequences).collect();
+        assert_eq!(
+            missed,
+            if from < 20 {
+                vec![from.max(5)..20]
+            } else {
+                vec![]
+            },
+            "from {from}"
+        );
+        assert_eq!(frames.last().unwrap().first_sequence(), 20);
+    }
+}
+
+#[test]
+fn a_damaged_meta_file_beside_an_unmade_segment_is_not_taken_for_a_new_spool() {
+    let disk = rotten();
+    disk.flip_bit(Path::new(META), 20, 0).unwrap();
+    for path in segments(&disk) {
+        disk.remove(&path).unwrap();
+    }
+    disk.install(Path::new("spool/00000000000000000001.seg"), &[0; 10]);
+    assert!(matches!(
+        try_open(&disk, config()),
+        Err(SpoolError::Damaged { .. })
+    ));
+}
+
+#[test]
 fn files_of_others_are_not_touched() {
     let disk = rotten();
     let other = MemoryBackend::new();

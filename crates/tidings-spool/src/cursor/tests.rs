@@ -132,11 +132,22 @@ fn removed_frames_are_reported() {
     assert_eq!((steps, lost), (vec![10, 0, 15], vec![12..15]));
 }
 
+/// Bytes that do not compress, so that what is beside them is stored as it is.
+fn noise() -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_le_bytes()[3]
+    };
+    (0..4000).map(|_| next()).collect()
+}
+
 #[test]
 fn a_frame_inside_a_payload_is_never_taken_for_one_of_the_spool() {
     // A log line that holds what looks like a frame: of another epoch, and, as an insider could
     // make it, of this one, but then it was made before the frame that carries it.
     let forged = [
+        noise(),
         frame_of(99, Batch::events(1, b"forged".to_vec()), 14),
         frame(10, 2),
     ]
@@ -146,6 +157,19 @@ fn a_frame_inside_a_payload_is_never_taken_for_one_of_the_spool() {
     let mut bytes = [segment_header(), frame(10, 2), carrier, frame(13, 1)].concat();
     // Damage in the carrier's header: only a search through its payload can go on.
     bytes[64 + 98 + 13] ^= 1;
+    let (steps, lost) = walk(cursor(&bytes, FACTS), Check::All);
+    assert_eq!((steps, lost), (vec![10, carrier_bytes, 13], vec![12..13]));
+}
+
+#[test]
+fn a_damaged_payload_is_not_searched_for_frames() {
+    // Even one that would fit: its carrier's header is sound, so its end is known.
+    let carried = Batch::events(1, [noise(), frame(13, 1)].concat());
+    let carrier = frame_of(IDENTITY.epoch, carried, 12);
+    let carrier_bytes = -(carrier.len() as i64);
+    let mut bytes = [segment_header(), frame(10, 2), carrier, frame(13, 1)].concat();
+    let last = bytes.len() - 98 - 1;
+    bytes[last] ^= 1;
     let (steps, lost) = walk(cursor(&bytes, FACTS), Check::All);
     assert_eq!((steps, lost), (vec![10, carrier_bytes, 13], vec![12..13]));
 }

@@ -88,7 +88,13 @@ proptest! {
         bytes[40..44].copy_from_slice(&lengths.2.to_le_bytes());
         bytes[44..48].copy_from_slice(&lengths.3.to_le_bytes());
         bytes.extend_from_slice(&body);
-        let stored = &bytes[FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + lengths.0 as usize];
+        if codec == 0 {
+            let sum = (lengths.1 + lengths.2 + lengths.3).min(200);
+            bytes[12..16].copy_from_slice(&sum.to_le_bytes());
+            bytes[24..28].copy_from_slice(&(u32::from(fields[8]) % 130).to_le_bytes());
+        }
+        let length = u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
+        let stored = &bytes[FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + length];
         let crc = crc32c::crc32c(stored);
         bytes[8..12].copy_from_slice(&crc.to_le_bytes());
         let crc = crc32c::crc32c_append(seed_of(EPOCH), &bytes[8..FRAME_HEADER_BYTES]);
