@@ -1,9 +1,9 @@
 //! A data directory, opened by the one process that owns it.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tidings_mail::message::{Folder, FolderLimits};
 use tidings_mail::provider::Providers;
@@ -13,14 +13,15 @@ use tidings_store::Store;
 use crate::error::Error;
 use crate::memory::MemoryTable;
 use crate::message_rows::messages_schema;
+use crate::reopen::Reopened;
 use crate::rows::events_schema;
 
-/// Name of the blob that holds the open messages.
+/// Name of the blob that holds the open messages: those of the events that are in parts.
 pub(crate) const OPEN_BLOB: &str = "messages/open";
 
-/// Name of the blob that holds messages left open by an import while the live path was running;
-/// its next seal takes them in.
-pub(crate) const OPEN_IMPORT_BLOB: &str = "messages/open-import";
+/// Names of blobs that hold messages left open by imports beside the live path begin so; its next
+/// seal takes them in.
+pub(crate) const OPEN_IMPORT_BLOBS: &str = "messages/open-import/";
 
 /// How a data directory is opened.
 #[derive(Clone, Debug, Default)]
@@ -41,10 +42,17 @@ pub struct Engine {
     options: EngineOptions,
     /// Messages that may still change.
     open: Mutex<Folder>,
-    /// Legs of messages that were opened again, whose old rows are in parts until the next commit.
-    reopened: Mutex<HashSet<u64>>,
+    /// Blobs of imports whose open messages are among them; used while `open` is locked only.
+    taken_in: Mutex<Vec<String>>,
+    /// Messages that were opened again, whose old rows are in parts until the next commit.
+    reopened: Mutex<Arc<Reopened>>,
+    /// Held by an import, and while the live path starts: each takes over what the other left.
+    importing: Mutex<()>,
     /// Events that are in the spool and in no part yet.
     memory: MemoryTable,
+    /// The sequence up to which searches know the spool.
+    applied: Mutex<u64>,
+    applied_moved: Condvar,
     /// The memory table holds everything that the spool held at the start.
     ready: AtomicBool,
     /// The live path runs: its folder is not to be taken away.
@@ -80,32 +88,60 @@ impl Engine {
         };
         let providers = Arc::new(providers);
         let (store, report) = Store::open(Arc::clone(&backend), vec![events_schema(), messages_schema()])?;
-        let mut folder = Folder::new(options.folder, Arc::clone(&providers));
-        for name in [OPEN_BLOB, OPEN_IMPORT_BLOB] {
-            if let Some(saved) = store.snapshot().blob(name) {
-                let saved = zstd::decode_all(saved).map_err(|error| Error::State(error.to_string()))?;
-                folder.restore(&saved)?;
-            }
-        }
         let mut notes = report.notes;
         notes.extend(report.removed.iter().map(|path| format!("{}: left by a crash, removed", path.display())));
         notes.extend(report.damaged.iter().map(|path| {
             format!("{}: missing or of another size; run `tidings repair`", path.display())
         }));
-        Ok(Engine {
+        let engine = Engine {
             dir: dir.to_owned(),
             backend,
             store,
+            open: Mutex::new(Folder::new(options.folder, Arc::clone(&providers))),
             providers,
             options,
-            open: Mutex::new(folder),
+            taken_in: Mutex::default(),
             reopened: Mutex::default(),
+            importing: Mutex::default(),
             memory: MemoryTable::default(),
+            applied: Mutex::default(),
+            applied_moved: Condvar::new(),
             ready: AtomicBool::new(true),
             is_live: AtomicBool::new(false),
             notes: Mutex::new(notes),
             _lock: lock,
-        })
+        };
+        engine.start_over()?;
+        Ok(engine)
+    }
+
+    /// Goes back to what the history holds: the open messages that were saved with it, and nothing
+    /// of the spool.
+    pub(crate) fn start_over(&self) -> Result<(), Error> {
+        let mut folder = Folder::new(self.options.folder, Arc::clone(&self.providers));
+        let mut open = self.open_messages();
+        let snapshot = self.store.snapshot();
+        let imports: Vec<String> = snapshot.blobs(OPEN_IMPORT_BLOBS).map(|(name, _)| name.to_owned()).collect();
+        for name in std::iter::once(OPEN_BLOB).chain(imports.iter().map(String::as_str)) {
+            if let Some(saved) = snapshot.blob(name) {
+                let saved = zstd::decode_all(saved).map_err(|error| Error::State(error.to_string()))?;
+                folder.restore(&saved)?;
+            }
+        }
+        *open = folder;
+        *lock(&self.taken_in) = imports;
+        self.memory.clear();
+        Ok(())
+    }
+
+    /// The blobs of imports whose messages are among the open ones, which the caller has locked.
+    pub(crate) fn taken_in(&self) -> MutexGuard<'_, Vec<String>> {
+        lock(&self.taken_in)
+    }
+
+    /// Waits until no import runs, and keeps others from running.
+    pub(crate) fn no_import(&self) -> MutexGuard<'_, ()> {
+        lock(&self.importing)
     }
 
     /// The directory.
@@ -142,22 +178,47 @@ impl Engine {
         self.is_live.store(is_live, Ordering::Release);
     }
 
+    /// Searches see the spool's events before this sequence.
+    pub(crate) fn note_applied(&self, sequence: u64) {
+        *lock(&self.applied) = sequence;
+        self.applied_moved.notify_all();
+    }
+
+    /// The sequence up to which searches know the spool.
+    pub(crate) fn applied(&self) -> u64 {
+        *lock(&self.applied)
+    }
+
+    /// Waits until searches see the spool's events before `sequence`, not longer than `patience`.
+    pub(crate) fn wait_applied(&self, sequence: u64, patience: Duration) {
+        let behind = |applied: &mut u64| *applied < sequence;
+        drop(self.applied_moved.wait_timeout_while(lock(&self.applied), patience, behind));
+    }
+
     pub(crate) fn memory(&self) -> &MemoryTable {
         &self.memory
     }
 
-    /// Rows of messages with these legs are not shown until the next commit takes them out.
+    /// Rows of messages with these legs are not shown until a commit has taken them out.
     pub(crate) fn note_reopened(&self, legs: &[u64]) {
-        lock(&self.reopened).extend(legs);
+        Arc::make_mut(&mut lock(&self.reopened)).add(legs);
     }
 
-    pub(crate) fn forget_reopened(&self) {
-        lock(&self.reopened).clear();
+    /// Takes back [`note_reopened`](Self::note_reopened) of these legs.
+    pub(crate) fn forget_reopened(&self, legs: &[u64]) {
+        if !legs.is_empty() {
+            Arc::make_mut(&mut lock(&self.reopened)).remove(legs);
+        }
+    }
+
+    /// The messages whose rows are not to be shown. Taken together with a snapshot, while the open
+    /// messages are locked, it tells which rows of that snapshot are to be left out.
+    pub(crate) fn reopened(&self) -> Arc<Reopened> {
+        Arc::clone(&lock(&self.reopened))
     }
 
     pub(crate) fn is_reopened(&self, legs: &[u64]) -> bool {
-        let reopened = lock(&self.reopened);
-        !reopened.is_empty() && legs.iter().any(|leg| reopened.contains(leg))
+        lock(&self.reopened).contains_any(legs)
     }
 
     /// The backend below.
@@ -176,7 +237,6 @@ impl Engine {
     pub(crate) fn options(&self) -> &EngineOptions {
         &self.options
     }
-
 
     /// The open messages. A panic of another thread while it held them leaves them whole: every
     /// call of the folder does.

@@ -28,6 +28,8 @@ pub(crate) struct HistoryWriter {
     messages: BTreeMap<Day, RowBatch>,
     parts: Vec<NewPart>,
     deleted: BTreeMap<PartId, RowSet>,
+    /// The legs of the messages whose rows are deleted.
+    deleted_legs: Vec<u64>,
     rows: EventRows,
 }
 
@@ -40,6 +42,7 @@ impl HistoryWriter {
             messages: BTreeMap::new(),
             parts: Vec::new(),
             deleted: BTreeMap::new(),
+            deleted_legs: Vec::new(),
             rows: EventRows::default(),
         }
     }
@@ -80,10 +83,35 @@ impl HistoryWriter {
         Ok(())
     }
 
-    /// Takes rows of a committed part out of the history.
-    pub(crate) fn delete(&mut self, part: PartId, rows: RowSet) {
+    /// Takes the rows of the message with these legs, in a committed part, out of the history.
+    pub(crate) fn delete(&mut self, part: PartId, rows: RowSet, legs: &[u64]) {
         let known = self.deleted.entry(part).or_default();
         *known = known.or(&rows);
+        self.deleted_legs.extend(legs);
+    }
+
+    /// The parts in which rows are taken out and not committed yet.
+    pub(crate) fn parts_with_deletes(&self) -> impl Iterator<Item = PartId> {
+        self.deleted.keys().copied()
+    }
+
+    /// Puts back what was taken out, and gives the legs of those messages, which
+    /// [`take_deleted_legs`](Self::take_deleted_legs) still will.
+    pub(crate) fn put_back(&mut self) -> Vec<u64> {
+        self.deleted.clear();
+        self.deleted_legs.clone()
+    }
+
+    /// The legs of the messages that were taken out since this was asked last.
+    pub(crate) fn take_deleted_legs(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.deleted_legs)
+    }
+
+    /// Forgets the rows that were added and not committed; what was taken out stays so.
+    pub(crate) fn give_up_rows(&mut self) {
+        self.events.clear();
+        self.messages.clear();
+        self.parts.clear();
     }
 
     /// Rows of a part that are taken out and not committed yet.
@@ -99,7 +127,7 @@ impl HistoryWriter {
     }
 
     /// Makes everything durable and visible at once, together with the given blobs (`None`
-    /// removes one).
+    /// removes one). On an error the rows are given up; what was taken out is not.
     pub(crate) fn commit(&mut self, blobs: &[(String, Option<Vec<u8>>)]) -> Result<Option<Committed>, Error> {
         let days: Vec<Day> = self.events.keys().copied().collect();
         for day in days {
@@ -113,8 +141,8 @@ impl HistoryWriter {
         for part in self.parts.drain(..) {
             transaction.add_part(part);
         }
-        for (part, rows) in std::mem::take(&mut self.deleted) {
-            transaction.delete_rows(part, &rows);
+        for (part, rows) in &self.deleted {
+            transaction.delete_rows(*part, rows);
         }
         for (name, blob) in blobs {
             match blob {
@@ -125,7 +153,9 @@ impl HistoryWriter {
         if transaction.is_empty() {
             return Ok(None);
         }
-        Ok(Some(transaction.commit()?))
+        let committed = transaction.commit()?;
+        self.deleted.clear();
+        Ok(Some(committed))
     }
 
     fn build(&mut self, table: &str, day: Day) -> Result<(), Error> {

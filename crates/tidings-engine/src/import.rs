@@ -16,12 +16,12 @@ use tidings_mail::message::{Folder, FolderLimits};
 use tidings_store::PartFlags;
 
 use crate::contract::ImportObject;
-use crate::engine::{Engine, OPEN_BLOB, OPEN_IMPORT_BLOB};
+use crate::engine::{Engine, OPEN_BLOB, OPEN_IMPORT_BLOBS};
 use crate::error::Error;
 use crate::history::HistoryWriter;
 use crate::input::{Block, ChainId, ChainSet, InputFile, Match, open};
 use crate::interpret::Interpreter;
-use crate::reopen::StoreReopen;
+use crate::reopen::{StoreReopen, find_deleted_again};
 use crate::zone::zone;
 
 /// Lines after which what was read is committed.
@@ -89,13 +89,14 @@ impl Engine {
     ///
     /// A file, or part of one, that was imported or followed before is skipped, whatever its
     /// name and packing. On an error, what was committed before stays, and a second call goes on
-    /// from there.
+    /// from there. One import runs at a time; further ones wait.
     pub fn import(
         &self,
         paths: &[PathBuf],
         options: &ImportOptions,
         progress: &mut dyn FnMut(&ImportProgress),
     ) -> Result<ImportObject, Error> {
+        let _one_at_a_time = self.no_import();
         let sources = sources(paths, options)?;
         let mut run = Run {
             engine: self,
@@ -208,21 +209,27 @@ impl Run<'_> {
         progress: &mut dyn FnMut(&ImportProgress),
     ) -> Result<(), Error> {
         let mut before = 0;
+        let mut read = None;
         for source in sources {
+            // The last file is committed with the end of the import, in one step.
+            if let Some(id) = read.take() {
+                send(&to_writer, Chunk { commit: Some(self.state_blobs(id)), ..Chunk::default() })?;
+            }
             self.shown.file = source.path.clone();
-            self.read_file(source, before, &to_writer, used, progress)?;
+            read = self.read_file(source, before, &to_writer, used, progress)?;
             before += source.bytes;
             self.shown.bytes_done = before;
             progress(&self.shown);
         }
-        let last = Chunk {
-            commit: Some(self.correlator_blob()),
-            settle_ns: Some(self.options.now_ns),
-            ..Chunk::default()
+        self.correlator.forget_closed(self.options.now_ns);
+        let blobs = match read {
+            Some(id) => self.state_blobs(id),
+            None => self.correlator_blob(),
         };
-        send(&to_writer, last)
+        send(&to_writer, Chunk { commit: Some(blobs), settle_ns: Some(self.options.now_ns), ..Chunk::default() })
     }
 
+    /// Reads what is new in a file; gives its chain, which is to be committed.
     fn read_file(
         &mut self,
         source: &Source,
@@ -230,14 +237,14 @@ impl Run<'_> {
         to_writer: &SyncSender<Chunk>,
         used: &Receiver<Chunk>,
         progress: &mut dyn FnMut(&ImportProgress),
-    ) -> Result<(), Error> {
+    ) -> Result<Option<ChainId>, Error> {
         let mut file = open(&source.path)?;
-        let Some(known) = self.known(&mut file, &source.path)? else { return Ok(()) };
+        let Some(known) = self.known(&mut file, &source.path)? else { return Ok(None) };
         let mut block = Block::new();
         if !file.next_block(&mut block)? {
             self.done.files_known += u64::from(known.is_some());
             self.done.files += u64::from(known.is_none());
-            return Ok(());
+            return Ok(None);
         }
         self.done.files += 1;
         let id = match known {
@@ -262,14 +269,14 @@ impl Run<'_> {
                     false
                 }
             };
-            if !more || step >= STEP_LINES {
+            self.chains.update(id, chain);
+            if more && step >= STEP_LINES {
                 step = 0;
-                self.chains.update(id, chain);
                 chunk.commit = Some(self.state_blobs(id));
             }
             send(to_writer, chunk)?;
             if !more {
-                return Ok(());
+                return Ok(Some(id));
             }
         }
     }
@@ -353,56 +360,113 @@ struct Written {
 
 /// The writing side of an import: folds, builds parts, commits.
 fn write(engine: &Engine, chunks: &Receiver<Chunk>, used: &SyncSender<Chunk>) -> Result<Written, Error> {
-    let limits = FolderLimits { open: OPEN_MESSAGES.min(engine.options().folder.open), ..engine.options().folder };
-    let mut folder = Folder::new(limits, engine.providers().clone());
-    if !engine.is_live() {
-        hand_over(engine, &mut folder)?;
-    }
-    let mut writer = HistoryWriter::new(engine.store().clone(), PartFlags::IMPORTED);
-    let mut written = Written::default();
-    while let Ok(mut chunk) = chunks.recv() {
-        write_chunk(engine, &chunk, &mut folder, &mut writer, &mut written)?;
-        if let Some(now_ns) = chunk.settle_ns {
-            folder.settle_until(now_ns);
-        }
-        if let Some(mut blobs) = chunk.commit.take() {
-            let mut failed = Ok(());
-            folder.take_settled(|message| {
-                written.messages += 1;
-                if failed.is_ok() {
-                    failed = writer.message(&message);
-                }
-            });
-            failed?;
-            let mut saved = Vec::new();
-            folder.save(&mut saved);
-            let blob = if engine.is_live() { OPEN_IMPORT_BLOB } else { OPEN_BLOB };
-            blobs.push((blob.to_owned(), Some(packed(&saved))));
-            writer.commit(&blobs)?;
-            engine.forget_reopened();
-        }
-        chunk.records.clear();
-        chunk.text.clear();
-        chunk.lines.clear();
-        // A full queue only means that this buffer is not used again.
-        let _ = used.try_send(chunk);
-    }
-    written.open = folder.open_count() as u64;
-    if engine.is_live() {
-        let mut saved = Vec::new();
-        folder.save(&mut saved);
-        engine.open_messages().restore(&saved)?;
-    } else {
-        *engine.open_messages() = folder;
-    }
-    Ok(written)
+    let mut books = Books::open(engine)?;
+    let done = books.take_all(chunks, used);
+    let handed_back = books.hand_back(done.is_ok());
+    let written = Written { open: books.folder.open_count() as u64, ..books.written };
+    done.and(handed_back).map(|()| written)
 }
 
-/// Takes over the messages that are open.
-fn hand_over(engine: &Engine, folder: &mut Folder) -> Result<(), Error> {
-    let mut saved = Vec::new();
-    engine.open_messages().save(&mut saved);
-    Ok(folder.restore(&saved)?)
+/// The messages and rows of an import on their way into the history.
+///
+/// The live path has open messages of its own, of events that are not in parts yet; beside it an
+/// import keeps those that it leaves open apart, in a blob that the next seal takes in.
+struct Books<'e> {
+    engine: &'e Engine,
+    folder: Folder,
+    writer: HistoryWriter,
+    /// Name of the blob for open messages, beside the live path.
+    beside: Option<String>,
+    written: Written,
+}
+
+impl<'e> Books<'e> {
+    fn open(engine: &'e Engine) -> Result<Books<'e>, Error> {
+        let options = engine.options().folder;
+        let limits = FolderLimits { open: OPEN_MESSAGES.min(options.open), ..options };
+        let mut folder = Folder::new(limits, engine.providers().clone());
+        let is_beside = engine.is_live() || !engine.memory().is_empty();
+        if !is_beside {
+            let mut saved = Vec::new();
+            engine.open_messages().save(&mut saved);
+            folder.restore(&saved)?;
+        }
+        let number = engine.store().snapshot().sequence();
+        Ok(Books {
+            engine,
+            folder,
+            writer: HistoryWriter::new(engine.store().clone(), PartFlags::IMPORTED),
+            beside: is_beside.then(|| format!("{OPEN_IMPORT_BLOBS}{number:x}")),
+            written: Written::default(),
+        })
+    }
+
+    fn take_all(&mut self, chunks: &Receiver<Chunk>, used: &SyncSender<Chunk>) -> Result<(), Error> {
+        while let Ok(mut chunk) = chunks.recv() {
+            write_chunk(self.engine, &chunk, &mut self.folder, &mut self.writer, &mut self.written)?;
+            if let Some(now_ns) = chunk.settle_ns {
+                self.folder.settle_until(now_ns);
+            }
+            if let Some(blobs) = chunk.commit.take() {
+                self.commit(blobs)?;
+            }
+            chunk.records.clear();
+            chunk.text.clear();
+            chunk.lines.clear();
+            // A full queue only means that this buffer is not used again.
+            let _ = used.try_send(chunk);
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, mut blobs: Vec<(String, Option<Vec<u8>>)>) -> Result<(), Error> {
+        // What the live path has open is settled by it, when it has taken in what is known here.
+        let open = self.beside.is_some().then(|| self.engine.open_messages());
+        if let Some(open) = &open {
+            self.folder.open_settled_of(open);
+        }
+        let (mut failed, written, writer) = (Ok(()), &mut self.written, &mut self.writer);
+        self.folder.take_settled(|message| {
+            written.messages += 1;
+            if failed.is_ok() {
+                failed = writer.message(&message);
+            }
+        });
+        failed?;
+        let mut saved = Vec::new();
+        self.folder.save(&mut saved);
+        let name = self.beside.clone().unwrap_or_else(|| OPEN_BLOB.to_owned());
+        blobs.push((name, Some(packed(&saved))));
+        if self.beside.is_none() {
+            blobs.extend(self.engine.taken_in().iter().map(|name| (name.clone(), None)));
+        }
+        find_deleted_again(self.engine, &mut self.writer)?;
+        self.writer.commit(&blobs)?;
+        self.engine.forget_reopened(&self.writer.take_deleted_legs());
+        Ok(())
+    }
+
+    /// Gives the engine the messages that are open now: those of the last commit.
+    fn hand_back(&mut self, is_done: bool) -> Result<(), Error> {
+        self.engine.forget_reopened(&self.writer.take_deleted_legs());
+        let Some(name) = self.beside.take() else {
+            if !is_done {
+                return self.engine.start_over();
+            }
+            let empty = Folder::new(self.engine.options().folder, self.engine.providers().clone());
+            let mut open = self.engine.open_messages();
+            *open = std::mem::replace(&mut self.folder, empty);
+            self.engine.taken_in().clear();
+            return Ok(());
+        };
+        let mut open = self.engine.open_messages();
+        if let Some(saved) = self.engine.store().snapshot().blob(&name) {
+            let saved = zstd::decode_all(saved).map_err(|error| Error::State(error.to_string()))?;
+            open.restore(&saved)?;
+            self.engine.taken_in().push(name);
+        }
+        Ok(())
+    }
 }
 
 fn write_chunk(

@@ -1,6 +1,8 @@
 //! From a line to its events: envelope, statement, correlator, in one call.
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use tidings_event::{RecordWriter, Records};
 use tidings_mail::correlate::{Correlator, LineAt, Lookup};
 use tidings_mail::envelope::{Clock, ClockSettings, Envelope, Family, Format, Repeat, read};
 use tidings_mail::{dovecot, postfix};
@@ -28,6 +30,19 @@ pub struct Recognition {
     pub recognised: u64,
 }
 
+/// What the lines of a stream leave for the next one, so that another interpreter goes on as if it
+/// had read them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Trail {
+    /// Time of the last line that had one.
+    last_ns: i64,
+    /// The last line that was not a repetition.
+    last_line: Vec<u8>,
+    /// Number of the last line, and how many events it gave.
+    number: u64,
+    events: u16,
+}
+
 /// Interprets the lines of one stream, in order.
 #[derive(Debug)]
 pub struct Interpreter {
@@ -40,6 +55,10 @@ pub struct Interpreter {
     last_ns: i64,
     /// The last line that was not a repetition, for `last message repeated`.
     last_line: Vec<u8>,
+    /// Number of the last line, and how many events it gave: of a line that comes in pieces, the
+    /// next one's events count on.
+    last_number: Option<u64>,
+    last_events: u16,
     recognition: FxHashMap<Box<[u8]>, Recognition>,
 }
 
@@ -56,11 +75,42 @@ impl Interpreter {
             stream_key,
             last_ns,
             last_line: Vec::new(),
+            last_number: None,
+            last_events: 0,
             recognition: FxHashMap::default(),
         }
     }
 
-    /// Interprets line number `number`, without its line end, and appends its events to `out`.
+    /// As [`new`](Self::new), for a stream whose lines up to here left this trail.
+    pub(crate) fn behind(stream: u32, stream_key: u64, clock: ClockSettings, trail: &Trail) -> Interpreter {
+        // The last line's time tells its year.
+        let reference_ns = clock.reference_ns;
+        let clock = ClockSettings { year: None, reference_ns: trail.last_ns, ..clock };
+        let mut next = Interpreter::new(stream, stream_key, clock);
+        let mut scratch = Vec::new();
+        let envelope = read(&trail.last_line, next.format, &mut scratch);
+        next.format = envelope.format;
+        next.clock.resolve(&envelope.stamp);
+        next.clock.set_reference(reference_ns);
+        next.last_ns = trail.last_ns;
+        next.last_line.clone_from(&trail.last_line);
+        next.last_number = Some(trail.number);
+        next.last_events = trail.events;
+        next
+    }
+
+    /// What the lines so far leave for the next one.
+    pub(crate) fn trail(&self) -> Trail {
+        Trail {
+            last_ns: self.last_ns,
+            last_line: self.last_line.clone(),
+            number: self.last_number.unwrap_or(0),
+            events: self.last_events,
+        }
+    }
+
+    /// Interprets line number `number`, without its line end, and appends its events to `out`. A
+    /// line may come in pieces, which share its number.
     pub fn line(
         &mut self,
         raw: &[u8],
@@ -70,6 +120,7 @@ impl Interpreter {
         out: &mut Vec<u8>,
     ) -> Interpreted {
         let line = raw.strip_suffix(b"\r").unwrap_or(raw);
+        let start = out.len();
         let mut scratch = std::mem::take(&mut self.scratch);
         let envelope = read(line, self.format, &mut scratch);
         self.format = envelope.format;
@@ -85,6 +136,13 @@ impl Interpreter {
             }
         };
         self.scratch = scratch;
+        if self.last_number == Some(number) {
+            count_on(out, start, self.last_events);
+            self.last_events = self.last_events.saturating_add(done.events);
+        } else {
+            self.last_events = done.events;
+        }
+        self.last_number = Some(number);
         done
     }
 
@@ -179,5 +237,20 @@ impl Interpreter {
         let counts = self.recognition.entry(program.into()).or_default();
         counts.lines += 1;
         counts.recognised += u64::from(recognised);
+    }
+}
+
+/// Moves the ordinals of the records behind `start` on, so that the events of a line in pieces have
+/// places of their own.
+fn count_on(out: &mut Vec<u8>, start: usize, before: u16) {
+    let records = out.split_off(start);
+    for event in Records::new(&records).flatten() {
+        let mut header = *event.header();
+        if let Some(position) = &mut header.position {
+            position.ordinal = position.ordinal.saturating_add(before);
+        }
+        let mut record = RecordWriter::begin(out, &header);
+        record.pairs(event.pairs());
+        record.finish();
     }
 }

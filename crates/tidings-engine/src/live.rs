@@ -6,12 +6,13 @@
 //! memory table into parts when it is large; its cursor is committed together with the parts.
 //!
 //! **Recovery.** A snapshot of the correlator, with the place up to which each source was read,
-//! goes into the spool as a control record every [`SNAPSHOT_BYTES`] of input or
-//! [`SNAPSHOT_NS`], and at shutdown. After a crash the last one is loaded, the sources are read
-//! again from there, and events that are in the spool already are not written again: ids and
-//! bytes are those of a run that was not interrupted.
+//! goes into the spool as a control record every 4 MiB of input or 30 s, and at shutdown. After a
+//! crash the last one is loaded, the sources are read again from there, and events that are in the
+//! spool already are not written again: ids and bytes are those of a run that was not interrupted.
 
-use std::collections::{BTreeMap, HashMap};
+mod keeper;
+mod pipe;
+
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,51 +20,57 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tidings_event::json::EventReader;
-use tidings_event::{Key, RecordWriter, Records, Value};
-use tidings_mail::correlate::{Correlator, Limits as CorrelatorLimits, NoLookup};
+use tidings_event::{Key, Position, RecordWriter, Records, Value};
+use tidings_mail::correlate::NoLookup;
 use tidings_mail::envelope::{ClockSettings, Zone};
 use tidings_spool::{
-    Batch, Clock, Delivery, Frame, Identity, Kind, Pin, Reader, Spool, SpoolConfig, SpoolError, SystemClock,
+    Batch, Clock, Delivery, Frame, Identity, Kind, Reader, RecoveryReport, Spool, SpoolConfig, SpoolError,
+    SystemClock,
 };
 use tidings_store::PartFlags;
 
-use crate::engine::{Engine, OPEN_BLOB, OPEN_IMPORT_BLOB};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::history::HistoryWriter;
-use crate::import::packed;
 use crate::input::Block;
 use crate::interpret::Interpreter;
 use crate::memory::each_event;
-use crate::reopen::StoreReopen;
-
-/// Bytes of records in the memory table at which it is sealed.
-pub(crate) const SEAL_BYTES: usize = 16 << 20;
-
-/// Input bytes after which the correlator is saved.
-const SNAPSHOT_BYTES: u64 = 4 << 20;
-
-/// Time after which the correlator is saved, if there was input.
-const SNAPSHOT_NS: i64 = 30_000_000_000;
-
-/// Tag of the correlator's snapshots among the spool's control records.
-const SNAPSHOT_TAG: u8 = 1;
+use keeper::Keeper;
+use pipe::{Pipe, Place};
 
 /// Records of a batch, in bytes; a block of lines may be several.
 const BATCH_BYTES: usize = 256 << 10;
 
+/// An ingested body up to so many bytes of records is one batch: all of it or nothing.
+const INGEST_BYTES: usize = 32 << 20;
+
 /// Streams of followed files have numbers from here up, those of imported files below.
-const LIVE_STREAM: u32 = 1 << 31;
+pub(crate) const LIVE_STREAM: u32 = 1 << 31;
 
 const CURSOR_BLOB: &str = "spool/cursor";
 
-/// How often the history thread looks whether it shall end.
-const WAKE: Duration = Duration::from_millis(200);
+/// Name of the history's pin in the spool.
+const PIN: &str = "history";
+
+/// An ingest waits so long for searches to see its events, if they are not far behind.
+const SEEN_WITHIN: Duration = Duration::from_millis(200);
+
+/// So many events behind is far.
+const FAR_BEHIND: u64 = 50_000;
 
 /// How the live path is opened.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct LiveOptions {
     /// The spool's limits.
     pub spool: SpoolConfig,
+    /// Bytes of records in the memory table at which it is sealed into parts. Default 16 MiB.
+    pub seal_bytes: usize,
+}
+
+impl Default for LiveOptions {
+    fn default() -> LiveOptions {
+        LiveOptions { spool: SpoolConfig::default(), seal_bytes: 16 << 20 }
+    }
 }
 
 /// What of a body was taken.
@@ -101,26 +108,15 @@ impl std::fmt::Display for IngestError {
 
 impl std::error::Error for IngestError {}
 
-/// The running live path of an engine.
+/// The running live path of an engine. Dropping it without [`shutdown`](Self::shutdown) ends it as
+/// a crash would, but in order: nothing that was acknowledged is lost.
 #[derive(Debug)]
 pub struct Live {
     engine: Arc<Engine>,
     spool: Arc<Spool>,
     shared: Arc<Mutex<Pipe>>,
     stop: Arc<AtomicBool>,
-    history: Option<JoinHandle<Result<(), Error>>>,
-}
-
-/// What all sources share: the correlator, and where each of them stands.
-#[derive(Debug)]
-struct Pipe {
-    correlator: Correlator,
-    /// Follower checkpoints by source.
-    checkpoints: BTreeMap<String, Vec<u8>>,
-    /// Last line of each stream that is in the spool since the snapshot.
-    done: HashMap<u32, u64>,
-    fed_bytes: u64,
-    saved_ns: i64,
+    history: Option<JoinHandle<()>>,
 }
 
 /// One followed source.
@@ -139,34 +135,70 @@ pub struct LiveSource {
 
 impl Engine {
     /// Starts the live path: recovers the spool, and the memory table from it, in the background.
-    pub fn live(self: &Arc<Self>, options: LiveOptions) -> Result<Live, Error> {
+    pub fn live(self: &Arc<Self>, mut options: LiveOptions) -> Result<Live, Error> {
+        let _no_import = self.no_import();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let identity = Identity { epoch: random(), origin: random() as u32 };
-        let opened = Spool::open(Arc::clone(self.backend()), clock, options.spool, identity)?;
+        let known = self.cursor();
+        options.spool.known_head = options.spool.known_head.max(known.map_or(0, |(_, sequence)| sequence));
+        let opened = Spool::open(Arc::clone(self.backend()), Arc::clone(&clock), options.spool, identity)?;
+        self.note_recovery(&opened.recovery);
         let spool = Arc::new(opened.spool);
-        let cursor = cursor_of(self, &spool);
-        let pin = spool.pin("history", cursor);
-        let pipe = recover(&spool)?;
-        drop(opened.hold);
-        let reader = spool.reader(cursor)?;
-        self.set_ready(false);
-        self.set_live(true);
-        let stop = Arc::new(AtomicBool::new(false));
-        let head = spool.head();
-        let thread = std::thread::Builder::new().name("tidings-history".into());
-        let history = {
-            let (engine, stop) = (Arc::clone(self), Arc::clone(&stop));
-            let goal = Goal { head, epoch: spool.identity().epoch };
-            thread.spawn(move || keep_history(&engine, reader, &pin, goal, &stop))
+        let cursor = match known {
+            // A cursor of another spool says nothing about this one.
+            Some((epoch, sequence)) if epoch == spool.identity().epoch => sequence.min(spool.head()),
+            _ => 0,
         };
-        let history = history.map_err(|error| Error::State(format!("cannot start a thread: {error}")))?;
-        Ok(Live {
+        let pin = spool.pin(PIN, cursor);
+        let shared = Arc::new(Mutex::new(Pipe::recover(&spool)?));
+        drop(opened.hold);
+        self.start_over()?;
+        self.set_ready(false);
+        self.note_applied(cursor);
+        let stop = Arc::new(AtomicBool::new(false));
+        let keeper = Keeper {
             engine: Arc::clone(self),
-            spool,
-            shared: Arc::new(Mutex::new(pipe)),
-            stop,
-            history: Some(history),
-        })
+            reader: spool.reader(cursor)?,
+            goal: spool.head(),
+            spool: Arc::clone(&spool),
+            shared: Arc::clone(&shared),
+            clock,
+            pin,
+            stop: Arc::clone(&stop),
+            writer: HistoryWriter::new(self.store().clone(), PartFlags::LIVE),
+            seal_bytes: options.seal_bytes,
+            bytes: 0,
+            since_ns: 0,
+            complaint: None,
+            patience: keeper::first_patience(),
+        };
+        let thread = std::thread::Builder::new().name("tidings-history".into()).spawn(move || keeper.run());
+        let history = thread.map_err(|error| Error::State(format!("cannot start a thread: {error}")))?;
+        self.set_live(true);
+        Ok(Live { engine: Arc::clone(self), spool, shared, stop, history: Some(history) })
+    }
+
+    /// Which spool the history has read, and up to where.
+    fn cursor(&self) -> Option<(u64, u64)> {
+        let snapshot = self.store().snapshot();
+        let (epoch, sequence) = snapshot.blob(CURSOR_BLOB)?.split_first_chunk::<8>()?;
+        Some((u64::from_le_bytes(*epoch), u64::from_le_bytes(*sequence.first_chunk::<8>()?)))
+    }
+
+    /// Tells of everything that could be a loss.
+    fn note_recovery(&self, report: &RecoveryReport) {
+        if report.restarted {
+            self.note("spool: all its segments are gone; it starts again as another spool".to_owned());
+        }
+        if let Some(torn) = &report.torn_tail {
+            self.note(format!("spool: {torn}"));
+        }
+        for damage in &report.damage {
+            self.note(format!("spool: {damage}"));
+        }
+        if let Some(lost) = &report.lost_end {
+            self.note(format!("spool: events {} to {} at its end are lost", lost.start, lost.end - 1));
+        }
     }
 }
 
@@ -187,7 +219,8 @@ impl Live {
         })
     }
 
-    /// Takes NDJSON events, all or none, and returns when they are durable.
+    /// Takes NDJSON events, all or none, and returns when they are durable. (Of a body that makes
+    /// more than 32 MiB of records, a crash may leave the first ones.)
     pub fn ingest(&self, body: &[u8], now_ns: i64) -> Result<IngestReport, IngestError> {
         let mut reader = EventReader::new();
         let (mut records, mut batches, mut count, mut total) = (Vec::new(), Vec::new(), 0, 0);
@@ -199,7 +232,7 @@ impl Live {
             reader.read(line.trim_ascii(), now_ns, &mut records).map_err(|error| bad(error.to_string()))?;
             count += 1;
             total += 1;
-            if records.len() >= BATCH_BYTES {
+            if records.len() >= INGEST_BYTES {
                 batches.push(Batch::events(count, std::mem::take(&mut records)));
                 count = 0;
             }
@@ -216,9 +249,17 @@ impl Live {
             last = Some(ticket);
         }
         if let Some(ticket) = last {
-            ticket.wait().map_err(|error| IngestError::Failed(error.to_string()))?;
+            let sequences = ticket.wait().map_err(|error| IngestError::Failed(error.to_string()))?;
+            if self.history_lag() <= FAR_BEHIND {
+                self.engine.wait_applied(sequences.end, SEEN_WITHIN);
+            }
         }
         Ok(IngestReport { accepted: total })
+    }
+
+    /// How many durable events searches do not see yet: the history's thread is behind.
+    pub fn history_lag(&self) -> u64 {
+        self.spool.head().saturating_sub(self.engine.applied())
     }
 
     /// Committed events from now on, for the console.
@@ -226,32 +267,44 @@ impl Live {
         Ok(LiveTail { reader: self.spool.reader(self.spool.head())?, skipped: 0 })
     }
 
-    /// Bytes of the spool, and how many events the history is behind it.
+    /// The spool.
     pub fn spool(&self) -> &Spool {
         &self.spool
     }
 
     /// Ends the live path: saves the correlator, makes everything durable, and waits for the
-    /// history thread. Sources must have stopped feeding.
+    /// history thread. Sources must have stopped feeding. Searches of this engine go on seeing
+    /// what is in the spool.
     pub fn shutdown(mut self) -> Result<(), Error> {
-        lock(&self.shared).save(&self.spool, self.now_ns())?;
-        self.spool.close()?;
-        self.stop.store(true, Ordering::Release);
-        self.engine.set_live(false);
-        match self.history.take().map(JoinHandle::join) {
-            Some(Ok(done)) => done,
-            Some(Err(_)) => Err(Error::State("the history thread panicked".into())),
-            None => Ok(()),
-        }
+        let saved = {
+            let mut pipe = lock(&self.shared);
+            pipe.save();
+            pipe.flush(&self.spool)
+        };
+        let closed = self.end();
+        saved.and(closed)
     }
 
-    fn now_ns(&self) -> i64 {
-        lock(&self.shared).saved_ns
+    fn end(&mut self) -> Result<(), Error> {
+        let Some(history) = self.history.take() else { return Ok(()) };
+        let closed = self.spool.close();
+        self.stop.store(true, Ordering::Release);
+        history.thread().unpark();
+        self.engine.set_live(false);
+        history.join().map_err(|_| Error::State("the history thread panicked".into()))?;
+        Ok(closed?)
     }
 
     /// The engine.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Who wants to hear of a failure calls `shutdown`.
+        let _ = self.end();
     }
 }
 
@@ -298,50 +351,63 @@ fn without_lines(frame: &Frame) -> Vec<u8> {
 impl LiveSource {
     /// The follower's checkpoint from which the source has to be read (again).
     pub fn resume(&self) -> Option<Vec<u8>> {
-        lock(&self.shared).checkpoints.get(&self.name).cloned()
+        lock(&self.shared).places.get(&self.name).map(|place| place.checkpoint.clone())
     }
 
     /// Takes the next lines of the source. `stream_key` tells its files apart
     /// ([`crate::input::Follower::stream`]); `checkpoint` is where the follower stands behind the
-    /// block. Waits while the spool is full.
+    /// block. Waits while the spool's queue is full.
+    ///
+    /// On an error the lines were taken or they were not: read on from [`resume`](Self::resume),
+    /// and nothing is lost or there twice.
     pub fn feed(&mut self, block: &Block, stream_key: u64, checkpoint: &[u8], now_ns: i64) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
         let mut pipe = lock(&shared);
-        let stream = LIVE_STREAM | stream_key as u32;
-        let mut interpreter = match self.stream.take().filter(|(key, _)| *key == stream_key) {
-            Some((_, interpreter)) => interpreter,
-            None => {
-                let zone = crate::zone::zone(&self.zone_name).unwrap_or(Zone::Utc);
-                Interpreter::new(stream, stream_key, ClockSettings { zone, year: self.year, reference_ns: now_ns })
-            }
-        };
-        interpreter.set_now(now_ns);
-        let mut count = 0;
+        pipe.flush(&self.spool)?;
+        let mut interpreter = self.interpreter(&pipe, stream_key, now_ns);
+        let (mut count, mut last) = (0, None);
         for line in block.lines() {
             self.line_records.clear();
             interpreter.line(line.bytes, line.number, &mut pipe.correlator, &NoLookup, &mut self.line_records);
-            if pipe.done.get(&stream).is_some_and(|done| line.number <= *done) {
+            let Some(at) = place_of(&self.line_records) else { continue };
+            last = Some(at);
+            if pipe.is_done(at) {
                 continue;
             }
             count += keep_line(&self.line_records, line.bytes, &mut self.records);
             if self.records.len() >= BATCH_BYTES {
-                let batch = Batch::events(count, std::mem::take(&mut self.records));
-                self.spool.append(batch).map_err(|refused| refused.error)?;
+                pipe.send(Batch::events(count, std::mem::take(&mut self.records)), &self.spool);
                 count = 0;
             }
         }
         if count > 0 {
-            let batch = Batch::events(count, std::mem::take(&mut self.records));
-            self.spool.append(batch).map_err(|refused| refused.error)?;
+            pipe.send(Batch::events(count, std::mem::take(&mut self.records)), &self.spool);
         }
+        let place = Place { checkpoint: checkpoint.to_vec(), stream_key, trail: interpreter.trail() };
         self.stream = Some((stream_key, interpreter));
-        let is_new = pipe.checkpoints.insert(self.name.clone(), checkpoint.to_vec()).is_none();
-        pipe.fed_bytes += block.bytes().len() as u64;
-        if is_new || pipe.fed_bytes >= SNAPSHOT_BYTES || now_ns - pipe.saved_ns >= SNAPSHOT_NS {
-            pipe.save(&self.spool, now_ns)?;
-        }
-        Ok(())
+        pipe.note_fed(&self.name, place, last, block.bytes().len(), now_ns);
+        pipe.flush(&self.spool)
     }
+
+    /// The interpreter that goes on behind the last line that was fed.
+    fn interpreter(&mut self, pipe: &Pipe, stream_key: u64, now_ns: i64) -> Interpreter {
+        if let Some((_, mut interpreter)) = self.stream.take().filter(|(key, _)| *key == stream_key) {
+            interpreter.set_now(now_ns);
+            return interpreter;
+        }
+        let zone = crate::zone::zone(&self.zone_name).unwrap_or(Zone::Utc);
+        let clock = ClockSettings { zone, year: self.year, reference_ns: now_ns };
+        let stream = LIVE_STREAM | stream_key as u32;
+        match pipe.places.get(&self.name).filter(|place| place.stream_key == stream_key) {
+            Some(place) => Interpreter::behind(stream, stream_key, clock, &place.trail),
+            None => Interpreter::new(stream, stream_key, clock),
+        }
+    }
+}
+
+/// Where the first of some records was read.
+fn place_of(records: &[u8]) -> Option<Position> {
+    Records::new(records).flatten().next()?.header().position
 }
 
 /// Appends the events of a line, the line itself with the first of them; gives their number.
@@ -366,169 +432,6 @@ pub(crate) fn line_of(value: &Value<'_>) -> Option<Vec<u8>> {
         Value::Str(line) => Some(line.as_bytes().to_vec()),
         _ => None,
     }
-}
-
-impl Pipe {
-    /// Writes a snapshot into the spool, behind everything that was fed.
-    fn save(&mut self, spool: &Spool, now_ns: i64) -> Result<(), Error> {
-        let mut correlator = Vec::new();
-        self.correlator.save(&mut correlator);
-        let snapshot = Snapshot { checkpoints: self.checkpoints.clone(), correlator };
-        let bytes = packed(&serde_json::to_vec(&snapshot).map_err(|error| Error::State(error.to_string()))?);
-        spool.append(Batch::control(SNAPSHOT_TAG, bytes)).map_err(|refused| refused.error)?;
-        self.fed_bytes = 0;
-        self.saved_ns = now_ns;
-        self.done.clear();
-        Ok(())
-    }
-}
-
-/// What a control record holds.
-#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
-struct Snapshot {
-    checkpoints: BTreeMap<String, Vec<u8>>,
-    correlator: Vec<u8>,
-}
-
-/// The state that the spool's last snapshot holds, and what was fed after it.
-fn recover(spool: &Spool) -> Result<Pipe, Error> {
-    let limits = CorrelatorLimits::default();
-    let mut pipe = Pipe {
-        correlator: Correlator::new(limits),
-        checkpoints: BTreeMap::new(),
-        done: HashMap::new(),
-        fed_bytes: 0,
-        saved_ns: 0,
-    };
-    let Some(control) = spool.last_control(SNAPSHOT_TAG)? else { return Ok(pipe) };
-    let bytes = zstd::decode_all(control.bytes.as_slice()).map_err(|error| Error::State(error.to_string()))?;
-    let snapshot: Snapshot = serde_json::from_slice(&bytes).map_err(|error| Error::State(error.to_string()))?;
-    pipe.correlator = Correlator::restore(limits, &snapshot.correlator)?;
-    pipe.checkpoints = snapshot.checkpoints;
-    let mut reader = spool.reader(control.next_position)?;
-    while reader.sequence() < spool.head() {
-        if let Some(Delivery::Frame(frame)) = reader.next(Duration::ZERO)? {
-            each_event(&frame, &mut |_, event| {
-                if let Some(position) = event.header().position {
-                    let done = pipe.done.entry(position.stream).or_insert(0);
-                    *done = (*done).max(position.line);
-                }
-            });
-        }
-    }
-    Ok(pipe)
-}
-
-/// The history's cursor in this spool.
-fn cursor_of(engine: &Engine, spool: &Spool) -> u64 {
-    let snapshot = engine.store().snapshot();
-    let Some(blob) = snapshot.blob(CURSOR_BLOB) else { return 0 };
-    let Some((epoch, sequence)) = blob.split_first_chunk::<8>() else { return 0 };
-    let sequence = sequence.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    // A cursor of another spool says nothing about this one.
-    if u64::from_le_bytes(*epoch) == spool.identity().epoch { sequence.min(spool.head()) } else { 0 }
-}
-
-/// What the history thread has to know of the spool it reads.
-#[derive(Clone, Copy, Debug)]
-struct Goal {
-    /// Where the spool ended at the start: from there on the memory table is complete.
-    head: u64,
-    epoch: u64,
-}
-
-/// The history's reader of the spool: memory table, open messages, parts.
-fn keep_history(
-    engine: &Engine,
-    mut reader: Reader,
-    pin: &Pin,
-    goal: Goal,
-    stop: &AtomicBool,
-) -> Result<(), Error> {
-    let mut writer = HistoryWriter::new(engine.store().clone(), PartFlags::LIVE);
-    let mut bytes = 0;
-    loop {
-        if reader.sequence() >= goal.head {
-            engine.set_ready(true);
-        }
-        match reader.next(WAKE) {
-            Ok(Some(Delivery::Frame(frame))) if frame.kind() == Kind::Events => {
-                bytes += frame.records().len();
-                apply(engine, &frame, &mut writer)?;
-                engine.memory().push(frame);
-                if bytes >= SEAL_BYTES {
-                    seal(engine, &mut writer, reader.sequence(), goal.epoch)?;
-                    pin.advance(reader.sequence());
-                    bytes = 0;
-                }
-            }
-            Ok(Some(Delivery::Gap(gap))) => engine.note(format!(
-                "events {} to {} are missing from the spool: {:?}",
-                gap.sequences.start, gap.sequences.end, gap.reason
-            )),
-            Ok(_) if stop.load(Ordering::Acquire) => return Ok(()),
-            Ok(_) => {}
-            Err(SpoolError::Closed) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Applies a frame's events to the open messages.
-fn apply(engine: &Engine, frame: &Frame, writer: &mut HistoryWriter) -> Result<(), Error> {
-    let mut failed = Ok(());
-    let mut folder = engine.open_messages();
-    each_event(frame, &mut |_, event| {
-        let pairs: Vec<_> = event.pairs().collect();
-        let mut reopen = StoreReopen::new(engine, writer);
-        folder.apply(event.header(), &pairs, &mut reopen);
-        if let Err(error) = reopen.finish() {
-            failed = Err(error);
-        }
-    });
-    failed
-}
-
-/// Writes the memory table, and the messages settled meanwhile, into parts.
-fn seal(engine: &Engine, writer: &mut HistoryWriter, sequence: u64, epoch: u64) -> Result<(), Error> {
-    for frame in engine.memory().frames() {
-        let mut failed = Ok(());
-        each_event(&frame, &mut |sequence, event| {
-            let mut line = None;
-            let mut pairs: Vec<(Key, Value<'_>)> = Vec::with_capacity(16);
-            for (key, value) in event.pairs() {
-                if key == Key::RAW_LINE {
-                    line = line_of(&value);
-                } else {
-                    pairs.push((key, value));
-                }
-            }
-            if failed.is_ok() {
-                failed = writer.event(event.header(), &pairs, Some(sequence), line.as_deref());
-            }
-        });
-        failed?;
-    }
-    // From here to the end of the commit no query may see a message both open and settled.
-    let mut folder = engine.open_messages();
-    let mut failed = Ok(());
-    folder.take_settled(|message| {
-        if failed.is_ok() {
-            failed = writer.message(&message);
-        }
-    });
-    failed?;
-    let mut saved = Vec::new();
-    folder.save(&mut saved);
-    let cursor = [epoch.to_le_bytes(), sequence.to_le_bytes()].concat();
-    writer.commit(&[
-        (OPEN_BLOB.to_owned(), Some(packed(&saved))),
-        (OPEN_IMPORT_BLOB.to_owned(), None),
-        (CURSOR_BLOB.to_owned(), Some(cursor)),
-    ])?;
-    engine.forget_reopened();
-    engine.memory().drop_before(sequence);
-    Ok(())
 }
 
 fn lock(shared: &Mutex<Pipe>) -> MutexGuard<'_, Pipe> {

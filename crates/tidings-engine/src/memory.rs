@@ -11,7 +11,8 @@ use crate::search::FoundEvent;
 /// Committed frames, oldest first.
 ///
 /// Memory: the frames' records; the history thread seals them into parts at
-/// [`SEAL_BYTES`](crate::live::SEAL_BYTES), so at most that and what is committed meanwhile.
+/// [`LiveOptions::seal_bytes`](crate::LiveOptions::seal_bytes), and takes in no more while that
+/// fails, so at most that and one frame.
 #[derive(Debug, Default)]
 pub(crate) struct MemoryTable {
     frames: Mutex<Vec<Arc<Frame>>>,
@@ -25,6 +26,16 @@ impl MemoryTable {
     /// Takes out everything up to this sequence, which is in parts now.
     pub(crate) fn drop_before(&self, sequence: u64) {
         self.lock().retain(|frame| frame.sequences().end > sequence);
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// Whether there is nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
     }
 
     /// The frames of this moment.

@@ -1,5 +1,7 @@
 //! Takes settled messages out of the history again when a late line speaks of them.
 
+use std::collections::HashMap;
+
 use tidings_event::EventRef;
 use tidings_mail::message::{Message, Reopen};
 use tidings_store::{PartId, RowSet, TokenExpr};
@@ -9,6 +11,34 @@ use crate::error::Error;
 use crate::history::HistoryWriter;
 use crate::message_rows::{self, MESSAGES};
 use crate::search::{events_of_legs, leg_tokens, whole_rows};
+
+/// Legs of messages that are open again while their rows are still in parts, with how many writers
+/// opened each.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reopened(HashMap<u64, u32>);
+
+impl Reopened {
+    pub(crate) fn add(&mut self, legs: &[u64]) {
+        for leg in legs {
+            *self.0.entry(*leg).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn remove(&mut self, legs: &[u64]) {
+        for leg in legs {
+            if let Some(count) = self.0.get_mut(leg) {
+                *count -= 1;
+                if *count == 0 {
+                    self.0.remove(leg);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn contains_any(&self, legs: &[u64]) -> bool {
+        !self.0.is_empty() && legs.iter().any(|leg| self.0.contains_key(leg))
+    }
+}
 
 /// The history as seen by the folder of a writer.
 pub(crate) struct StoreReopen<'e, 'w> {
@@ -47,12 +77,26 @@ impl<'e, 'w> StoreReopen<'e, 'w> {
     }
 }
 
+/// Looks again for the rows that a writer takes out, where a merge has moved them to other parts.
+pub(crate) fn find_deleted_again(engine: &Engine, writer: &mut HistoryWriter) -> Result<(), Error> {
+    let snapshot = engine.store().snapshot();
+    if writer.parts_with_deletes().all(|part| snapshot.part(part).is_some()) {
+        return Ok(());
+    }
+    for leg in writer.put_back() {
+        if let Some((_, part, rows)) = StoreReopen::new(engine, writer).find(leg, "")? {
+            writer.delete(part, rows, &[]);
+        }
+    }
+    Ok(())
+}
+
 impl Reopen for StoreReopen<'_, '_> {
     fn reopen(&mut self, leg: u64, name: &str, apply: &mut dyn FnMut(&EventRef<'_>)) {
         let found = self.find(leg, name).and_then(|found| {
             let Some((message, part, rows)) = found else { return Ok(()) };
             let events = events_of_legs(self.engine, &message)?;
-            self.writer.delete(part, rows);
+            self.writer.delete(part, rows, &message.legs);
             self.engine.note_reopened(&message.legs);
             events.iter().for_each(|found| apply(&found.event()));
             Ok(())

@@ -44,14 +44,14 @@ impl Engine {
         let mut newest = Newest::new(query.limit);
         // The lock is held until the snapshot is taken: a message is open or settled, never both
         // and never neither.
-        let snapshot = {
+        let (snapshot, reopened) = {
             let open = self.open_messages();
             for message in open.messages() {
                 if newest.may_take(message.time_ns) && passes(&message) {
                     newest.push(order_of(&message), message);
                 }
             }
-            self.store().snapshot()
+            (self.store().snapshot(), self.reopened())
         };
         if compiled.since_ns > compiled.until_ns {
             return Ok(newest.into_values());
@@ -66,7 +66,7 @@ impl Engine {
                 break;
             }
             let rows = part.candidates(&tokens)?.and(&part.within(compiled.since_ns..=compiled.until_ns)?);
-            let settled = |message: &Message| passes(message) && !self.is_reopened(&message.legs);
+            let settled = |message: &Message| passes(message) && !reopened.contains_any(&message.legs);
             newest_of_part(&part, &rows, &settled, &mut newest)?;
         }
         Ok(newest.into_values())
@@ -80,19 +80,19 @@ impl Engine {
         wanted: &dyn Fn(&Message) -> bool,
     ) -> Result<Vec<Message>, Error> {
         let mut newest = Newest::new(limit);
-        let snapshot = {
+        let (snapshot, reopened) = {
             let open = self.open_messages();
             for message in open.messages().filter(|message| wanted(message)) {
                 newest.push(order_of(&message), message);
             }
-            self.store().snapshot()
+            (self.store().snapshot(), self.reopened())
         };
         for part in snapshot.parts(MESSAGES, ..)? {
             if part.times().is_some_and(|(_, last_ns)| !newest.may_take(last_ns)) {
                 break;
             }
             let rows = part.candidates(tokens)?;
-            let settled = |message: &Message| wanted(message) && !self.is_reopened(&message.legs);
+            let settled = |message: &Message| wanted(message) && !reopened.contains_any(&message.legs);
             newest_of_part(&part, &rows, &settled, &mut newest)?;
         }
         Ok(newest.into_values())
@@ -118,7 +118,7 @@ fn newest_of_part(
     newest: &mut Newest<Message>,
 ) -> Result<(), Error> {
     let mut seen = HashSet::new();
-    each_slice(part, rows, 2 * newest.limit(), &mut |part, slice| {
+    each_slice(part, rows, newest.limit().saturating_mul(2), &mut |part, slice| {
         let times = part.read(&[message_rows::TIME], slice)?;
         let numbers = (0..times.len())
             .filter(|row| times.time(message_rows::TIME, *row).is_some_and(|time_ns| newest.may_take(time_ns)))

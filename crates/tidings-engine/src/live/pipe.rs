@@ -1,0 +1,162 @@
+//! What all followed sources share: the correlator, where each source stands, and how both come
+//! back after a crash.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tidings_event::Position;
+use tidings_mail::correlate::{Correlator, Limits as CorrelatorLimits};
+use tidings_spool::{Batch, Delivery, Spool, SpoolError, Start};
+
+use crate::error::Error;
+use crate::import::packed;
+use crate::interpret::Trail;
+use crate::memory::each_event;
+
+/// Input bytes after which the correlator is saved.
+const SNAPSHOT_BYTES: u64 = 4 << 20;
+
+/// Time after which the correlator is saved, if there was input.
+const SNAPSHOT_NS: i64 = 30_000_000_000;
+
+/// Tag of the snapshots among the spool's control records.
+const SNAPSHOT_TAG: u8 = 1;
+
+/// The state of all sources.
+///
+/// **Order.** What is fed, and the snapshots of the state behind it, go into the spool in this
+/// order, whatever fails in between: what the spool does not take now is kept, and goes first the
+/// next time. At most the records of one block are kept so, as no further block is taken before.
+#[derive(Debug)]
+pub(super) struct Pipe {
+    pub(super) correlator: Correlator,
+    pub(super) places: BTreeMap<String, Place>,
+    /// The last event of each stream that the spool holds beyond the places: when the lines behind
+    /// them are fed again, events up to this one are not written again.
+    done: HashMap<u32, (u64, u16)>,
+    unsent: VecDeque<Batch>,
+    /// Bytes fed, and time, since the last snapshot.
+    fed_bytes: u64,
+    saved_ns: i64,
+}
+
+/// Where a source stands: everything up to here was fed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// The follower's checkpoint.
+    pub(super) checkpoint: Vec<u8>,
+    /// The stream that the last line belongs to.
+    pub(super) stream_key: u64,
+    /// What the next line's meaning depends on.
+    pub(super) trail: Trail,
+}
+
+/// The part of a snapshot before the correlator.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Snapshot {
+    places: BTreeMap<String, Place>,
+    done: Vec<(u32, u64, u16)>,
+}
+
+impl Pipe {
+    fn new() -> Pipe {
+        Pipe {
+            correlator: Correlator::new(CorrelatorLimits::default()),
+            places: BTreeMap::new(),
+            done: HashMap::new(),
+            unsent: VecDeque::new(),
+            fed_bytes: 0,
+            saved_ns: 0,
+        }
+    }
+
+    /// The state that the spool's last snapshot holds, and which events came after it.
+    pub(super) fn recover(spool: &Spool) -> Result<Pipe, Error> {
+        let mut pipe = Pipe::new();
+        let mut from = Start::Sequence(0);
+        if let Some(control) = spool.last_control(SNAPSHOT_TAG)? {
+            pipe.load(&control.bytes)?;
+            from = Start::Position(control.next_position);
+        }
+        let mut reader = spool.reader(from)?;
+        while reader.sequence() < spool.head() {
+            if let Some(Delivery::Frame(frame)) = reader.next(Duration::ZERO)? {
+                each_event(&frame, &mut |_, event| {
+                    if let Some(at) = event.header().position {
+                        let done = pipe.done.entry(at.stream).or_default();
+                        *done = (*done).max((at.line, at.ordinal));
+                    }
+                });
+            }
+        }
+        Ok(pipe)
+    }
+
+    /// Whether this event of a line that is fed again is in the spool.
+    pub(super) fn is_done(&self, at: Position) -> bool {
+        self.done.get(&at.stream).is_some_and(|done| (at.line, at.ordinal) <= *done)
+    }
+
+    /// Hands over records, or keeps them if the spool does not take them now.
+    pub(super) fn send(&mut self, batch: Batch, spool: &Spool) {
+        self.unsent.push_back(batch);
+        // What cannot be sent is told by the `flush` that ends every feeding.
+        let _ = self.flush(spool);
+    }
+
+    /// Hands over what was kept; an error says why the spool does not take it.
+    pub(super) fn flush(&mut self, spool: &Spool) -> Result<(), Error> {
+        while let Some(batch) = self.unsent.pop_front() {
+            // Nobody waits for it: where a source stands is only believed once it is durable.
+            if let Err(refused) = spool.append(batch).map(drop) {
+                if !matches!(refused.error, SpoolError::InvalidBatch(_)) {
+                    self.unsent.push_front(*refused.batch);
+                }
+                return Err(refused.error.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that a source has come to `place`, behind so many bytes, and saves the state if it is
+    /// time.
+    pub(super) fn note_fed(&mut self, source: &str, place: Place, last: Option<Position>, bytes: usize, now_ns: i64) {
+        if let Some(at) = last.filter(|at| !self.is_done(*at)) {
+            self.done.remove(&at.stream);
+        }
+        let is_new = self.places.insert(source.to_owned(), place).is_none();
+        self.fed_bytes += bytes as u64;
+        if is_new || self.fed_bytes >= SNAPSHOT_BYTES || now_ns.saturating_sub(self.saved_ns) >= SNAPSHOT_NS {
+            self.saved_ns = now_ns;
+            self.save();
+        }
+    }
+
+    /// Puts a snapshot behind everything that was fed.
+    pub(super) fn save(&mut self) {
+        let snapshot = Snapshot {
+            places: self.places.clone(),
+            done: self.done.iter().map(|(stream, (line, ordinal))| (*stream, *line, *ordinal)).collect(),
+        };
+        let places = serde_json::to_vec(&snapshot).expect("numbers, texts and lists of them become JSON");
+        let mut bytes = (places.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&places);
+        self.correlator.save(&mut bytes);
+        self.unsent.push_back(Batch::control(SNAPSHOT_TAG, packed(&bytes)));
+        self.fed_bytes = 0;
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let short = || Error::State("a snapshot of the sources ends early".into());
+        let bytes = zstd::decode_all(bytes).map_err(|error| Error::State(error.to_string()))?;
+        let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| short())?;
+        let (places, correlator) = rest.split_at_checked(length).ok_or_else(short)?;
+        let snapshot: Snapshot = serde_json::from_slice(places).map_err(|error| Error::State(error.to_string()))?;
+        self.correlator = Correlator::restore(CorrelatorLimits::default(), correlator)?;
+        self.places = snapshot.places;
+        self.done = snapshot.done.into_iter().map(|(stream, line, ordinal)| (stream, (line, ordinal))).collect();
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! What the tests of whole engines share: pieces of a real log, engines on a simulated disk, and
+//! everything that an engine holds, to be compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tidings_engine::contract::ImportObject;
+use tidings_engine::{Engine, EngineOptions, Error, EventQuery, ImportOptions, MessageQuery};
+use tidings_mail::message::Message;
+use tidings_spool::Backend;
+use tidings_spool::fault::MemoryBackend;
+
+/// A day after the last line of the corpus.
+pub(crate) const NOW_NS: i64 = 1_795_500_000_000_000_000;
+
+/// A file of the corpus.
+pub(crate) fn corpus(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../corpus")
+        .join(name)
+}
+
+/// `lines` lines of the recorded log from line `from` on.
+pub(crate) fn log_lines(from: usize, lines: usize) -> Vec<u8> {
+    let text = std::fs::read(corpus("own/mail.rfc3339.log")).unwrap();
+    let part = text.split_inclusive(|byte| *byte == b'\n').skip(from);
+    part.take(lines).collect::<Vec<_>>().concat()
+}
+
+/// Cuts a log into `count` files in `dir`, at line ends, and gives their paths, oldest first.
+pub(crate) fn cut_into_files(dir: &Path, log: &[u8], count: usize) -> Vec<PathBuf> {
+    let lines: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
+    let pieces = lines.chunks(lines.len().div_ceil(count)).enumerate();
+    pieces
+        .map(|(number, piece)| {
+            let path = dir.join(format!("mail.log.{number}"));
+            std::fs::write(&path, piece.concat()).unwrap();
+            path
+        })
+        .collect()
+}
+
+/// Opens an engine on a simulated disk.
+pub(crate) fn open(disk: &MemoryBackend) -> Result<Engine, Error> {
+    let backend: Arc<dyn Backend> = Arc::new(disk.clone());
+    Engine::open_on(
+        backend,
+        Path::new("simulated"),
+        None,
+        EngineOptions::default(),
+    )
+}
+
+pub(crate) fn import_options() -> ImportOptions {
+    ImportOptions {
+        timezone: Some("UTC".into()),
+        now_ns: NOW_NS,
+        ..ImportOptions::default()
+    }
+}
+
+pub(crate) fn import(engine: &Engine, paths: &[PathBuf]) -> Result<ImportObject, Error> {
+    engine.import(paths, &import_options(), &mut |_| {})
+}
+
+/// Everything that an engine shows: events with their lines, and messages.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Shown {
+    /// Records and lines, in the order of their bytes; places in the spool are left out.
+    pub(crate) events: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// By id.
+    pub(crate) messages: BTreeMap<u64, Message>,
+}
+
+impl Shown {
+    /// Reads everything, and makes sure that nothing is there twice.
+    pub(crate) fn of(engine: &Engine) -> Shown {
+        let everything = EventQuery {
+            limit: usize::MAX,
+            now_ns: NOW_NS,
+            ..EventQuery::default()
+        };
+        let found = engine
+            .events(&everything)
+            .unwrap_or_else(|error| panic!("{error}"));
+        let (mut places, mut sequences) = (BTreeSet::new(), BTreeSet::new());
+        let mut events = Vec::with_capacity(found.len());
+        for event in found {
+            if let Some(at) = event.event().header().position {
+                let place = (at.stream, at.line, at.ordinal);
+                assert!(places.insert(place), "an event is there twice: {place:?}");
+            }
+            if let Some(sequence) = event.sequence {
+                assert!(sequences.insert(sequence), "sequence {sequence} is there twice");
+            }
+            events.push((event.record, event.line));
+        }
+        events.sort();
+        Shown {
+            events,
+            messages: messages(engine),
+        }
+    }
+
+    /// The lines, in the order of their bytes.
+    pub(crate) fn lines(&self) -> Vec<Vec<u8>> {
+        let mut lines: Vec<_> = self.events.iter().filter_map(|(_, line)| line.clone()).collect();
+        lines.sort();
+        lines
+    }
+
+    /// Fails with the differences if the other one is not the same.
+    pub(crate) fn assert_is(&self, expected: &Shown, round: &str) {
+        if self == expected {
+            return;
+        }
+        let mine: BTreeSet<_> = self.events.iter().collect();
+        let theirs: BTreeSet<_> = expected.events.iter().collect();
+        let mut report = format!(
+            "{round}: {} events instead of {}, {} messages instead of {}\n",
+            self.events.len(),
+            expected.events.len(),
+            self.messages.len(),
+            expected.messages.len()
+        );
+        for event in mine.difference(&theirs).take(5) {
+            report += &format!("only here:   {}\n", readable(event));
+        }
+        for event in theirs.difference(&mine).take(5) {
+            report += &format!("missing:     {}\n", readable(event));
+        }
+        panic!("{report}{}", differences(&self.messages, &expected.messages));
+    }
+}
+
+/// Fails with the differences if these are not the same messages.
+pub(crate) fn assert_same_messages(
+    shown: &BTreeMap<u64, Message>,
+    expected: &BTreeMap<u64, Message>,
+    round: &str,
+) {
+    assert!(shown == expected, "{round}:\n{}", differences(shown, expected));
+}
+
+fn differences(shown: &BTreeMap<u64, Message>, expected: &BTreeMap<u64, Message>) -> String {
+    let ids: BTreeSet<_> = shown.keys().chain(expected.keys()).collect();
+    let differ = ids.into_iter().filter(|id| shown.get(id) != expected.get(id));
+    let pair = |id: &u64| format!("message    {:?}\ninstead of {:?}\n", shown.get(id), expected.get(id));
+    differ.take(3).map(pair).collect()
+}
+
+/// All messages by id; each is there once, by each of its legs.
+pub(crate) fn messages(engine: &Engine) -> BTreeMap<u64, Message> {
+    let everything = MessageQuery {
+        filter: "kind:accepted OR kind:refused".into(),
+        limit: usize::MAX,
+        now_ns: NOW_NS,
+        ..MessageQuery::default()
+    };
+    let found = engine
+        .messages(&everything)
+        .unwrap_or_else(|error| panic!("{error}"));
+    let (mut by_id, mut legs) = (BTreeMap::new(), BTreeMap::new());
+    for mut message in found {
+        // Shown of open messages only.
+        message.recipients.iter_mut().for_each(|recipient| recipient.delays = None);
+        for leg in &message.legs {
+            if let Some(other) = legs.insert(*leg, message.clone()) {
+                panic!("two messages have a leg in common:\n{other:?}\n{message:?}");
+            }
+        }
+        by_id.insert(message.id, message);
+    }
+    by_id
+}
+
+fn readable((record, line): &(Vec<u8>, Option<Vec<u8>>)) -> String {
+    let event = tidings_event::EventRef::read(record).unwrap().0;
+    let line = line.as_deref().map(String::from_utf8_lossy);
+    format!(
+        "{} {:?} span {:?} {:?} {line:?}",
+        event.kind().name(),
+        event.header().position,
+        event.span(),
+        event.pairs().collect::<Vec<_>>()
+    )
+}
