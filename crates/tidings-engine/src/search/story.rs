@@ -76,6 +76,7 @@ impl Engine {
                 let first = place.is_none_or(|place| lines_shown.insert(place));
                 step_of(found, &names, raw && first)
             })
+            .chain(left_out(events.len()))
             .collect();
         Ok(StoryObject {
             message: message_object(message),
@@ -208,6 +209,12 @@ fn leg_names(events: &[FoundEvent]) -> HashMap<u64, String> {
         }
     }
     names
+}
+
+/// Says how many steps a long story leaves out.
+fn left_out(steps: usize) -> Option<StepObject> {
+    let left = steps.checked_sub(STEPS_MAX).filter(|left| *left > 0)?;
+    Some(StepObject { text: format!("… and {left} further steps, left out here; `tidings events` shows all"), ..StepObject::default() })
 }
 
 fn step_of(found: &FoundEvent, names: &HashMap<u64, String>, raw: bool) -> StepObject {
