@@ -42,13 +42,13 @@ const RULES: &[Rule] = &[
     Rule {
         name: "tidings-spool",
         workspace: &["tidings-event"],
-        foreign: Foreign::Only(&["crc32c", "lz4_flex"]),
+        foreign: Foreign::Only(&["crc32c", "lz4_flex", "rustix"]),
         why: "the spool moves bytes: it knows no Parquet, no mail, no runtime",
     },
     Rule {
         name: "tidings-store",
         workspace: &["tidings-event", "tidings-spool"],
-        foreign: Foreign::Only(&["bytes", "parquet", "rustc-hash", "xxhash-rust", "zstd"]),
+        foreign: Foreign::Only(&["crc32c", "parquet", "rustc-hash", "xxhash-rust", "zstd"]),
         why: "the history takes its schemas as arguments: it knows no mail, no HTTP, no runtime",
     },
     Rule {
