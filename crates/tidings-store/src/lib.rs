@@ -34,8 +34,12 @@
 //! This crate knows nothing of mail, HTTP or any runtime; it touches the disk through
 //! [`Backend`](tidings_spool::Backend) only, and takes the time as an argument.
 
+// Data never panics: what cannot fail says why in `expect`.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 mod batch;
 mod build;
+mod cache;
 mod day;
 mod encode;
 mod error;

@@ -1,26 +1,22 @@
-//! Parts in use: open files and sidecar heads, held under a bound of number and bytes.
+//! Parts in use: a part's sidecar head in memory, its files when they are read.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
-use rustc_hash::FxHashMap;
-use tidings_spool::{Backend, File, OpenMode};
+use tidings_spool::{Backend, File};
 
+use crate::cache::{FileKind, PartCache};
 use crate::error::IoContext;
 use crate::manifest::PartEntry;
-use crate::part::layout::Group;
-use crate::part::read::ChunkReader;
+use crate::part::layout::{Group, PartColumn};
 use crate::sidecar::file::{Head, TRAILER, checked, decode_head, decode_trailer, with_checksum};
 use crate::sidecar::fingerprint;
 use crate::sidecar::postings::{Widths, look_up};
-use crate::{Error, PartId, Result, RowSet};
+use crate::{Error, PartId, Result, RowSet, Schema};
 
 /// Read at once from a sidecar's end: holds the head of most parts.
 const TAIL_BYTES: u64 = 16 << 10;
-
-/// Readers kept for later.
-const MAX_IDLE_READERS: usize = 2;
 
 /// A part that some version of the store refers to.
 #[derive(Debug)]
@@ -48,16 +44,21 @@ impl SharedPart {
     }
 
     /// The cache, which also lends readers.
-    pub(crate) fn cache(&self) -> &PartCache {
+    pub(crate) fn cache(&self) -> &Arc<PartCache> {
         &self.cache
     }
 
-    /// The part's open files and head, from the cache or the disk.
+    /// The part with its head, from the cache or the disk.
     pub(crate) fn open(&self) -> Result<Arc<OpenPart>> {
         if let Some(open) = self.cache.get(self.entry.id) {
             return Ok(open);
         }
-        let open = Arc::new(OpenPart::open(&self.entry, Arc::clone(&self.backend))?);
+        let cache = Arc::clone(&self.cache);
+        let open = Arc::new(OpenPart::open(
+            &self.entry,
+            Arc::clone(&self.backend),
+            cache,
+        )?);
         self.cache.insert(self.entry.id, Arc::clone(&open));
         Ok(open)
     }
@@ -74,22 +75,30 @@ impl Drop for SharedPart {
     }
 }
 
-/// A part whose sidecar head is in memory.
+/// A part whose sidecar head is in memory. Its files are opened when they are read, and stay open
+/// as long as the cache keeps them.
 #[derive(Debug)]
 pub(crate) struct OpenPart {
     pub(crate) head: Head,
     pub(crate) part_path: PathBuf,
+    id: PartId,
     part_bytes: u64,
     sidecar_path: PathBuf,
-    sidecar: Arc<dyn File>,
     backend: Arc<dyn Backend>,
-    part: OnceLock<Arc<dyn File>>,
+    cache: Arc<PartCache>,
+    /// Whether the tokens are those that the table's schema promises; asked for once.
+    is_indexed: OnceLock<bool>,
 }
 
 impl OpenPart {
-    pub(crate) fn open(entry: &PartEntry, backend: Arc<dyn Backend>) -> Result<Self> {
+    pub(crate) fn open(
+        entry: &PartEntry,
+        backend: Arc<dyn Backend>,
+        cache: Arc<PartCache>,
+    ) -> Result<Self> {
         let sidecar_path = entry.sidecar_path();
-        let (sidecar, head) = open_sidecar(&*backend, &sidecar_path, entry.sidecar_bytes)
+        let file = cache.file((entry.id, FileKind::Sidecar), &*backend, &sidecar_path)?;
+        let head = read_head(&*file, &sidecar_path, entry.sidecar_bytes)
             .map_err(|error| error.in_file(&sidecar_path))?;
         if head.rows() != entry.rows {
             let what = format!(
@@ -102,24 +111,36 @@ impl OpenPart {
         Ok(Self {
             head,
             part_path: entry.part_path(),
+            id: entry.id,
             part_bytes: entry.part_bytes,
             sidecar_path,
-            sidecar,
             backend,
-            part: OnceLock::new(),
+            cache,
+            is_indexed: OnceLock::new(),
         })
     }
 
-    /// The Parquet file and its length; opened at the first call.
-    pub(crate) fn part_file(&self) -> Result<(&dyn File, u64)> {
-        if let Some(file) = self.part.get() {
-            return Ok((&**file, self.part_bytes));
-        }
-        let file = self
-            .backend
-            .open(&self.part_path, OpenMode::Read)
-            .at("open", &self.part_path)?;
-        Ok((&**self.part.get_or_init(|| file), self.part_bytes))
+    /// The Parquet file and its length.
+    pub(crate) fn part_file(&self) -> Result<(Arc<dyn File>, u64)> {
+        let key = (self.id, FileKind::Part);
+        Ok((
+            self.cache.file(key, &*self.backend, &self.part_path)?,
+            self.part_bytes,
+        ))
+    }
+
+    /// Whether the sidecar has the tokens that a schema promises. A part is only ever asked for
+    /// the one schema that its table has while the store is open.
+    pub(crate) fn is_indexed(&self, schema: &Schema) -> bool {
+        *self.is_indexed.get_or_init(|| {
+            let roles = &self.head.roles;
+            let lacks = |(had, at): (&PartColumn, u16)| {
+                let id = schema.column(&had.name);
+                id.is_some_and(|id| schema.columns()[id].indexed) && !roles.indexed.contains(&at)
+            };
+            roles.token_version == schema.token_version()
+                && !self.head.columns.iter().zip(0u16..).any(lacks)
+        })
     }
 
     /// The directory of a row group.
@@ -159,21 +180,17 @@ impl OpenPart {
     /// A block with its checksum.
     pub(crate) fn read_block(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
         let mut block = vec![0; with_checksum(length)];
-        self.sidecar
-            .read_exact_at(&mut block, offset)
+        let key = (self.id, FileKind::Sidecar);
+        let file = self.cache.file(key, &*self.backend, &self.sidecar_path)?;
+        file.read_exact_at(&mut block, offset)
             .at("read", &self.sidecar_path)?;
         Ok(block)
     }
 
-    fn memory(&self) -> usize {
+    /// Bytes of memory held, about.
+    pub(crate) fn memory(&self) -> usize {
         self.head.memory() + 1024
     }
-}
-
-fn open_sidecar(backend: &dyn Backend, path: &Path, length: u64) -> Result<(Arc<dyn File>, Head)> {
-    let file = backend.open(path, OpenMode::Read).at("open", path)?;
-    let head = read_head(&*file, path, length)?;
-    Ok((file, head))
 }
 
 fn read_head(file: &dyn File, path: &Path, length: u64) -> Result<Head> {
@@ -195,100 +212,4 @@ fn read_head(file: &dyn File, path: &Path, length: u64) -> Result<Head> {
     let mut head = vec![0; head_bytes];
     file.read_exact_at(&mut head, start).at("read", path)?;
     decode_head(&head)
-}
-
-/// Open parts, the least recently used going first. Bounded by number (each holds up to two file
-/// handles) and by bytes of heads; parts in use by a reader stay open until it lets go.
-#[derive(Debug)]
-pub(crate) struct PartCache {
-    inner: Mutex<Cached>,
-    /// Idle readers, at most [`MAX_IDLE_READERS`]: making one costs more than a small read.
-    readers: Mutex<Vec<ChunkReader>>,
-    max_parts: usize,
-    max_bytes: usize,
-}
-
-#[derive(Debug, Default)]
-struct Cached {
-    parts: FxHashMap<PartId, (Arc<OpenPart>, u64)>,
-    bytes: usize,
-    tick: u64,
-}
-
-impl PartCache {
-    pub(crate) fn new(max_parts: usize, max_bytes: usize) -> Self {
-        let readers = Mutex::default();
-        Self {
-            inner: Mutex::default(),
-            readers,
-            max_parts: max_parts.max(1),
-            max_bytes,
-        }
-    }
-
-    /// A reader of chunks, used before or new.
-    pub(crate) fn reader(&self) -> Result<ChunkReader> {
-        let idle = self
-            .readers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        idle.map_or_else(ChunkReader::new, Ok)
-    }
-
-    /// Takes a reader back for later.
-    pub(crate) fn give_back(&self, mut reader: ChunkReader) {
-        reader.trim();
-        let mut idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MAX_IDLE_READERS {
-            idle.push(reader);
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Cached> {
-        // The map is whole between any two statements: a panic elsewhere does not spoil it.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn get(&self, id: PartId) -> Option<Arc<OpenPart>> {
-        let mut cached = self.lock();
-        cached.tick += 1;
-        let tick = cached.tick;
-        let (open, used) = cached.parts.get_mut(&id)?;
-        *used = tick;
-        Some(Arc::clone(open))
-    }
-
-    fn insert(&self, id: PartId, open: Arc<OpenPart>) {
-        let mut cached = self.lock();
-        cached.tick += 1;
-        let tick = cached.tick;
-        cached.bytes += open.memory();
-        if let Some((old, _)) = cached.parts.insert(id, (open, tick)) {
-            cached.bytes -= old.memory();
-        }
-        while cached.parts.len() > self.max_parts
-            || (cached.bytes > self.max_bytes && cached.parts.len() > 1)
-        {
-            let Some(oldest) = cached
-                .parts
-                .iter()
-                .min_by_key(|(_, (_, used))| *used)
-                .map(|(&id, _)| id)
-            else {
-                break;
-            };
-            drop_part(&mut cached, oldest);
-        }
-    }
-
-    fn remove(&self, id: PartId) {
-        drop_part(&mut self.lock(), id);
-    }
-}
-
-fn drop_part(cached: &mut Cached, id: PartId) {
-    if let Some((open, _)) = cached.parts.remove(&id) {
-        cached.bytes -= open.memory();
-    }
 }

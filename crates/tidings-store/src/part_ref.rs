@@ -104,22 +104,11 @@ impl Part {
     /// [`Error::Damaged`] or [`Error::Io`], naming the sidecar.
     pub fn candidates(&self, expr: &TokenExpr) -> Result<RowSet> {
         let open = self.shared.open()?;
-        if !self.is_indexed(&open) {
+        if !open.is_indexed(&self.schema) {
             return Ok(self.all());
         }
         let rows = expr.evaluate(self.rows(), &mut |token| open.look_up(token))?;
         Ok(self.live(rows))
-    }
-
-    /// Whether the sidecar has the tokens that the schema promises.
-    fn is_indexed(&self, open: &OpenPart) -> bool {
-        let roles = &open.head.roles;
-        let lacks = |(had, at): (&PartColumn, u16)| {
-            let id = self.schema.column(&had.name);
-            id.is_some_and(|id| self.schema.columns()[id].indexed) && !roles.indexed.contains(&at)
-        };
-        roles.token_version == self.schema.token_version()
-            && !open.head.columns.iter().zip(0u16..).any(lacks)
     }
 
     /// The rows of pages that may hold a time in the range.
@@ -341,7 +330,10 @@ impl Part {
         }
         let group = open.group(at)?;
         let (file, length) = open.part_file()?;
-        let source = Source { file, length };
+        let source = Source {
+            file: &*file,
+            length,
+        };
         let mut reader = self.shared.cache().reader()?;
         for (&id, column) in columns.iter().zip(&mut out.columns) {
             if let Some((number, had)) = self.part_column(open, id)? {

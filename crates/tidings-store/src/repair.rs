@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use tidings_spool::{Backend, File, OpenMode};
 
 use crate::build::{PartPlan, temporary};
+use crate::cache::PartCache;
 use crate::error::IoContext;
 use crate::manifest::{self, AppendError, Edit, MANIFEST, PartEntry, State};
 use crate::open::OpenPart;
@@ -244,7 +245,8 @@ fn forgiving_sidecar(
 
 /// The rows whose row groups decode in every column, as the sidecar's directory tells them.
 fn readable_rows(backend: &Arc<dyn Backend>, entry: &PartEntry) -> RowSet {
-    let Ok(open) = OpenPart::open(entry, Arc::clone(backend)) else {
+    let Ok(open) = OpenPart::open(entry, Arc::clone(backend), Arc::new(PartCache::new(2, 0)))
+    else {
         return RowSet::none();
     };
     let mut rows = RowSet::none();
@@ -259,7 +261,10 @@ fn readable_rows(backend: &Arc<dyn Backend>, entry: &PartEntry) -> RowSet {
 fn read_group(open: &OpenPart, at: usize) -> Result<()> {
     let group = open.group(at)?;
     let (file, length) = open.part_file()?;
-    let source = Source { file, length };
+    let source = Source {
+        file: &*file,
+        length,
+    };
     let mut reader = ChunkReader::new()?;
     for (column, chunk) in open.head.columns.iter().zip(&group.chunks) {
         read_chunk(&mut reader, &source, column, chunk, group.rows)?;

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tidings_spool::Backend;
 
 use crate::build::{self, NewPart, PartPlan};
+use crate::cache::PartCache;
 use crate::error::IoContext;
 use crate::manifest::{self, AppendError, Edit, Log, MANIFEST, State, TEMPORARY};
-use crate::open::PartCache;
 use crate::part::choose::Choice;
 use crate::snapshot::Snapshot;
 use crate::version::Version;
@@ -26,8 +26,8 @@ pub struct Options {
     pub fresh_level: i32,
     /// The zstd level of merged parts.
     pub merge_level: i32,
-    /// Parts whose files are kept open; each takes up to two file handles.
-    pub max_open_parts: usize,
+    /// Files of parts that are kept open between two queries.
+    pub max_open_files: usize,
     /// Bytes of sidecar heads kept in memory.
     pub max_head_bytes: usize,
 }
@@ -37,7 +37,7 @@ impl Default for Options {
         Self {
             fresh_level: 1,
             merge_level: 3,
-            max_open_parts: 384,
+            max_open_files: 512,
             max_head_bytes: 8 << 20,
         }
     }
@@ -121,7 +121,7 @@ impl Store {
             .map(|entry| u64::from(entry.rows))
             .sum();
         let cache = Arc::new(PartCache::new(
-            options.max_open_parts,
+            options.max_open_files,
             options.max_head_bytes,
         ));
         let beyond = state.parts.keys().next_back().map_or(1, |id| id.0 + 1);
@@ -257,7 +257,7 @@ impl Inner {
             return Err(error.into_error());
         }
         let next = Arc::new(version.after(&edit, &self.backend, &self.cache));
-        let compact = open.wants_compaction();
+        let compact = open.wants_compaction(&next.state);
         *self.version.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
         if compact {
             match manifest::save(&*self.backend, &next.state) {

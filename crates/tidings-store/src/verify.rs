@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tidings_spool::{Backend, File, OpenMode};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::cache::PartCache;
 use crate::error::IoContext;
 use crate::manifest::{self, MANIFEST, PartEntry, State};
 use crate::open::OpenPart;
@@ -245,9 +246,12 @@ fn check_contents(backend: &Arc<dyn Backend>, entry: &PartEntry, schema: &Schema
 
 fn compare_directories(backend: &Arc<dyn Backend>, entry: &PartEntry, anew: &[u8]) -> Result<()> {
     let path = entry.sidecar_path();
-    let open = OpenPart::open(entry, Arc::clone(backend))?;
+    let open = OpenPart::open(entry, Arc::clone(backend), Arc::new(PartCache::new(2, 0)))?;
     let (file, length) = open.part_file()?;
-    let source = Source { file, length };
+    let source = Source {
+        file: &*file,
+        length,
+    };
     let mut reader = ChunkReader::new()?;
     for at in 0..open.head.groups.len() {
         let group = open.group(at)?;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tidings_spool::Backend;
 
 use crate::PartId;
+use crate::cache::PartCache;
 use crate::manifest::{Edit, State};
-use crate::open::{PartCache, SharedPart};
+use crate::open::SharedPart;
 
 /// A state and its parts, kept on disk while any version refers to them.
 #[derive(Debug)]

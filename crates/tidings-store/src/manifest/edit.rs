@@ -190,6 +190,21 @@ impl Edit {
 }
 
 impl State {
+    /// Bytes that it takes in the manifest in one copy, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        let blobs: usize = self
+            .blobs
+            .iter()
+            .map(|(name, bytes)| name.len() + bytes.len() + 8)
+            .sum();
+        let deleted: usize = self
+            .deleted
+            .values()
+            .map(|rows| rows.ranges().len() * 3 + 8)
+            .sum();
+        (self.parts.len() * 80 + blobs + deleted) as u64
+    }
+
     /// Applies an edit. Parts are removed first, then added.
     pub(crate) fn apply(&mut self, edit: &Edit) {
         for id in &edit.removed {

@@ -22,7 +22,8 @@ pub(crate) const MANIFEST: &str = "manifest";
 pub(crate) const TEMPORARY: &str = "manifest.tmp";
 const MAGIC: u32 = u32::from_le_bytes(*b"TDM1");
 const HEADER: usize = 4 + 4 + 8 + 4 + 4;
-/// The log of edits may grow to this, or to four times the state, before it is rewritten.
+/// The manifest may hold this much that no longer counts, besides as much as the state takes,
+/// before it is written anew.
 const MIN_COMPACT_BYTES: u64 = 1 << 20;
 
 /// The open manifest, for appending.
@@ -31,8 +32,6 @@ pub(crate) struct Log {
     file: Arc<dyn File>,
     /// Where the next edit goes.
     end: u64,
-    /// Length of the whole state at the front.
-    state_bytes: u64,
 }
 
 /// A manifest as it was found.
@@ -42,7 +41,6 @@ pub(crate) struct Loaded {
     /// What was mended or cut, in words; if anything was, the file is to be written anew.
     pub(crate) notes: Vec<String>,
     end: u64,
-    state_bytes: u64,
 }
 
 /// Reads the manifest; `None` if there is none.
@@ -71,7 +69,6 @@ fn replay(bytes: &[u8]) -> Result<Loaded> {
         state: State::default(),
         notes: Vec::new(),
         end: 0,
-        state_bytes: 0,
     };
     let mut at = 0;
     while at < bytes.len() {
@@ -107,9 +104,6 @@ fn replay(bytes: &[u8]) -> Result<Loaded> {
         loaded.state.apply(&Edit::decode(&unpack(frame.payload)?)?);
         loaded.state.sequence = frame.sequence;
         at = bytes.len().min(at + frame.length);
-        if first {
-            loaded.state_bytes = at as u64;
-        }
     }
     loaded.end = at as u64;
     Ok(loaded)
@@ -290,11 +284,7 @@ pub(crate) fn save(backend: &dyn Backend, state: &State) -> Result<Log, AppendEr
         .at("sync", root)
         .map_err(AppendError::Unknown)?;
     let length = frame.len() as u64;
-    Ok(Log {
-        file,
-        end: length,
-        state_bytes: length,
-    })
+    Ok(Log { file, end: length })
 }
 
 impl Log {
@@ -305,7 +295,6 @@ impl Log {
         Ok(Self {
             file,
             end: loaded.end,
-            state_bytes: loaded.state_bytes,
         })
     }
 
@@ -329,9 +318,10 @@ impl Log {
         Ok(())
     }
 
-    /// Whether the edits have outgrown the state.
-    pub(crate) fn wants_compaction(&self) -> bool {
-        self.end - self.state_bytes > MIN_COMPACT_BYTES.max(self.state_bytes * 4)
+    /// Whether the file holds much that no longer counts.
+    pub(crate) fn wants_compaction(&self, state: &State) -> bool {
+        // Two copies, and growth to twice of that before it is written anew.
+        self.end > MIN_COMPACT_BYTES + 4 * state.bytes()
     }
 }
 

@@ -193,7 +193,10 @@ impl Input {
             .map(|range| range.start - head.first_row..range.end - head.first_row)
             .collect();
         let (file, length) = self.open.part_file()?;
-        let source = Source { file, length };
+        let source = Source {
+            file: &*file,
+            length,
+        };
         let mut loaded = Loaded {
             rows: rows.len() as usize,
             ..Loaded::default()
