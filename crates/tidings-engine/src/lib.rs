@@ -1,5 +1,8 @@
 //! Mail, spool and history together: import, message folding, story search, verify and repair.
 
+// Data never panics: what cannot fail says why in `expect`.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 pub mod contract;
 mod engine;
 mod error;

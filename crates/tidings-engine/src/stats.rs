@@ -18,6 +18,7 @@ use tidings_event::time::rfc3339;
 use crate::contract::StatsObject;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::memory::each_event;
 use crate::message_rows::MESSAGES;
 use crate::rows::EVENTS;
 use summary::Summary;
@@ -70,28 +71,32 @@ impl Engine {
     /// [`Error::History`], naming the file that cannot be read.
     pub fn stats(&self, query: &StatsQuery) -> Result<StatsObject, Error> {
         let mut summary = Summary::default();
-        // The lock is held until the snapshot is taken: a message is open or settled, and an event
-        // in memory or in a part, never both and never neither.
-        let recent = {
+        // Taken before the snapshot: what is sealed in between is in both, and told by its sequence.
+        let frames = self.memory().frames();
+        let memory_from = frames.first().map(|frame| frame.first_sequence());
+        // The lock is held until the snapshot is taken: a message is open or settled, never both
+        // and never neither.
+        let (snapshot, reopened) = {
             let open = self.open_messages();
             for message in open.messages().filter(|message| query.covers(message.time_ns)) {
                 summary.add_message(&message);
             }
-            self.recent()
+            (self.store().snapshot(), self.reopened())
         };
-        let snapshot = &recent.snapshot;
-        recent.each(&mut |_, event| {
-            if query.covers(event.time_ns()) {
-                summary.add_event(event);
-            }
-        });
+        for frame in frames {
+            each_event(&frame, &mut |_, event| {
+                if query.covers(event.time_ns()) {
+                    summary.add_event(event);
+                }
+            });
+        }
         let (since_ns, until_ns) = query.bounds();
         if since_ns <= until_ns {
             for part in snapshot.parts(MESSAGES, since_ns..=until_ns)? {
-                messages::add_part(&part, query, &mut summary)?;
+                messages::add_part(&part, query, &reopened, &mut summary)?;
             }
             for part in snapshot.parts(EVENTS, since_ns..=until_ns)? {
-                sign_ins::add_part(&part, query, &mut summary)?;
+                sign_ins::add_part(&part, query, memory_from, &mut summary)?;
             }
         }
         let (since_ns, until_ns) = query.period(summary.times());

@@ -1,3 +1,35 @@
-//! The `tidings` binary: the server, and every client verb.
+//! The `tidings` binary: the server, and the client verbs.
+//!
+//! `tidings serve` is [`pipeline`]; every other verb is a client (`tidings-cli`), to which this binary
+//! lends the engine.
 
-fn main() {}
+// Data never panics: what cannot fail says why in `expect`.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+mod check;
+mod clock;
+mod console;
+mod demo;
+mod http;
+mod local;
+mod notify;
+mod parse;
+mod pipeline;
+mod settings;
+mod source;
+mod stop;
+mod upkeep;
+
+use std::process::ExitCode;
+
+use tidings_cli::ServerHooks;
+
+fn main() -> ExitCode {
+    let hooks = ServerHooks {
+        open_local: local::open,
+        serve: pipeline::serve,
+        parse: parse::parse,
+        open_demo: demo::open,
+    };
+    tidings_cli::run(std::env::args_os(), hooks)
+}

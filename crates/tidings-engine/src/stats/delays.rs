@@ -44,19 +44,6 @@ impl Delays {
         }
     }
 
-    /// Adds what another one counted.
-    pub(super) fn merge(&mut self, other: Delays) {
-        for (count, more) in self.short.iter_mut().zip(other.short) {
-            *count += more;
-        }
-        for (delay_ms, count) in other.long {
-            self.add_long(delay_ms, count);
-        }
-        self.rounded |= other.rounded;
-        self.count += other.count;
-        self.max = self.max.max(other.max);
-    }
-
     /// Whether delays were rounded.
     pub(super) fn is_approximate(&self) -> bool {
         self.rounded
@@ -131,14 +118,5 @@ mod tests {
         let found = delays.object();
         assert!(found.median <= 519_999 && found.median > 519_999 - 520, "{found:?}");
         assert_eq!(found.max, 1_019_999);
-    }
-
-    #[test]
-    fn halves_add_up() {
-        let (mut a, mut b) = (Delays::default(), Delays::default());
-        (1..=50).for_each(|delay_ms| a.add(delay_ms * 1000));
-        (51..=100).for_each(|delay_ms| b.add(delay_ms * 1000));
-        a.merge(b);
-        assert_eq!(a.object(), of((1..=100).map(|delay_ms| delay_ms * 1000)));
     }
 }

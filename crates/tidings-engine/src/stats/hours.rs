@@ -67,20 +67,6 @@ impl Hours {
         &mut self.current.1
     }
 
-    /// Adds what another one counted.
-    pub(super) fn merge(&mut self, mut other: Hours) {
-        other.put_away();
-        let hours = other.step_hours;
-        if hours > self.step_hours {
-            self.put_away();
-            self.turn_into_days();
-        }
-        for (step, counts) in other.steps {
-            self.at(step * hours * HOUR_NS).add(&counts);
-        }
-        self.put_away();
-    }
-
     /// The hours of a period, in order and without gaps, and their length in seconds.
     ///
     /// Of a period of more than 62 days only the time from the first to the last thing counted is
@@ -192,16 +178,5 @@ mod tests {
         let (objects, seconds) = hours.objects(0, many * HOUR_NS);
         assert_eq!((seconds, counts(&objects).iter().sum()), (86_400, many as u64));
         assert_eq!(objects[0].messages, 24);
-    }
-
-    #[test]
-    fn hours_and_days_add_up() {
-        let many = HOURS_MAX + 100;
-        let days = || with_messages((0..many).map(|hour| hour * HOUR_NS));
-        for (mut a, b) in [(days(), with_messages([5])), (with_messages([5]), days())] {
-            a.merge(b);
-            let (objects, _) = a.objects(0, many * HOUR_NS);
-            assert_eq!((objects[0].messages, counts(&objects).iter().sum()), (25, many as u64 + 1));
-        }
     }
 }

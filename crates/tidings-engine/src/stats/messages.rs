@@ -9,26 +9,39 @@ use tidings_store::{ColumnId, NULL_CODE, Part, RowSet, Rows};
 use super::StatsQuery;
 use super::reason::reason_name;
 use super::summary::{Failure, Summary, client_name};
-use super::top::{Sum, Top};
+use super::top::Sum;
 use crate::error::Error;
 use crate::message_rows::{
-    CLASS, CLIENT_IP, CLIENT_NAME, DELAY, FROM, KIND, NUMBER, PROVIDER, REPLY, SIZE, TIME, TO, VERDICT, kind_word,
+    CLASS, CLIENT_IP, CLIENT_NAME, DELAY, FROM, ID, KIND, NUMBER, PROVIDER, REPLY, SIZE, TIME, TO, VERDICT, kind_word,
 };
+use crate::reopen::Reopened;
 
 /// What is read of every row.
-const COLUMNS: [ColumnId; 9] = [TIME, NUMBER, KIND, FROM, SIZE, TO, VERDICT, PROVIDER, DELAY];
+const COLUMNS: [ColumnId; 10] = [TIME, ID, NUMBER, KIND, FROM, SIZE, TO, VERDICT, PROVIDER, DELAY];
 
 /// What is read of rows that say why something failed.
 const FAILURE_COLUMNS: [ColumnId; 5] = [VERDICT, CLASS, REPLY, CLIENT_NAME, CLIENT_IP];
 
-/// Counts the messages of a part.
-pub(super) fn add_part(part: &Part, query: &StatsQuery, summary: &mut Summary) -> Result<(), Error> {
+/// Counts the messages of a part, but those that were opened again since they were settled.
+pub(super) fn add_part(
+    part: &Part,
+    query: &StatsQuery,
+    reopened: &Reopened,
+    summary: &mut Summary,
+) -> Result<(), Error> {
     let (since_ns, until_ns) = query.bounds();
     let rows = part.within(since_ns..=until_ns)?;
     let mut counters = Counters::default();
     let mut failures = Vec::new();
     part.scan(&COLUMNS, &rows, &mut |rows| {
-        add_group(rows, query, &mut counters, summary, &mut failures);
+        counters.clear(rows);
+        let group = Group::new(rows, reopened);
+        for row in (0..rows.len()).filter(|row| query.covers(group.time_ns(*row))) {
+            if group.add_row(row, &mut counters, summary) {
+                failures.push(rows.number(row));
+            }
+        }
+        counters.add_to(rows, summary);
         ControlFlow::Continue(())
     })?;
     if !failures.is_empty() {
@@ -40,12 +53,105 @@ pub(super) fn add_part(part: &Part, query: &StatsQuery, summary: &mut Summary) -
     Ok(())
 }
 
+/// The rows of a row group, with what their codes mean.
+struct Group<'r> {
+    rows: &'r Rows,
+    times: Option<&'r [u64]>,
+    numbers: Option<&'r [u64]>,
+    sizes: Option<&'r [u64]>,
+    kinds: Codes<'r>,
+    from: Codes<'r>,
+    to: Codes<'r>,
+    verdicts: Codes<'r>,
+    providers: Codes<'r>,
+    is_refused: Meanings<bool>,
+    verdict_of: Meanings<Verdict>,
+    /// Rows to pass over, as their message is open again; mostly there are none.
+    reopened: Vec<bool>,
+}
+
+impl<'r> Group<'r> {
+    fn new(rows: &'r Rows, reopened: &Reopened) -> Group<'r> {
+        let ids = rows.words(ID).unwrap_or_default();
+        let is_reopened = |id: &u64| reopened.contains_any(&[*id]);
+        Group {
+            rows,
+            times: rows.words(TIME),
+            numbers: rows.words(NUMBER),
+            sizes: rows.words(SIZE),
+            kinds: Codes(rows.codes(KIND)),
+            from: Codes(rows.codes(FROM)),
+            to: Codes(rows.codes(TO)),
+            verdicts: Codes(rows.codes(VERDICT)),
+            providers: Codes(rows.codes(PROVIDER)),
+            is_refused: Meanings::new(rows, KIND, |kind| kind == kind_word(Kind::Refused), false),
+            verdict_of: Meanings::new(rows, VERDICT, verdict_of, Verdict::Unknown),
+            reopened: if reopened.contains_any(ids) { ids.iter().map(is_reopened).collect() } else { Vec::new() },
+        }
+    }
+
+    #[inline]
+    fn time_ns(&self, row: usize) -> i64 {
+        word(self.times, row) as i64
+    }
+
+    /// Counts a row; whether it says why something failed.
+    #[inline]
+    fn add_row(&self, row: usize, counters: &mut Counters, summary: &mut Summary) -> bool {
+        if self.reopened.get(row) == Some(&true) {
+            return false;
+        }
+        let (time_ns, bytes) = (self.time_ns(row), word(self.sizes, row));
+        let is_refused = self.is_refused.of(self.kinds.at(row));
+        summary.note_time(time_ns);
+        // A message's first row has no number, which reads as 0; no other row has this number.
+        if word(self.numbers, row) == 0 {
+            summary.count_message(time_ns, is_refused, bytes);
+            if !is_refused {
+                counters.senders.add(self.from.at(row), bytes);
+            }
+        }
+        let to = self.to.at(row);
+        if to == NULL_CODE {
+            return false;
+        }
+        let verdict = self.verdict_of.of(self.verdicts.at(row));
+        if !is_refused {
+            summary.count_verdict(time_ns, verdict);
+            counters.recipients.add(to, bytes);
+            counters.providers.add(self.providers.at(row), 0);
+            let delay = (verdict == Verdict::Delivered).then(|| self.rows.int(DELAY, row)).flatten();
+            if let Some(delay_ms) = delay.and_then(|delay| u64::try_from(delay).ok()) {
+                summary.delays.add(delay_ms);
+            }
+        }
+        Failure::of(verdict).is_some()
+    }
+}
+
 /// Counts by code of the columns whose names are listed; kept from group to group for their memory.
 #[derive(Debug, Default)]
 struct Counters {
     senders: ByCode,
     recipients: ByCode,
     providers: ByCode,
+}
+
+impl Counters {
+    fn clear(&mut self, rows: &Rows) {
+        self.senders.clear(rows, FROM);
+        self.recipients.clear(rows, TO);
+        self.providers.clear(rows, PROVIDER);
+    }
+
+    /// Hands over what was counted of a group.
+    fn add_to(&mut self, rows: &Rows, summary: &mut Summary) {
+        self.senders.each(rows, FROM, |from, sum| summary.add_sender(from, sum));
+        self.recipients.each(rows, TO, |to, sum| summary.add_recipient_name(to, sum));
+        // Rows without a provider are in the last sum, and in no list.
+        self.providers.sums.pop();
+        self.providers.each(rows, PROVIDER, |provider, sum| summary.providers.add(provider, sum));
+    }
 }
 
 /// Sums by the code of a text column.
@@ -76,10 +182,34 @@ impl ByCode {
     }
 }
 
-/// The code of a row, [`NULL_CODE`] where it has no text.
-#[inline]
-fn code(codes: Option<&[u32]>, row: usize) -> u32 {
-    codes.map_or(NULL_CODE, |codes| codes[row])
+/// A text column as codes; `None` where the part lacks it.
+#[derive(Clone, Copy, Debug)]
+struct Codes<'r>(Option<&'r [u32]>);
+
+impl Codes<'_> {
+    /// The code of a row, [`NULL_CODE`] where it has no text.
+    #[inline]
+    fn at(self, row: usize) -> u32 {
+        self.0.map_or(NULL_CODE, |codes| codes[row])
+    }
+}
+
+/// What each code of a column means, and a last one for rows without a text.
+#[derive(Debug)]
+struct Meanings<T>(Vec<T>);
+
+impl<T: Copy> Meanings<T> {
+    fn new(rows: &Rows, column: ColumnId, mean: impl Fn(&str) -> T, none: T) -> Meanings<T> {
+        // A part has fewer than 2^32 rows, hence codes.
+        let codes = 0..rows.code_count(column) as u32;
+        let known = codes.map(|code| rows.value_text(column, code).map_or(none, &mean));
+        Meanings(known.chain([none]).collect())
+    }
+
+    #[inline]
+    fn of(&self, code: u32) -> T {
+        self.0[(code as usize).min(self.0.len() - 1)]
+    }
 }
 
 /// The number of a row; 0 where it has none.
@@ -88,92 +218,22 @@ fn word(words: Option<&[u64]>, row: usize) -> u64 {
     words.map_or(0, |words| words[row])
 }
 
-/// What each code of a column means, and a last one for rows without a text.
-fn meanings<T: Copy>(rows: &Rows, column: ColumnId, mean: impl Fn(&str) -> T, none: T) -> Vec<T> {
-    let codes = 0..rows.code_count(column) as u32;
-    let known = codes.map(|code| rows.value_text(column, code).map_or(none, &mean));
-    known.chain([none]).collect()
-}
-
-#[inline]
-fn meaning<T: Copy>(meanings: &[T], code: u32) -> T {
-    meanings[(code as usize).min(meanings.len() - 1)]
-}
-
 fn verdict_of(text: &str) -> Verdict {
     Verdict::parse(text).unwrap_or(Verdict::Unknown)
 }
 
-/// Counts the rows of a group; adds the numbers of those that say why something failed.
-fn add_group(
-    rows: &Rows,
-    query: &StatsQuery,
-    counters: &mut Counters,
-    summary: &mut Summary,
-    failures: &mut Vec<u32>,
-) {
-    counters.senders.clear(rows, FROM);
-    counters.recipients.clear(rows, TO);
-    counters.providers.clear(rows, PROVIDER);
-    let is_refused = meanings(rows, KIND, |kind| kind == kind_word(Kind::Refused), false);
-    let verdicts = meanings(rows, VERDICT, verdict_of, Verdict::Unknown);
-    let [times, numbers, sizes] = [TIME, NUMBER, SIZE].map(|column| rows.words(column));
-    let [kinds, from, to, verdict, provider] =
-        [KIND, FROM, TO, VERDICT, PROVIDER].map(|column| rows.codes(column));
-    for row in 0..rows.len() {
-        let time_ns = word(times, row) as i64;
-        if !query.covers(time_ns) {
-            continue;
-        }
-        summary.note_time(time_ns);
-        let (is_refused, bytes) = (meaning(&is_refused, code(kinds, row)), word(sizes, row));
-        // A message's first row has no number, and 0 stands for none.
-        let is_first = word(numbers, row) == 0;
-        if is_first && is_refused {
-            summary.refused += 1;
-            summary.hours.at(time_ns).refused += 1;
-        } else if is_first {
-            summary.messages.add(1, bytes);
-            summary.hours.at(time_ns).messages += 1;
-            counters.senders.add(code(from, row), bytes);
-        }
-        let to = code(to, row);
-        if to == NULL_CODE {
-            continue;
-        }
-        let verdict = meaning(&verdicts, code(verdict, row));
-        if Failure::of(verdict).is_some() {
-            failures.push(rows.number(row));
-        }
-        if is_refused {
-            continue;
-        }
-        summary.count_verdict(time_ns, verdict, 1);
-        counters.recipients.add(to, bytes);
-        counters.providers.add(code(provider, row), 0);
-        if verdict == Verdict::Delivered {
-            rows.int(DELAY, row).and_then(|delay| u64::try_from(delay).ok()).into_iter().for_each(|delay_ms| summary.delays.add(delay_ms));
-        }
-    }
-    counters.senders.each(rows, FROM, |from, sum| summary.add_sender(from, sum));
-    counters.recipients.each(rows, TO, |to, sum| summary.add_recipient_name(to, sum));
-    // Rows without a provider are in the last sum, and in no list.
-    counters.providers.sums.pop();
-    counters.providers.each(rows, PROVIDER, |provider, sum| summary.providers.add(provider, sum));
-}
-
 /// Counts why rows failed, and whom they refused.
 fn add_failures(rows: &Rows, summary: &mut Summary) {
-    let failure = meanings(rows, VERDICT, |verdict| Failure::of(verdict_of(verdict)), None);
+    let failure_of = Meanings::new(rows, VERDICT, |verdict| Failure::of(verdict_of(verdict)), None);
     let [verdicts, classes, replies, names, ips] =
-        [VERDICT, CLASS, REPLY, CLIENT_NAME, CLIENT_IP].map(|column| rows.codes(column));
+        [VERDICT, CLASS, REPLY, CLIENT_NAME, CLIENT_IP].map(|column| Codes(rows.codes(column)));
     let mut reasons: FxHashMap<(Failure, u32, u32), u64> = FxHashMap::default();
     let mut clients: FxHashMap<(u32, u32), u64> = FxHashMap::default();
     for row in 0..rows.len() {
-        let Some(failure) = meaning(&failure, code(verdicts, row)) else { continue };
-        *reasons.entry((failure, code(classes, row), code(replies, row))).or_default() += 1;
+        let Some(failure) = failure_of.of(verdicts.at(row)) else { continue };
+        *reasons.entry((failure, classes.at(row), replies.at(row))).or_default() += 1;
         if failure == Failure::Refused {
-            *clients.entry((code(ips, row), code(names, row))).or_default() += 1;
+            *clients.entry((ips.at(row), names.at(row))).or_default() += 1;
         }
     }
     let text = |column, code| (code != NULL_CODE).then(|| rows.value_text(column, code)).flatten();
@@ -183,10 +243,6 @@ fn add_failures(rows: &Rows, summary: &mut Summary) {
     }
     for ((ip, name), count) in clients {
         let client = client_name(text(CLIENT_IP, ip), text(CLIENT_NAME, name));
-        add(&mut summary.refusal_clients, client, count);
+        summary.refusal_clients.add(client, Sum { count, bytes: 0 });
     }
-}
-
-fn add(list: &mut Top, name: &str, count: u64) {
-    list.add(name, Sum { count, bytes: 0 });
 }

@@ -9,10 +9,16 @@ use tidings_store::{ColumnId, Part, Rows, TokenExpr};
 use super::StatsQuery;
 use super::summary::{SignIn, Summary, client_name, times_of};
 use crate::error::Error;
-use crate::rows::{MORE, TIME, TYPE, column_of};
+use crate::rows::{MORE, SEQUENCE, TIME, TYPE, column_of};
 
-/// Counts the sign-ins of a part.
-pub(super) fn add_part(part: &Part, query: &StatsQuery, summary: &mut Summary) -> Result<(), Error> {
+/// Counts the sign-ins of a part; those with a sequence from `memory_from` on were counted in
+/// memory.
+pub(super) fn add_part(
+    part: &Part,
+    query: &StatsQuery,
+    memory_from: Option<u64>,
+    summary: &mut Summary,
+) -> Result<(), Error> {
     let types = SignIn::TYPES.iter().map(|kind| TokenExpr::token(kind.name())).collect();
     let candidates = part.candidates(&TokenExpr::Or(types))?;
     if candidates.is_empty() {
@@ -23,7 +29,11 @@ pub(super) fn add_part(part: &Part, query: &StatsQuery, summary: &mut Summary) -
     let columns = Columns::new();
     part.scan(&columns.all(), &rows, &mut |rows| {
         for row in 0..rows.len() {
-            columns.add_row(rows, row, query, summary);
+            let sequence = rows.int(SEQUENCE, row).and_then(|sequence| u64::try_from(sequence).ok());
+            let in_memory = sequence.zip(memory_from).is_some_and(|(sequence, from)| sequence >= from);
+            if !in_memory {
+                columns.add_row(rows, row, query, summary);
+            }
         }
         ControlFlow::Continue(())
     })?;
@@ -49,8 +59,8 @@ impl Columns {
         }
     }
 
-    fn all(&self) -> [ColumnId; 7] {
-        [TIME, TYPE, MORE, self.account, self.ip, self.host, self.repeated]
+    fn all(&self) -> [ColumnId; 8] {
+        [TIME, TYPE, SEQUENCE, MORE, self.account, self.ip, self.host, self.repeated]
     }
 
     fn add_row(&self, rows: &Rows, row: usize, query: &StatsQuery, summary: &mut Summary) {

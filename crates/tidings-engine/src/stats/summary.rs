@@ -41,14 +41,10 @@ impl Summary {
     pub(super) fn add_message(&mut self, message: &Message) {
         self.note_time(message.time_ns);
         let is_accepted = message.kind == Kind::Accepted;
+        let bytes = message.size.unwrap_or(0);
+        self.count_message(message.time_ns, !is_accepted, bytes);
         if is_accepted {
-            let sum = Sum { count: 1, bytes: message.size.unwrap_or(0) };
-            self.messages.add(sum.count, sum.bytes);
-            self.hours.at(message.time_ns).messages += 1;
-            self.add_sender(message.from.as_deref().unwrap_or_default(), sum);
-        } else {
-            self.refused += 1;
-            self.hours.at(message.time_ns).refused += 1;
+            self.add_sender(message.from.as_deref().unwrap_or_default(), Sum { count: 1, bytes });
         }
         for recipient in &message.recipients {
             let verdict = recipient.verdict.unwrap_or(Verdict::Unknown);
@@ -67,7 +63,7 @@ impl Summary {
     }
 
     fn add_recipient(&mut self, message: &Message, recipient: &Recipient, verdict: Verdict) {
-        self.count_verdict(message.time_ns, verdict, 1);
+        self.count_verdict(message.time_ns, verdict);
         let sum = Sum { count: 1, bytes: message.size.unwrap_or(0) };
         self.add_recipient_name(&recipient.address, sum);
         if let Some(provider) = recipient.provider.as_deref() {
@@ -103,17 +99,29 @@ impl Summary {
         }
     }
 
-    /// Counts recipients of accepted messages of one time.
+    /// Counts an accepted message, or a refused command.
     #[inline]
-    pub(super) fn count_verdict(&mut self, time_ns: i64, verdict: Verdict, count: u64) {
-        self.recipients += count;
+    pub(super) fn count_message(&mut self, time_ns: i64, is_refused: bool, bytes: u64) {
+        if is_refused {
+            self.refused += 1;
+            self.hours.at(time_ns).refused += 1;
+        } else {
+            self.messages.add(1, bytes);
+            self.hours.at(time_ns).messages += 1;
+        }
+    }
+
+    /// Counts a recipient of an accepted message.
+    #[inline]
+    pub(super) fn count_verdict(&mut self, time_ns: i64, verdict: Verdict) {
+        self.recipients += 1;
         // The order of `Verdict::ALL` is that of the enum: a test holds them together.
-        self.verdicts[verdict as usize] += count;
+        self.verdicts[verdict as usize] += 1;
         match verdict {
-            Verdict::Delivered => self.hours.at(time_ns).delivered += count,
-            Verdict::Deferred => self.hours.at(time_ns).deferred += count,
-            Verdict::Bounced | Verdict::Expired => self.hours.at(time_ns).bounced += count,
-            Verdict::Rejected => self.refused_recipients += count,
+            Verdict::Delivered => self.hours.at(time_ns).delivered += 1,
+            Verdict::Deferred => self.hours.at(time_ns).deferred += 1,
+            Verdict::Bounced | Verdict::Expired => self.hours.at(time_ns).bounced += 1,
+            Verdict::Rejected => self.refused_recipients += 1,
             _ => {}
         }
     }

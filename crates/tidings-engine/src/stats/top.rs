@@ -56,14 +56,6 @@ impl Top {
         }
     }
 
-    /// Adds what another list counted.
-    pub(super) fn merge(&mut self, other: Top) {
-        self.approximate |= other.approximate;
-        for (name, sum) in other.names {
-            self.add(&name, sum);
-        }
-    }
-
     /// Whether names were forgotten.
     pub(super) fn is_approximate(&self) -> bool {
         self.approximate
@@ -132,16 +124,5 @@ mod tests {
         }
         assert!(top.is_approximate());
         assert_eq!(top.most(1), [("often", Sum { count: 10_000, bytes: 100_000 })]);
-    }
-
-    #[test]
-    fn lists_are_added_up() {
-        let (mut a, mut b) = (Top::default(), Top::with_names_max(1));
-        a.add("x", once());
-        b.add("y", once());
-        b.add("x", once());
-        a.merge(b);
-        assert!(a.is_approximate());
-        assert_eq!(a.most(9), [("x", Sum { count: 2, bytes: 20 })]);
     }
 }

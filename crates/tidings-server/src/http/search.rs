@@ -1,0 +1,237 @@
+//! Searches, and the other things that client verbs ask of a running server.
+//!
+//! Each runs on a thread that may block, of which there are few; the answers are streamed, so that
+//! neither side holds them whole.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use tidings_cli::{EventsQuery, Failure, FailureKind, ImportOptions, MessagesQuery, StatsQuery, Store, StoryOptions};
+use tidings_event::time::parse_rfc3339;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::App;
+use super::access::Allowed;
+use super::answer::{LineSink, come_again, refuse, stream};
+use crate::clock::Watch;
+use crate::local::EngineStore;
+
+/// How long a search waits for its turn at most.
+const TURN: Duration = Duration::from_secs(10);
+
+/// How often an import tells how far it is.
+const PROGRESS: Duration = Duration::from_millis(100);
+
+/// Length of the lists in `stats` where the client names none, and at most.
+const TOP: (u32, u32) = (10, 1_000);
+
+/// What searches can be asked with; each takes its part of it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Asked {
+    filter: String,
+    since: Option<String>,
+    until: Option<String>,
+    limit: Option<u64>,
+    raw: bool,
+}
+
+/// What a story can be asked with.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedStory {
+    key: String,
+    limit: Option<u64>,
+    #[serde(default)]
+    raw: bool,
+}
+
+/// What `stats` can be asked with.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedStats {
+    since: Option<String>,
+    until: Option<String>,
+    top: Option<u32>,
+}
+
+/// What is to be imported.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedImport {
+    files: Vec<PathBuf>,
+    #[serde(default)]
+    year: Option<i32>,
+    #[serde(default)]
+    timezone: Option<String>,
+    #[serde(default)]
+    force: bool,
+}
+
+type Parameters<T> = Result<Query<T>, QueryRejection>;
+
+pub(super) async fn messages(State(app): State<Arc<App>>, _: Allowed, asked: Parameters<Asked>) -> Response {
+    let query = asked.map_err(|error| wrong_query(&error)).and_then(|Query(asked)| {
+        Ok(MessagesQuery {
+            since_ns: time("since", asked.since.as_deref())?,
+            until_ns: time("until", asked.until.as_deref())?,
+            filter: asked.filter,
+            limit: asked.limit,
+        })
+    });
+    let query = match query {
+        Ok(query) => query,
+        Err(refused) => return refused,
+    };
+    search(app, move |store, sink| store.messages(&query, &mut |message| sink.push(&message))).await
+}
+
+pub(super) async fn events(State(app): State<Arc<App>>, _: Allowed, asked: Parameters<Asked>) -> Response {
+    let query = asked.map_err(|error| wrong_query(&error)).and_then(|Query(asked)| {
+        Ok(EventsQuery {
+            since_ns: time("since", asked.since.as_deref())?,
+            until_ns: time("until", asked.until.as_deref())?,
+            filter: asked.filter,
+            limit: asked.limit,
+            raw: asked.raw,
+        })
+    });
+    let query = match query {
+        Ok(query) => query,
+        Err(refused) => return refused,
+    };
+    search(app, move |store, sink| store.events(&query, &mut |event| sink.push(&event))).await
+}
+
+pub(super) async fn story(State(app): State<Arc<App>>, _: Allowed, asked: Parameters<AskedStory>) -> Response {
+    let asked = match asked {
+        Ok(Query(asked)) => asked,
+        Err(error) => return wrong_query(&error),
+    };
+    let options = StoryOptions { raw: asked.raw, limit: asked.limit };
+    search(app, move |store, sink| store.stories(&asked.key, &options, &mut |story| sink.push(&story))).await
+}
+
+pub(super) async fn stats(State(app): State<Arc<App>>, _: Allowed, asked: Parameters<AskedStats>) -> Response {
+    let query = asked.map_err(|error| wrong_query(&error)).and_then(|Query(asked)| {
+        Ok(StatsQuery {
+            since_ns: time("since", asked.since.as_deref())?,
+            until_ns: time("until", asked.until.as_deref())?,
+            top: asked.top.unwrap_or(TOP.0).min(TOP.1),
+        })
+    });
+    let query = match query {
+        Ok(query) => query,
+        Err(refused) => return refused,
+    };
+    search(app, move |store, sink| {
+        sink.push(&store.stats(&query)?);
+        Ok(())
+    })
+    .await
+}
+
+/// Imports files that the server can read, one import at a time. It goes on to its end even if the
+/// client goes away.
+pub(super) async fn import(
+    State(app): State<Arc<App>>,
+    allowed: Allowed,
+    asked: Result<Json<AskedImport>, JsonRejection>,
+) -> Response {
+    if let Err(refused) = allowed.may_read_files() {
+        return refused;
+    }
+    let asked = match asked {
+        Ok(Json(asked)) => asked,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.body_text()),
+    };
+    if let Some(relative) = asked.files.iter().find(|file| !file.is_absolute()) {
+        let why = format!("files: {} is no absolute path", relative.display());
+        return refuse(StatusCode::BAD_REQUEST, &why);
+    }
+    let Ok(turn) = Arc::clone(&app.limits.imports).try_acquire_owned() else {
+        let why = "another import is running; wait for its end";
+        return come_again(StatusCode::SERVICE_UNAVAILABLE, why, 10);
+    };
+    let options = ImportOptions { year: asked.year, timezone: asked.timezone, force: asked.force };
+    stream(app.http.stall_timeout, move |sink| {
+        let _turn = turn;
+        let mut told = Watch::start();
+        let done = EngineStore::new(Arc::clone(&app.engine)).import(&asked.files, &options, &mut |progress| {
+            if told.elapsed() >= PROGRESS {
+                told = Watch::start();
+                sink.push(progress);
+            }
+        });
+        let done = done.map_err(read_by_server)?;
+        sink.push(&serde_json::json!({ "result": done }));
+        Ok(())
+    })
+    .await
+}
+
+/// Adds who could not read a file: it is not who asked.
+fn read_by_server(failure: Failure) -> Failure {
+    if failure.kind() != FailureKind::File {
+        return failure;
+    }
+    let own = rustix::process::geteuid().as_raw();
+    Failure::file(format!("{} (the server reads it, as the user with id {own})", failure.sentence()))
+}
+
+pub(super) async fn verify(State(app): State<Arc<App>>, _: Allowed) -> Response {
+    search(app, |store, sink| {
+        sink.push(&serde_json::json!({ "result": store.verify()? }));
+        Ok(())
+    })
+    .await
+}
+
+/// A repair needs the directory for itself.
+pub(super) async fn repair(_: Allowed) -> Response {
+    let why = "a history is repaired while no server runs on it; stop the server, then run `tidings repair` again";
+    refuse(StatusCode::CONFLICT, why)
+}
+
+/// Runs a search when it is its turn.
+async fn search(
+    app: Arc<App>,
+    find: impl FnOnce(&mut EngineStore, &mut LineSink) -> Result<(), Failure> + Send + 'static,
+) -> Response {
+    let Some(turn) = turn(&app).await else {
+        let why = "too many searches are running (http.searches)";
+        return come_again(StatusCode::SERVICE_UNAVAILABLE, why, 2);
+    };
+    stream(app.http.stall_timeout, move |sink| {
+        let _turn = turn;
+        if sink.is_gone() {
+            return Ok(());
+        }
+        find(&mut EngineStore::new(Arc::clone(&app.engine)), sink)
+    })
+    .await
+}
+
+/// Waits for a place among the searches; `None` if too many wait already, or it takes too long.
+async fn turn(app: &App) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+    let place = Arc::clone(&app.limits.waiting).try_acquire_owned().ok()?;
+    let turn = Arc::clone(&app.limits.searches).acquire_owned();
+    let turn = tokio::time::timeout(TURN, turn).await.ok()?.ok()?;
+    Some((place, turn))
+}
+
+fn time(name: &str, text: Option<&str>) -> Result<Option<i64>, Response> {
+    let Some(text) = text else { return Ok(None) };
+    parse_rfc3339(text).map(Some).map_err(|error| refuse(StatusCode::BAD_REQUEST, &format!("{name}: {error}")))
+}
+
+fn wrong_query(error: &QueryRejection) -> Response {
+    refuse(StatusCode::BAD_REQUEST, &error.body_text())
+}

@@ -1,0 +1,250 @@
+//! The wiring of the server: what is started, in which order, and how it ends.
+//!
+//! ```text
+//! log files ─► source threads ─┐                       ┌─► history   (the engine's own thread)
+//!                              ├─► spool (engine::Live) ┤
+//! POST /ingest ─► HTTP tasks ──┘                       └─► console   (tracer thread)
+//!
+//! searches ─► HTTP tasks ─► blocking threads ─► engine
+//! ```
+//!
+//! **Start**: the directory's lock, then the sockets, so that clients find the server within
+//! milliseconds; then the spool's recovery; then sources and tracer, and systemd is told.
+//! **End**, on SIGTERM or SIGINT: no new connections, sources stop behind a whole line, open requests
+//! are finished within [`PATIENCE`], the spool is closed. A second signal ends the waiting. What is
+//! then still running is broken off, which loses nothing that was acknowledged.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tidings_cli::{Failure, Globals};
+use tidings_engine::{Engine, EngineOptions, Live, LiveOptions};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::clock::Watch;
+use crate::console::{Console, spawn_tracer};
+use crate::http::{App, Listeners};
+use crate::local::failure;
+use crate::settings::{self, Settings};
+use crate::source::{Board, Sources};
+use crate::stop::Stop;
+use crate::upkeep::Upkeep;
+use crate::{demo, notify};
+
+/// How long the end waits for requests and sources.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often the engine is asked for what it has to tell.
+const NOTES: Duration = Duration::from_secs(1);
+
+/// `tidings serve`: runs until it is told to stop.
+pub(crate) fn serve(globals: &Globals) -> Result<(), Failure> {
+    let settings = settings::load(globals.config.as_deref())?;
+    let (console, printing) = Console::start();
+    let result = run(settings, &globals.data, &console);
+    printing.finish(console);
+    result
+}
+
+fn run(settings: Settings, data: &Path, console: &Console) -> Result<(), Failure> {
+    let engine = Arc::new(Engine::open(data, EngineOptions::default()).map_err(failure)?);
+    let listeners = Listeners::open(&settings.http.listen, data)?;
+    let app = App::new(
+        Arc::clone(&engine),
+        Arc::new(Board::default()),
+        console.clone(),
+        settings.http.clone(),
+        settings.ingest,
+    );
+    let server = Server { settings, engine, app: Arc::new(app), console: console.clone() };
+    server.greet(&listeners);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(server.settings.http.searches_max + 8)
+        .thread_stack_size(1 << 20)
+        .build()
+        .map_err(|error| Failure::server("cannot start the server's runtime").because(error))?;
+    let result = runtime.block_on(server.run(listeners));
+    // What still blocks was waited for already.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}
+
+/// What everything is made of.
+struct Server {
+    settings: Settings,
+    engine: Arc<Engine>,
+    app: Arc<App>,
+    console: Console,
+}
+
+impl Server {
+    fn greet(&self, listeners: &Listeners) {
+        self.console.say(&format!("serving {}", self.engine.dir().display()));
+        for address in listeners.addresses() {
+            self.console.say(&format!("listening on http://{address}"));
+        }
+        self.tell_notes();
+    }
+
+    fn tell_notes(&self) {
+        for note in self.engine.take_notes() {
+            self.console.say(&note);
+        }
+    }
+
+    async fn run(&self, listeners: Listeners) -> Result<(), Failure> {
+        let cannot = |what: &'static str| move |error| Failure::server(what).because(error);
+        let mut signals = Signals::new().map_err(cannot("cannot wait for signals"))?;
+        let (stop_http, stopped) = watch::channel(false);
+        let http = tokio::spawn(listeners.serve(Arc::clone(&self.app), stopped, PATIENCE));
+        let engine = Arc::clone(&self.engine);
+        let live = tokio::task::spawn_blocking(move || engine.live(LiveOptions::default())).await;
+        let live = live.map_err(|_| Failure::data("the recovery of the spool panicked"))?.map_err(failure)?;
+        let live = Arc::new(live);
+        let threads = self.start(&live).map_err(cannot("cannot start a thread"))?;
+        self.app.live.set(Some(Arc::clone(&live)));
+        notify::tell("READY=1");
+
+        self.until_stopped(&mut signals).await;
+
+        notify::tell("STOPPING=1");
+        self.console.say("stopping");
+        let _ = stop_http.send(true);
+        tokio::select! {
+            () = self.finish(http, threads, live) => {}
+            () = self.until_stopped(&mut signals) => self.console.say("told to stop twice: not waiting any longer"),
+        }
+        self.tell_notes();
+        Ok(())
+    }
+
+    /// Starts the readers of the spool, then what feeds it.
+    fn start(&self, live: &Arc<Live>) -> std::io::Result<Threads> {
+        let (feeding, printing) = (Stop::new()?, Stop::new()?);
+        let demo_log = self.settings.demo.then(|| demo::log_in(self.engine.dir()));
+        let mut printers = Vec::new();
+        match live.tail() {
+            Ok(tail) => {
+                let level = self.settings.console_level;
+                printers.push(spawn_tracer(tail, level, self.console.clone(), printing.clone())?);
+            }
+            Err(error) => self.console.say(&format!("events are not printed: {error}")),
+        }
+        let sources = Sources {
+            settings: self.sources(demo_log.as_deref()),
+            data: self.engine.dir().to_owned(),
+            demo_log: demo_log.clone(),
+            live: Arc::clone(live),
+            board: Arc::clone(&self.app.board),
+            console: self.console.clone(),
+            stop: feeding.clone(),
+        };
+        let mut feeders = Vec::new();
+        if let Some(log) = demo_log {
+            feeders.push(demo::spawn_replay(log, self.console.clone(), feeding.clone())?);
+        }
+        feeders.push(sources.spawn()?);
+        let rules = self.settings.retention;
+        let upkeep = Upkeep::spawn(Arc::clone(&self.engine), rules, self.console.clone(), feeding.clone())?;
+        Ok(Threads { feeding, feeders, upkeep, printing, printers })
+    }
+
+    /// The configured sources; else the sample if it is replayed; else the usual logs.
+    fn sources(&self, demo_log: Option<&Path>) -> Vec<settings::SourceSettings> {
+        let mut sources = self.settings.sources.clone();
+        match demo_log {
+            Some(log) => sources.push(settings::demo_source(log)),
+            None if sources.is_empty() => sources.push(settings::usual_source()),
+            None => {}
+        }
+        sources
+    }
+
+    /// Waits for SIGTERM or SIGINT, and tells what there is to tell meanwhile.
+    async fn until_stopped(&self, signals: &mut Signals) {
+        let mut notes = tokio::time::interval(NOTES);
+        loop {
+            tokio::select! {
+                _ = signals.terminate.recv() => return,
+                _ = signals.interrupt.recv() => return,
+                _ = signals.hang_up.recv() => self.console.say(
+                    "SIGHUP: nothing to do, as logs are followed through rotation without it; changed \
+                     settings need a restart",
+                ),
+                _ = notes.tick() => self.tell_notes(),
+            }
+        }
+    }
+
+    async fn finish(&self, http: Serving, threads: Threads, live: Arc<Live>) {
+        threads.feeding.set();
+        let mut feeders = threads.feeders;
+        feeders.push(threads.upkeep.cancel());
+        let all_fed = joined(feeders).await;
+        match http.await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(open)) => self.console.say(&format!("{open} requests took too long and were broken off")),
+            Ok(Err(error)) => self.console.say(&format!("the HTTP server failed: {error}")),
+            Err(_) => self.console.say("the HTTP server panicked"),
+        }
+        threads.printing.set();
+        joined(threads.printers).await;
+        self.app.live.set(None);
+        // Somebody still feeds: the next start recovers, as after a crash.
+        let (true, Some(live)) = (all_fed, Arc::into_inner(live)) else {
+            return self.console.say("some work did not end in time; the next start goes on behind what is durable");
+        };
+        let closing = tokio::task::spawn_blocking(move || live.shutdown());
+        match tokio::time::timeout(PATIENCE, closing).await {
+            Ok(Ok(Ok(()))) => self.console.say("stopped"),
+            Ok(Ok(Err(error))) => self.console.say(&format!("the spool was not closed properly: {error}")),
+            Ok(Err(_)) => self.console.say("closing the spool panicked"),
+            Err(_) => self.console.say("closing the spool took too long and was broken off"),
+        }
+    }
+}
+
+type Serving = tokio::task::JoinHandle<std::io::Result<usize>>;
+
+/// The threads, with the signals that end them.
+struct Threads {
+    feeding: Stop,
+    feeders: Vec<JoinHandle<()>>,
+    upkeep: Upkeep,
+    printing: Stop,
+    printers: Vec<JoinHandle<()>>,
+}
+
+/// Waits for threads that were told to end; gives whether all have.
+async fn joined(threads: Vec<JoinHandle<()>>) -> bool {
+    let watch = Watch::start();
+    while threads.iter().any(|thread| !thread.is_finished()) {
+        if watch.elapsed() > PATIENCE {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    true
+}
+
+/// The signals that are heeded.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}

@@ -1,0 +1,308 @@
+//! The settings file: TOML, checked once and completely when the server starts.
+//!
+//! [`load`] gives the typed settings or one sentence that names file, line, setting, value, and what
+//! is allowed. Everything is declared in [`declare`]; the reference page is made from that.
+
+mod declare;
+#[cfg(test)]
+mod docs;
+mod read;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tidings_cli::Failure;
+use tidings_engine::RetentionRules;
+use tidings_event::Level;
+
+use read::{File, Table, Tables};
+use value::{Given, is_secret};
+
+/// Longest settings file.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Longest token file.
+const TOKEN_FILE_BYTES_MAX: u64 = 4 << 10;
+
+/// The checked settings.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Settings {
+    /// Logs to follow; empty for the usual ones.
+    pub(crate) sources: Vec<SourceSettings>,
+    pub(crate) http: HttpSettings,
+    pub(crate) ingest: IngestSettings,
+    /// How long what is kept.
+    pub(crate) retention: RetentionRules,
+    /// Least important events to print.
+    pub(crate) console_level: Level,
+    /// Replay the bundled sample.
+    pub(crate) demo: bool,
+}
+
+/// Logs that are followed in one way.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SourceSettings {
+    /// Their paths, with wildcards.
+    pub(crate) patterns: Vec<String>,
+    /// Begin with a log that was never read before at its beginning, instead of at its end.
+    pub(crate) from_beginning: bool,
+    /// A file that a pattern names without wildcards is waited for, and complained about, where it
+    /// does not exist.
+    pub(crate) is_awaited: bool,
+    /// Zone of times without one, by its name.
+    pub(crate) timezone: String,
+    /// Year of the first line.
+    pub(crate) year: Option<i32>,
+}
+
+/// The HTTP server.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct HttpSettings {
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) token: Option<Token>,
+    /// Answer searches on `listen`.
+    pub(crate) api: bool,
+    pub(crate) connections_max: usize,
+    pub(crate) searches_max: usize,
+    pub(crate) head_timeout: Duration,
+    pub(crate) body_timeout: Duration,
+    pub(crate) stall_timeout: Duration,
+}
+
+/// The limits of `POST /ingest`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct IngestSettings {
+    pub(crate) body_bytes_max: usize,
+    pub(crate) unpacked_bytes_max: usize,
+    pub(crate) waiting_bytes_max: usize,
+}
+
+/// A secret that is never printed.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Token(String);
+
+impl Token {
+    /// Whether this is the token; takes the same time however much of it is right.
+    pub(crate) fn is(&self, shown: &[u8]) -> bool {
+        subtle::ConstantTimeEq::ct_eq(self.0.as_bytes(), shown).into()
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// The settings of a file, or the defaults where there is none.
+pub(crate) fn load(path: Option<&Path>) -> Result<Settings, Failure> {
+    match path {
+        Some(path) => {
+            let text = read_text(path, FILE_BYTES_MAX, "the settings file")?;
+            parse(path, &text)
+        }
+        None => checked(Tables::default(), Path::new("defaults")),
+    }
+}
+
+/// The settings of a file with this text; `path` is for messages.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Settings, Failure> {
+    checked(File::new(path, text).read()?, path)
+}
+
+fn checked(mut tables: Tables, path: &Path) -> Result<Settings, Failure> {
+    let sources = tables.list("source").iter().map(|table| source(table, path)).collect::<Result<_, _>>()?;
+    let level = text(&tables.one("console"), "level").unwrap_or_default();
+    Ok(Settings {
+        sources,
+        http: http(&tables.one("http"), path)?,
+        ingest: ingest(&tables.one("ingest"), path)?,
+        retention: retention(&tables.one("history")),
+        console_level: if level == "off" { Level::Disable } else { level.parse().unwrap_or(Level::Info) },
+        demo: flag(&tables.one("demo"), "replay"),
+    })
+}
+
+fn source(table: &Table, path: &Path) -> Result<SourceSettings, Failure> {
+    let Some(Given::Texts(patterns)) = table.get("paths") else {
+        return Err(wrong(path, "a [[source]] has no paths; write paths = [\"/var/log/mail.log\"]"));
+    };
+    Ok(SourceSettings {
+        patterns,
+        from_beginning: text(table, "start").is_some_and(|start| start == "beginning"),
+        is_awaited: true,
+        timezone: text(table, "timezone").unwrap_or_default(),
+        year: number(table, "year").and_then(|year| i32::try_from(year).ok()),
+    })
+}
+
+fn http(table: &Table, path: &Path) -> Result<HttpSettings, Failure> {
+    let listen = match table.get("listen") {
+        Some(Given::Addresses(addresses)) => addresses,
+        _ => Vec::new(),
+    };
+    let token = token(table, path)?;
+    let api = flag(table, "api");
+    if token.is_none() {
+        if let Some(open) = listen.iter().find(|address| !address.ip().is_loopback()) {
+            return Err(wrong(
+                path,
+                &format!(
+                    "http.listen has {open}, which other machines can reach; that needs a token: set \
+                     http.token_file, or listen on 127.0.0.1 or [::1] only"
+                ),
+            ));
+        }
+        if api {
+            return Err(wrong(path, "http.api = true needs a token: set http.token_file"));
+        }
+    }
+    Ok(HttpSettings {
+        listen,
+        token,
+        api,
+        connections_max: count(table, "connections"),
+        searches_max: count(table, "searches"),
+        head_timeout: time(table, "head_timeout"),
+        body_timeout: time(table, "body_timeout"),
+        stall_timeout: time(table, "stall_timeout"),
+    })
+}
+
+fn token(table: &Table, path: &Path) -> Result<Option<Token>, Failure> {
+    let given = text(table, "token");
+    match (given, table.get("token_file")) {
+        (Some(_), Some(_)) => Err(wrong(path, "http.token and http.token_file are both set; keep one")),
+        (None, Some(Given::Path(file))) => read_token(&file).map(Some),
+        (given, _) => Ok(given.map(Token)),
+    }
+}
+
+fn read_token(file: &Path) -> Result<Token, Failure> {
+    let text = read_text(file, TOKEN_FILE_BYTES_MAX, "http.token_file")?;
+    let token = text.lines().next().unwrap_or_default().trim();
+    if is_secret(token) {
+        return Ok(Token(token.to_owned()));
+    }
+    Err(Failure::usage(format!(
+        "http.token_file {}: its first line must be at least 16 visible ASCII characters without blanks",
+        file.display()
+    )))
+}
+
+fn ingest(table: &Table, path: &Path) -> Result<IngestSettings, Failure> {
+    let ingest = IngestSettings {
+        body_bytes_max: size(table, "body"),
+        unpacked_bytes_max: size(table, "unpacked"),
+        waiting_bytes_max: size(table, "waiting"),
+    };
+    if ingest.waiting_bytes_max < ingest.body_bytes_max {
+        return Err(wrong(path, "ingest.waiting is less than ingest.body; it must be at least as much"));
+    }
+    Ok(ingest)
+}
+
+fn retention(table: &Table) -> RetentionRules {
+    let hold = |name| match table.get(name) {
+        Some(Given::Time(time)) => Some(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)),
+        _ => None,
+    };
+    let max_bytes = match table.get("size") {
+        Some(Given::Size(bytes)) => Some(bytes),
+        _ => None,
+    };
+    RetentionRules { live_ns: hold("keep"), imported_ns: hold("keep_imported"), max_bytes }
+}
+
+fn wrong(path: &Path, why: &str) -> Failure {
+    Failure::usage(format!("{}: {why}", path.display()))
+}
+
+/// Reads a small text file.
+fn read_text(path: &Path, bytes_max: u64, what: &str) -> Result<String, Failure> {
+    let cannot = |why: std::io::Error| {
+        Failure::usage(format!("cannot read {what} {}", path.display())).because(why)
+    };
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut std::io::Read::take(file, bytes_max + 1), &mut text).map_err(cannot)?;
+    if text.len() as u64 > bytes_max {
+        return Err(Failure::usage(format!(
+            "{what} {} is longer than the {} KiB allowed",
+            path.display(),
+            bytes_max >> 10
+        )));
+    }
+    Ok(text)
+}
+
+fn text(table: &Table, name: &str) -> Option<String> {
+    match table.get(name) {
+        Some(Given::Text(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn number(table: &Table, name: &str) -> Option<i64> {
+    match table.get(name) {
+        Some(Given::Number(number)) => Some(number),
+        _ => None,
+    }
+}
+
+fn count(table: &Table, name: &str) -> usize {
+    number(table, name).and_then(|number| usize::try_from(number).ok()).unwrap_or(1)
+}
+
+fn flag(table: &Table, name: &str) -> bool {
+    table.get(name) == Some(Given::Flag(true))
+}
+
+fn time(table: &Table, name: &str) -> Duration {
+    match table.get(name) {
+        Some(Given::Time(time)) => time,
+        _ => Duration::from_secs(60),
+    }
+}
+
+fn size(table: &Table, name: &str) -> usize {
+    match table.get(name) {
+        Some(Given::Size(bytes)) => usize::try_from(bytes).unwrap_or(usize::MAX),
+        _ => 0,
+    }
+}
+
+/// The logs of mail servers at their usual places.
+const USUAL_LOGS: [&str; 5] = [
+    "/var/log/mail.log",
+    "/var/log/maillog",
+    "/var/log/mail",
+    "/var/log/mail/mail.log",
+    "/var/log/mail/info",
+];
+
+/// Where to follow the usual logs: those that exist, now or later.
+pub(crate) fn usual_source() -> SourceSettings {
+    SourceSettings {
+        patterns: USUAL_LOGS.map(str::to_owned).to_vec(),
+        from_beginning: false,
+        is_awaited: false,
+        timezone: "local".to_owned(),
+        year: None,
+    }
+}
+
+/// Where to follow the replayed sample.
+pub(crate) fn demo_source(log: &Path) -> SourceSettings {
+    SourceSettings {
+        patterns: vec![glob::Pattern::escape(&log.to_string_lossy())],
+        from_beginning: true,
+        is_awaited: true,
+        timezone: "UTC".to_owned(),
+        year: None,
+    }
+}

@@ -1,0 +1,58 @@
+//! Keeps the history small: merges parts, and drops what has been kept long enough.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tidings_engine::{Engine, RetentionRules};
+
+use crate::clock;
+use crate::console::Console;
+use crate::stop::Stop;
+
+/// How long to rest between two rounds.
+const REST: Duration = Duration::from_secs(60);
+
+/// The thread that keeps the history small.
+pub(crate) struct Upkeep {
+    /// Set to break off a merge.
+    cancel: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Upkeep {
+    /// Starts it.
+    pub(crate) fn spawn(
+        engine: Arc<Engine>,
+        rules: RetentionRules,
+        console: Console,
+        stop: Stop,
+    ) -> std::io::Result<Upkeep> {
+        let cancel = Arc::new(AtomicBool::new(false));
+        let cancelled = Arc::clone(&cancel);
+        let thread = std::thread::Builder::new().name("upkeep".into()).spawn(move || {
+            let mut told = String::new();
+            loop {
+                stop.wait(REST);
+                if stop.is_set() {
+                    return;
+                }
+                if let Err(error) = engine.maintain(clock::now_ns(), &rules, &cancelled) {
+                    let why = error.to_string();
+                    if why != told {
+                        console.say(&format!("the history is not merged or shortened now: {why}"));
+                        told = why;
+                    }
+                }
+            }
+        })?;
+        Ok(Upkeep { cancel, thread })
+    }
+
+    /// Breaks off what it is doing; it ends when its stop signal is set.
+    pub(crate) fn cancel(self) -> JoinHandle<()> {
+        self.cancel.store(true, std::sync::atomic::Ordering::Release);
+        self.thread
+    }
+}
