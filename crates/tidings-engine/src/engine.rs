@@ -217,10 +217,6 @@ impl Engine {
         Arc::clone(&lock(&self.reopened))
     }
 
-    pub(crate) fn is_reopened(&self, legs: &[u64]) -> bool {
-        lock(&self.reopened).contains_any(legs)
-    }
-
     /// The backend below.
     pub fn backend(&self) -> &Arc<dyn Backend> {
         &self.backend

@@ -120,12 +120,6 @@ impl HistoryWriter {
         self.deleted.get(&part).unwrap_or(&NONE)
     }
 
-    /// Rows that are not committed yet.
-    pub(crate) fn pending_rows(&self) -> u64 {
-        let batches = self.events.values().chain(self.messages.values()).map(|batch| u64::from(batch.rows()));
-        batches.sum::<u64>() + self.parts.iter().map(|part| u64::from(part.rows())).sum::<u64>()
-    }
-
     /// Makes everything durable and visible at once, together with the given blobs (`None`
     /// removes one). On an error the rows are given up; what was taken out is not.
     pub(crate) fn commit(&mut self, blobs: &[(String, Option<Vec<u8>>)]) -> Result<Option<Committed>, Error> {

@@ -99,7 +99,6 @@ impl Engine {
         let _one_at_a_time = self.no_import();
         let sources = sources(paths, options)?;
         let mut run = Run {
-            engine: self,
             options,
             chains: self.chains()?,
             correlator: self.import_correlator()?,
@@ -191,7 +190,6 @@ fn clock_settings(options: &ImportOptions, reference_ns: i64) -> Result<ClockSet
 
 /// The reading side of an import.
 struct Run<'e> {
-    engine: &'e Engine,
     options: &'e ImportOptions,
     chains: ChainSet,
     correlator: Correlator,

@@ -50,10 +50,8 @@ impl MemoryTable {
 
 /// Calls `each` with every event of a frame and its sequence.
 pub(crate) fn each_event(frame: &Frame, each: &mut dyn FnMut(u64, &EventRef<'_>)) {
-    let mut sequence = frame.first_sequence();
-    for event in Records::new(frame.records()).flatten() {
+    for (sequence, event) in (frame.first_sequence()..).zip(Records::new(frame.records()).flatten()) {
         each(sequence, &event);
-        sequence += 1;
     }
 }
 

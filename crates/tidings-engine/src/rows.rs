@@ -17,7 +17,7 @@ use tidings_mail::correlate::{is_long_id, long_queue_id, short_queue_id};
 use tidings_store::{Column, ColumnId, Kind, RowBatch, Rows, Schema};
 
 use crate::template::{Pairs, Scratch, Template};
-use form::{Form, Forms, How};
+use form::{Forms, How};
 
 /// Name of the table.
 pub(crate) const EVENTS: &str = "events";

@@ -66,7 +66,7 @@ impl<T> Newest<T> {
     /// The values, newest first.
     pub(super) fn into_values(self) -> Vec<T> {
         let mut entries: Vec<Entry<T>> = self.heap.into_iter().map(|Reverse(entry)| entry).collect();
-        entries.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        entries.sort_unstable_by_key(|entry| Reverse(entry.0));
         entries.into_iter().map(|Entry(_, value)| value).collect()
     }
 }

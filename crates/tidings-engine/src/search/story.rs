@@ -242,12 +242,11 @@ fn words_of(event: &EventRef<'_>) -> String {
         words.push_str(label);
         words.push_str(&value);
     };
-    if matches!(event.kind(), EventType::SMTP_CONNECTION_START | EventType::SMTP_MAIL_FROM) {
-        if let Some(name) = event.str(Key::HOSTNAME) {
+    if matches!(event.kind(), EventType::SMTP_CONNECTION_START | EventType::SMTP_MAIL_FROM)
+        && let Some(name) = event.str(Key::HOSTNAME) {
             let ip = event.get(Key::REMOTE_IP).and_then(|ip| ip.as_ip());
             add("from ", format!("{name}{}", ip.map(|ip| format!(" [{ip}]")).unwrap_or_default()));
         }
-    }
     for (key, label) in [
         (Key::TO, "to "),
         (Key::ORIGINAL_TO, "for "),

@@ -166,7 +166,7 @@ impl Summary {
         let mut verdicts: Vec<CountObject> = verdicts
             .map(|(verdict, count)| CountObject { name: verdict.as_str().to_owned(), count, bytes: None })
             .collect();
-        verdicts.sort_by(|a, b| b.count.cmp(&a.count));
+        verdicts.sort_by_key(|verdict| std::cmp::Reverse(verdict.count));
         let (hours, hours_step_s) = match period {
             Some((since_ns, until_ns)) => self.hours.objects(since_ns, until_ns),
             None => (Vec::new(), 3600),

@@ -112,7 +112,7 @@ fn with_unit(text: &str, units: Units) -> Option<u64> {
 }
 
 fn in_unit(value: u64, units: Units) -> String {
-    let fits = units.iter().find(|(_, factor)| value % factor == 0);
+    let fits = units.iter().find(|(_, factor)| value.is_multiple_of(*factor));
     let (name, factor) = fits.copied().unwrap_or(("", 1));
     format!("{}{name}", value / factor)
 }
