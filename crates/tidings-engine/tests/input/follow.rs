@@ -347,6 +347,41 @@ fn a_file_truncated_and_grown_to_the_same_length_is_noticed_by_its_time() {
     assert_eq!(log.read_later(), ["<copy log.1>", "<next log>", "two"]);
 }
 
+/// What was read between copying and truncating is not in the copy.
+#[test]
+fn a_copy_that_has_less_than_was_read_takes_nothing_back() {
+    for late in ["tw", "two\n", "two\nthr"] {
+        let mut log = Log::with("one\n", Start::Beginning);
+        log.read();
+        fs::copy(log.path("log"), log.path("log.1")).unwrap();
+        log.append("log", late);
+        let mut said = log.read();
+        log.truncate();
+        log.append("log", "4\n");
+        said.extend(log.read_later());
+        let expected: &[&str] = match late {
+            "tw" => &["tw$", "<next log>", "4"],
+            "two\n" => &["two", "<next log>", "4"],
+            _ => &["two", "thr$", "<next log>", "4"],
+        };
+        assert_eq!(said, expected);
+    }
+}
+
+#[test]
+fn a_file_truncated_before_its_first_line_is_read_whole_in_its_copy() {
+    let mut log = Log::with("on", Start::Beginning);
+    assert_eq!(log.read(), ["<next log>"]);
+    log.append("log", "e\ntwo\n");
+    fs::copy(log.path("log"), log.path("log.1")).unwrap();
+    log.truncate();
+    log.append("log", "3\n");
+    assert_eq!(
+        log.read_later(),
+        ["<next log.1>", "one", "two", "<next log>", "3"]
+    );
+}
+
 #[test]
 fn a_truncated_file_without_a_copy_is_told() {
     let mut log = Log::with("one\ntw", Start::Beginning);
