@@ -222,6 +222,7 @@ fn salvage(
         parts: vec![entry.id],
         rows: u64::from(entry.rows),
         day: entry.day,
+        settles: true,
     };
     let saved = store.merge_without(&plan, &lost, &AtomicBool::new(false))?;
     report.rows_saved += saved.rows;

@@ -87,6 +87,7 @@ fn merged_parts_verify_too() {
             .collect(),
         rows: 70_900,
         day: support::DAY,
+        settles: false,
     });
     store
         .merge(plan.last().unwrap(), &AtomicBool::new(false))

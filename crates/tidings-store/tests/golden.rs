@@ -47,6 +47,7 @@ fn bless(target: &Path) {
         parts,
         rows: 0,
         day: DAY,
+        settles: false,
     };
     let merged = store
         .merge(&plan, &AtomicBool::new(false))

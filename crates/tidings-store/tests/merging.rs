@@ -20,6 +20,7 @@ fn plan_all(store: &Store) -> MergePlan {
         parts: parts.iter().map(tidings_store::Part::id).collect(),
         rows: parts.iter().map(|part| u64::from(part.rows())).sum(),
         day: DAY,
+        settles: false,
     }
 }
 

@@ -79,6 +79,7 @@ fn merge_some(store: &Store, first: usize, count: usize) {
             parts: chosen,
             rows: 0,
             day: DAY,
+            settles: false,
         };
         store.merge(&plan, &AtomicBool::new(false)).unwrap();
     }

@@ -41,6 +41,9 @@ pub struct MergePlan {
     pub rows: u64,
     /// The day the merged part is filed under: the earliest of its inputs'.
     pub day: Day,
+    /// The rows are not expected to be merged soon again: they are packed as tightly as is worth
+    /// it ([`Options::settle_level`](crate::Options::settle_level)).
+    pub settles: bool,
 }
 
 impl Store {
@@ -71,19 +74,20 @@ fn plan(state: &State, today: Day) -> Vec<MergePlan> {
                 .or_default()
                 .extend(parts);
         } else if day.0 + CLOSED_AFTER_DAYS <= today.0 {
-            pack(parts, 2, &mut plans);
+            pack(parts, 2, true, &mut plans);
         } else {
             tiers(parts, &mut plans);
         }
     }
     for parts in months.values_mut() {
-        pack(parts, 2, &mut plans);
+        pack(parts, 2, true, &mut plans);
     }
     let taken: Vec<PartId> = plans.iter().flat_map(|plan| plan.parts.clone()).collect();
     for (id, deleted) in &state.deleted {
         let entry = &state.parts[id];
         if deleted.len() * DELETED_ONE_IN > u64::from(entry.rows) && !taken.contains(id) {
-            plans.push(plan_of(&[entry]));
+            let closed = entry.day.0 + CLOSED_AFTER_DAYS <= today.0;
+            plans.push(plan_of(&[entry], closed));
         }
     }
     plans
@@ -98,7 +102,7 @@ fn month_is_old(day: Day, today: Day) -> bool {
 }
 
 /// Packs the parts of a closed day, or of an old month, into as few as their size allows.
-fn pack(parts: &[&PartEntry], least: usize, plans: &mut Vec<MergePlan>) {
+fn pack(parts: &[&PartEntry], least: usize, settles: bool, plans: &mut Vec<MergePlan>) {
     let mut parts = parts.to_vec();
     // In the order of their times, so that merged parts overlap little.
     parts.sort_by_key(|entry| (entry.day, entry.times.0 == NO_TIME.0, entry.times, entry.id));
@@ -117,7 +121,7 @@ fn pack(parts: &[&PartEntry], least: usize, plans: &mut Vec<MergePlan>) {
             || in_memory + group_rows > MAX_GROUPS_ROWS
             || bin.len() == MAX_FAN_IN
         {
-            push_plan(&bin, least, plans);
+            push_plan(&bin, least, settles, plans);
             bin.clear();
             (rows, in_memory) = (0, 0);
         }
@@ -125,11 +129,11 @@ fn pack(parts: &[&PartEntry], least: usize, plans: &mut Vec<MergePlan>) {
         rows += u64::from(entry.rows);
         bin.push(entry);
     }
-    push_plan(&bin, least, plans);
+    push_plan(&bin, least, settles, plans);
 }
 
 /// Plans a merge unless it would rewrite one large part for the sake of a few rows.
-fn push_plan(bin: &[&PartEntry], least: usize, plans: &mut Vec<MergePlan>) {
+fn push_plan(bin: &[&PartEntry], least: usize, settles: bool, plans: &mut Vec<MergePlan>) {
     /// The others must add up to one in so many of the largest part's rows.
     const WORTH_ONE_IN: u64 = 8;
     let rows = || bin.iter().map(|entry| u64::from(entry.rows));
@@ -137,7 +141,7 @@ fn push_plan(bin: &[&PartEntry], least: usize, plans: &mut Vec<MergePlan>) {
     let others = rows().sum::<u64>() - largest;
     let worth = others * WORTH_ONE_IN >= largest || bin.len() > MIDDLE_FAN_IN;
     if bin.len() >= least && worth {
-        plans.push(plan_of(bin));
+        plans.push(plan_of(bin, settles));
     }
 }
 
@@ -152,15 +156,15 @@ fn tiers(parts: &[&PartEntry], plans: &mut Vec<MergePlan>) {
     };
     let small = of_tier(0, SMALL_ROWS);
     if small.len() >= SMALL_FAN_IN {
-        pack(&small, SMALL_FAN_IN, plans);
+        pack(&small, SMALL_FAN_IN, false, plans);
     }
     let middle = of_tier(SMALL_ROWS, MIDDLE_ROWS);
     if middle.len() >= MIDDLE_FAN_IN {
-        pack(&middle, MIDDLE_FAN_IN / 2, plans);
+        pack(&middle, MIDDLE_FAN_IN / 2, false, plans);
     }
 }
 
-fn plan_of(parts: &[&PartEntry]) -> MergePlan {
+fn plan_of(parts: &[&PartEntry], settles: bool) -> MergePlan {
     MergePlan {
         table: parts
             .first()
@@ -168,6 +172,7 @@ fn plan_of(parts: &[&PartEntry]) -> MergePlan {
         parts: parts.iter().map(|entry| entry.id).collect(),
         rows: parts.iter().map(|entry| u64::from(entry.rows)).sum(),
         day: parts.iter().map(|entry| entry.day).min().unwrap_or(Day(0)),
+        settles,
     }
 }
 

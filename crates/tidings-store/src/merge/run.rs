@@ -49,8 +49,8 @@ pub struct PreparedMerge {
 }
 
 impl Store {
-    /// Merges the parts of a plan into one, on this thread, some 0.5 µs a row, within 100 MiB of
-    /// memory whatever their size. Reads and commits go on meanwhile; rows that they delete stay
+    /// Merges the parts of a plan into one, on this thread, some 0.6 µs a row (2 µs where it
+    /// settles them), within 100 MiB of memory whatever their size. Reads and commits go on meanwhile; rows that they delete stay
     /// deleted.
     ///
     /// # Errors
@@ -124,7 +124,8 @@ impl Store {
         };
         let (mut part, mut order) = (None, Vec::new());
         if rows > 0 {
-            let (written, runs) = self.write_merged(&part_plan, &schema, &mut inputs, cancel)?;
+            let (written, runs) =
+                self.write_merged(&part_plan, plan.settles, &schema, &mut inputs, cancel)?;
             report.part = Some(written.id());
             report.bytes_after = written.bytes();
             (part, order) = (Some(written), runs);
@@ -157,6 +158,7 @@ impl Store {
     fn write_merged(
         &self,
         plan: &PartPlan,
+        settles: bool,
         schema: &Schema,
         inputs: &mut [Input],
         cancel: &AtomicBool,
@@ -183,9 +185,15 @@ impl Store {
         let roles = roles(schema, &meta);
         let backend = &self.inner.backend;
         let path = temporary(&plan.entry().part_path());
+        let options = &self.inner.options;
+        let level = if settles {
+            options.settle_level
+        } else {
+            options.merge_level
+        };
         let mut merger = Merger {
             writer: PartWriter::create(&**backend, &path, meta, roles)?,
-            encoder: ChunkEncoder::new(self.inner.options.merge_level)?,
+            encoder: ChunkEncoder::new(level)?,
             collector: Collector::default(),
             reader: ChunkReader::new()?,
             outputs,
