@@ -14,6 +14,7 @@ mod keeper;
 mod pipe;
 
 use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -24,8 +25,8 @@ use tidings_event::{Key, Position, RecordWriter, Records, Value};
 use tidings_mail::correlate::NoLookup;
 use tidings_mail::envelope::{ClockSettings, Zone};
 use tidings_spool::{
-    Batch, Clock, Delivery, Frame, Identity, Kind, Reader, RecoveryReport, Spool, SpoolConfig, SpoolError,
-    SystemClock,
+    Batch, Clock, Delivery, Frame, Gap, GapReason, Identity, Kind, Reader, RecoveryReport, Spool, SpoolConfig,
+    SpoolError, SystemClock,
 };
 use tidings_store::PartFlags;
 
@@ -141,8 +142,9 @@ impl Engine {
         let identity = Identity { epoch: random(), origin: random() as u32 };
         let known = self.cursor();
         options.spool.known_head = options.spool.known_head.max(known.map_or(0, |(_, sequence)| sequence));
+        let directory = options.spool.directory.clone();
         let opened = Spool::open(Arc::clone(self.backend()), Arc::clone(&clock), options.spool, identity)?;
-        self.note_recovery(&opened.recovery);
+        self.note_recovery(&opened.recovery, &directory);
         let spool = Arc::new(opened.spool);
         let cursor = match known {
             // A cursor of another spool says nothing about this one.
@@ -167,6 +169,7 @@ impl Engine {
             stop: Arc::clone(&stop),
             writer: HistoryWriter::new(self.store().clone(), PartFlags::LIVE),
             seal_bytes: options.seal_bytes,
+            directory,
             bytes: 0,
             since_ns: 0,
             complaint: None,
@@ -186,19 +189,31 @@ impl Engine {
     }
 
     /// Tells of everything that could be a loss.
-    fn note_recovery(&self, report: &RecoveryReport) {
+    fn note_recovery(&self, report: &RecoveryReport, directory: &Path) {
+        let note = |what: String| self.note(format!("{}: {what}", directory.display()));
         if report.restarted {
-            self.note("spool: all its segments are gone; it starts again as another spool".to_owned());
+            note("all segments are gone; it starts again as another spool".to_owned());
+        }
+        if report.meta_rebuilt {
+            note("the file meta was damaged and is made anew".to_owned());
         }
         if let Some(torn) = &report.torn_tail {
-            self.note(format!("spool: {torn}"));
+            note(format!("cut off {torn}"));
         }
-        for damage in &report.damage {
-            self.note(format!("spool: {damage}"));
-        }
+        report.damage.iter().for_each(|damage| note(damage.to_string()));
         if let Some(lost) = &report.lost_end {
-            self.note(format!("spool: events {} to {} at its end are lost", lost.start, lost.end - 1));
+            note(format!("events {} to {} at its end are lost", lost.start, lost.end - 1));
         }
+    }
+}
+
+/// A gap in the spool, in words.
+fn words_of_gap(gap: &Gap) -> String {
+    let (first, last) = (gap.sequences.start, gap.sequences.end.saturating_sub(1));
+    match &gap.reason {
+        GapReason::Damaged(damage) => damage.to_string(),
+        GapReason::Removed => format!("events {first} to {last} were removed before the history had them"),
+        _ => format!("events {first} to {last} are lost"),
     }
 }
 

@@ -147,12 +147,21 @@ fn check(backend: &Arc<dyn Backend>) -> Result<CheckReport, Error> {
     for problem in &history.problems {
         report.problems.push(format!("{}: {}", problem.path.display(), problem.what));
     }
+    let directory = SpoolConfig::default().directory;
+    if let Some(error) = spool.meta_error {
+        report.problems.push(format!("{}: {error}; the next start makes it anew", directory.join("meta").display()));
+    }
     for segment in &spool.segments {
-        let damage = segment.damage.iter().map(|damage| format!("{}: {damage:?}", segment.path.display()));
+        let damage = segment.damage.iter().map(|damage| format!("{}: {damage}", segment.path.display()));
         report.problems.extend(damage);
     }
     if let Some(tail) = &spool.torn_tail {
-        report.notes.push(format!("the spool ends in an unfinished write, which the next start cuts off: {tail:?}"));
+        let path = spool.segments.last().map_or(directory, |segment| segment.path.clone());
+        report.notes.push(format!(
+            "{}: ends in an unfinished write of {} bytes, which the next start cuts off",
+            path.display(),
+            tail.bytes
+        ));
     }
     report.notes.extend(history.leftovers.iter().map(|path| format!("{}: left by a crash", path.display())));
     Ok(report)

@@ -4,6 +4,7 @@
 //! it is, so nothing is lost, and no further events are taken in, so memory stays bounded. When
 //! the spool is then at its limit, sources wait.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tidings_event::{Key, Value};
 use tidings_spool::{Clock, Delivery, Frame, Kind, Pin, Reader, Spool, SpoolError};
 
 use super::pipe::Pipe;
-use super::{CURSOR_BLOB, line_of, lock};
+use super::{CURSOR_BLOB, line_of, lock, words_of_gap};
 use crate::engine::{Engine, OPEN_BLOB};
 use crate::error::Error;
 use crate::history::HistoryWriter;
@@ -46,6 +47,8 @@ pub(super) struct Keeper {
     /// Where the spool ended at the start: from there on the memory table is complete.
     pub(super) goal: u64,
     pub(super) seal_bytes: usize,
+    /// The spool's directory, for people.
+    pub(super) directory: PathBuf,
     /// Bytes of records in the memory table.
     pub(super) bytes: usize,
     /// When the first of them came.
@@ -95,10 +98,9 @@ impl Keeper {
                 self.engine.memory().push(frame);
             }
             Delivery::Frame(_) => {}
-            Delivery::Gap(gap) => self.engine.note(format!(
-                "spool: events {} to {} are missing: {:?}",
-                gap.sequences.start, gap.sequences.end, gap.reason
-            )),
+            Delivery::Gap(gap) => {
+                self.engine.note(format!("{}: {}", self.directory.display(), words_of_gap(&gap)));
+            }
         }
         self.engine.note_applied(self.reader.sequence());
     }

@@ -36,7 +36,7 @@ impl GrowingLog {
 
     /// Appends some lines; false if there are no more.
     pub(crate) fn grow(&mut self, lines: usize) -> bool {
-        let end = (self.written + lines).min(self.lines.len());
+        let end = self.written.saturating_add(lines).min(self.lines.len());
         let mut file = std::fs::OpenOptions::new().append(true).open(&self.path).unwrap();
         file.write_all(&self.lines[self.written..end].concat()).unwrap();
         let grown = end > self.written;
@@ -86,6 +86,7 @@ pub(crate) fn live_options() -> LiveOptions {
         spool: SpoolConfig {
             segment_bytes: 64 << 10,
             commit_delay: Duration::from_millis(1),
+            retry_delay: Duration::from_millis(2),
             ..SpoolConfig::default()
         },
         seal_bytes: 24 << 10,

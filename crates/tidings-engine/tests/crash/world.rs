@@ -28,6 +28,24 @@ pub(crate) fn log_lines(from: usize, lines: usize) -> Vec<u8> {
     part.take(lines).collect::<Vec<_>>().concat()
 }
 
+/// The log with lines in between whose meaning depends on the line before: a repetition without
+/// its text, and one without a time. Of every `step` lines they are the first two.
+pub(crate) fn with_dependent_lines(log: &[u8], step: usize) -> Vec<u8> {
+    let mut dirty = Vec::with_capacity(2 * log.len());
+    let mut count = 0;
+    for line in log.split_inclusive(|byte| *byte == b'\n') {
+        if count > 0 && count % step == 0 {
+            let stamp = line.split(|byte| *byte == b' ').next().unwrap();
+            dirty.extend_from_slice(stamp);
+            dirty.extend_from_slice(b" mx last message repeated 2 times\n  without a time of its own\n");
+            count += 2;
+        }
+        dirty.extend_from_slice(line);
+        count += 1;
+    }
+    dirty
+}
+
 /// Cuts a log into `count` files in `dir`, at line ends, and gives their paths, oldest first.
 pub(crate) fn cut_into_files(dir: &Path, log: &[u8], count: usize) -> Vec<PathBuf> {
     let lines: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
@@ -76,14 +94,17 @@ pub(crate) struct Shown {
 impl Shown {
     /// Reads everything, and makes sure that nothing is there twice.
     pub(crate) fn of(engine: &Engine) -> Shown {
+        Shown::try_of(engine).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`of`](Self::of), where the medium may fail.
+    pub(crate) fn try_of(engine: &Engine) -> Result<Shown, Error> {
         let everything = EventQuery {
             limit: usize::MAX,
             now_ns: NOW_NS,
             ..EventQuery::default()
         };
-        let found = engine
-            .events(&everything)
-            .unwrap_or_else(|error| panic!("{error}"));
+        let found = engine.events(&everything)?;
         let (mut places, mut sequences) = (BTreeSet::new(), BTreeSet::new());
         let mut events = Vec::with_capacity(found.len());
         for event in found {
@@ -97,10 +118,8 @@ impl Shown {
             events.push((event.record, event.line));
         }
         events.sort();
-        Shown {
-            events,
-            messages: messages(engine),
-        }
+        let messages = messages(engine)?;
+        Ok(Shown { events, messages })
     }
 
     /// The lines, in the order of their bytes.
@@ -151,16 +170,14 @@ fn differences(shown: &BTreeMap<u64, Message>, expected: &BTreeMap<u64, Message>
 }
 
 /// All messages by id; each is there once, by each of its legs.
-pub(crate) fn messages(engine: &Engine) -> BTreeMap<u64, Message> {
+fn messages(engine: &Engine) -> Result<BTreeMap<u64, Message>, Error> {
     let everything = MessageQuery {
         filter: "kind:accepted OR kind:refused".into(),
         limit: usize::MAX,
         now_ns: NOW_NS,
         ..MessageQuery::default()
     };
-    let found = engine
-        .messages(&everything)
-        .unwrap_or_else(|error| panic!("{error}"));
+    let found = engine.messages(&everything)?;
     let (mut by_id, mut legs) = (BTreeMap::new(), BTreeMap::new());
     for mut message in found {
         // Shown of open messages only.
@@ -172,7 +189,7 @@ pub(crate) fn messages(engine: &Engine) -> BTreeMap<u64, Message> {
         }
         by_id.insert(message.id, message);
     }
-    by_id
+    Ok(by_id)
 }
 
 fn readable((record, line): &(Vec<u8>, Option<Vec<u8>>)) -> String {
