@@ -245,10 +245,16 @@ impl Run<'_> {
             return Ok(None);
         }
         self.done.files += 1;
-        let id = match known {
-            Some(id) => id,
-            None => self.chains.insert(file.chain()).ok_or_else(|| Error::State("the file has no content".into()))?,
+        // What follows a known stream is remembered as a stream of its own: it may be another file,
+        // joined to the first.
+        let tail = known.and_then(|_| file.tail_chain());
+        let is_tail = tail.is_some();
+        let id = match (known, tail) {
+            (Some(id), None) => Some(id),
+            (Some(_), Some(tail)) => self.chains.insert(tail),
+            (None, _) => self.chains.insert(file.chain()),
         };
+        let id = id.ok_or_else(|| Error::State(format!("{}: it has no content", source.path.display())))?;
         let clock = clock_settings(self.options, source.reference_ns)?;
         let mut interpreter = Interpreter::new(stream_of(id), file.stream().unwrap_or(id.0), clock);
         let mut step = 0;
@@ -258,7 +264,7 @@ impl Run<'_> {
             self.done.bytes += block.bytes().len() as u64;
             self.shown.bytes_done = before + file.disk_offset();
             progress(&self.shown);
-            let chain = file.chain();
+            let chain = file.tail_chain().filter(|_| is_tail).unwrap_or_else(|| file.chain());
             let more = match file.next_block(&mut block) {
                 Ok(more) => more,
                 Err(error) => {

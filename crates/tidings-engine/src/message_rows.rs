@@ -43,7 +43,7 @@ pub(crate) const RELATED: ColumnId = 30;
 
 const COLUMNS: &[(&str, Kind, bool)] = &[
     ("time", Kind::Time, false),
-    ("id", Kind::UInt, true),
+    ("id", Kind::UInt, false),
     ("number", Kind::Int, false),
     ("lastTime", Kind::Time, false),
     ("kind", Kind::Text, true),

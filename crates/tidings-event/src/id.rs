@@ -30,6 +30,11 @@ impl Id {
         Id(id.max(1))
     }
 
+    /// The second that an id made by [`at`](Self::at) holds, since the unix epoch.
+    pub fn seconds(self) -> i64 {
+        (self.0 >> 21) as i64 / 1000 + ID_EPOCH_SECONDS
+    }
+
     /// Reads the base-32 text; `None` for anything that is not the text of a 64-bit id.
     pub fn parse(text: &str) -> Option<Id> {
         if text.is_empty() || text.len() > 13 {

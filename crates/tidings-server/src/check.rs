@@ -12,7 +12,11 @@ pub(crate) fn verified(report: CheckReport, watch: Watch) -> VerifyObject {
         bytes: report.bytes,
         events: report.rows + report.spool_events,
         elapsed_ms: millis(watch),
-        problems: report.problems.iter().map(|sentence| problem(sentence)).collect(),
+        problems: report
+            .problems
+            .iter()
+            .map(|sentence| problem(sentence))
+            .collect(),
         ..VerifyObject::default()
     }
 }
@@ -26,8 +30,16 @@ pub(crate) fn repaired(done: CheckReport, left: CheckReport, watch: Watch) -> Re
     let mended = done.notes.iter().map(|sentence| problem(sentence));
     RepairObject {
         repaired: lost.chain(mended).collect(),
-        remaining: left.problems.iter().map(|sentence| problem(sentence)).collect(),
-        lost_events: done.problems.iter().map(|sentence| events_lost(sentence)).sum(),
+        remaining: left
+            .problems
+            .iter()
+            .map(|sentence| problem(sentence))
+            .collect(),
+        lost_events: done
+            .problems
+            .iter()
+            .map(|sentence| events_lost(sentence))
+            .sum(),
         elapsed_ms: millis(watch),
         ..RepairObject::default()
     }
@@ -39,7 +51,11 @@ fn problem(sentence: &str) -> ProblemObject {
         Some((path, what)) if !path.contains(' ') => (path, what),
         _ => ("", sentence),
     };
-    ProblemObject { path: path.to_owned(), what: what.to_owned(), ..ProblemObject::default() }
+    ProblemObject {
+        path: path.to_owned(),
+        what: what.to_owned(),
+        ..ProblemObject::default()
+    }
 }
 
 /// How many events a sentence of the engine says are lost: `rows 5 to 9 of events …`, `events 5 to 9

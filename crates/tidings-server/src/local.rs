@@ -10,8 +10,8 @@ use tidings_cli::{
     EventsQuery, Failure, Globals, ImportOptions, ImportProgress, MessagesQuery, RepairObject,
     StatsQuery, Store, StoryOptions, VerifyObject,
 };
-use tidings_engine::input::InputError;
 use tidings_engine::contract::{ImportObject, MessageObject, StatsObject, StoryObject};
+use tidings_engine::input::InputError;
 use tidings_engine::{
     Engine, EngineOptions, Error, EventQuery, FoundEvent, LiveOptions, MessageQuery, StoryQuery,
     event_object, message_object,
@@ -30,7 +30,10 @@ const PAGE_MAX: usize = 8 * 1024;
 /// The history of a data directory that no server has, for the client verbs. Nothing is opened before
 /// it is needed: to verify and repair, a history that cannot be opened must do.
 pub(crate) fn open(globals: &Globals) -> Result<Box<dyn Store>, Failure> {
-    Ok(Box::new(DirectoryStore { dir: globals.data.clone(), store: None }))
+    Ok(Box::new(DirectoryStore {
+        dir: globals.data.clone(),
+        store: None,
+    }))
 }
 
 struct DirectoryStore {
@@ -145,7 +148,9 @@ impl Store for EngineStore {
             })
         };
         let place = |message: &Message| (message.time_ns, message.id);
-        page_through(query.until_ns, query.limit, find, place, &mut |message| each(message_object(&message)))
+        page_through(query.until_ns, query.limit, find, place, &mut |message| {
+            each(message_object(&message))
+        })
     }
 
     fn events(
@@ -163,8 +168,15 @@ impl Store for EngineStore {
                 now_ns,
             })
         };
-        let place = |found: &FoundEvent| (found.event().time_ns(), hash_of(&(found.sequence, &found.record)));
-        page_through(query.until_ns, query.limit, find, place, &mut |found| each(event_object(&found, query.raw)))
+        let place = |found: &FoundEvent| {
+            (
+                found.event().time_ns(),
+                hash_of(&(found.sequence, &found.record)),
+            )
+        };
+        page_through(query.until_ns, query.limit, find, place, &mut |found| {
+            each(event_object(&found, query.raw))
+        })
     }
 
     fn stories(
@@ -173,8 +185,14 @@ impl Store for EngineStore {
         options: &StoryOptions,
         each: &mut dyn FnMut(StoryObject) -> bool,
     ) -> Result<(), Failure> {
-        let limit = options.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let query = StoryQuery { key: key.to_owned(), raw: options.raw, limit };
+        let limit = options.limit.map_or(usize::MAX, |limit| {
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        });
+        let query = StoryQuery {
+            key: key.to_owned(),
+            raw: options.raw,
+            limit,
+        };
         for story in self.0.stories(&query).map_err(failure)? {
             if !each(story) {
                 break;
@@ -229,7 +247,9 @@ impl Store for EngineStore {
 
     /// Refuses: a history is repaired while nobody has it open.
     fn repair(&mut self) -> Result<RepairObject, Failure> {
-        Err(Failure::data("the history is open; stop the server, then run `tidings repair` again"))
+        Err(Failure::data(
+            "the history is open; stop the server, then run `tidings repair` again",
+        ))
     }
 }
 
@@ -283,7 +303,11 @@ fn page_through<T, K: Eq + Hash + Clone>(
     place: impl Fn(&T) -> (i64, K),
     each: &mut dyn FnMut(T) -> bool,
 ) -> Result<(), Failure> {
-    let mut pages = Pages { until_ns, handed: HashMap::new(), left: limit.unwrap_or(u64::MAX) };
+    let mut pages = Pages {
+        until_ns,
+        handed: HashMap::new(),
+        left: limit.unwrap_or(u64::MAX),
+    };
     let mut size = FIRST_PAGE;
     while pages.left > 0 {
         let fresh = size.min(usize::try_from(pages.left).unwrap_or(usize::MAX));
@@ -310,7 +334,9 @@ pub(crate) fn failure(error: Error) -> Failure {
     match error {
         Error::Asked(_) => Failure::usage(sentence),
         Error::Input(error) => input_failure(error),
-        Error::Directory { .. } | Error::History(_) | Error::Spool(_) | Error::State(_) => Failure::data(sentence),
+        Error::Directory { .. } | Error::History(_) | Error::Spool(_) | Error::State(_) => {
+            Failure::data(sentence)
+        }
     }
 }
 
@@ -332,14 +358,23 @@ mod tests {
     fn search(all: &[(i64, u64)], limit: Option<u64>, until_ns: Option<i64>) -> Vec<(i64, u64)> {
         let mut found = Vec::new();
         let find = |until_ns: Option<i64>, most: usize| {
-            let in_time = all.iter().filter(|(time, _)| until_ns.is_none_or(|until| *time <= until));
+            let in_time = all
+                .iter()
+                .filter(|(time, _)| until_ns.is_none_or(|until| *time <= until));
             Ok(in_time.take(most).copied().collect())
         };
         let each = &mut |result| {
             found.push(result);
             true
         };
-        page_through(until_ns, limit, find, |result: &(i64, u64)| (result.0, result.1), each).unwrap();
+        page_through(
+            until_ns,
+            limit,
+            find,
+            |result: &(i64, u64)| (result.0, result.1),
+            each,
+        )
+        .unwrap();
         found
     }
 
@@ -347,12 +382,17 @@ mod tests {
     fn pages_join_without_gap_or_repetition() {
         // Moments with one result, with many, and with more than any page holds; equal results too.
         for together in [1_u64, 3, 300, 20_000] {
-            let all: Vec<(i64, u64)> =
-                (0..25_000_u64).map(|n| (1_000_000 - (n / together) as i64, n / 2)).collect();
+            let all: Vec<(i64, u64)> = (0..25_000_u64)
+                .map(|n| (1_000_000 - (n / together) as i64, n / 2))
+                .collect();
             assert_eq!(search(&all, None, None), all, "{together}");
             assert_eq!(search(&all, Some(10_001), None), all[..10_001]);
             let until = 1_000_000 - 1;
-            let later = all.iter().filter(|(time, _)| *time <= until).copied().collect::<Vec<_>>();
+            let later = all
+                .iter()
+                .filter(|(time, _)| *time <= until)
+                .copied()
+                .collect::<Vec<_>>();
             assert_eq!(search(&all, None, Some(until)), later);
         }
         assert!(search(&[], None, None).is_empty());

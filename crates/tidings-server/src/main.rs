@@ -22,13 +22,7 @@ mod upkeep;
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
 use tidings_cli::ServerHooks;
-
-/// An import makes and drops some millions of small texts; the system's allocator costs a tenth of
-/// its time.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let hooks = ServerHooks {

@@ -45,7 +45,8 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn states_reach_an_abstract_name() {
         let name = format!("tidings-test-{}", std::process::id());
-        let address = <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(&name).unwrap();
+        let address =
+            <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(&name).unwrap();
         let socket = UnixDatagram::bind_addr(&address).unwrap();
         send(OsStr::new(&format!("@{name}")), "STOPPING=1").unwrap();
         let mut got = [0; 16];

@@ -28,7 +28,11 @@ pub(crate) fn parse(
     let mut correlator = Correlator::new(Limits::default());
     for (at, path) in options.files.iter().enumerate() {
         let stream = u32::try_from(at).unwrap_or(u32::MAX);
-        let mut lines = Lines { correlator: &mut correlator, each, format: Format::Unknown };
+        let mut lines = Lines {
+            correlator: &mut correlator,
+            each,
+            format: Format::Unknown,
+        };
         let goes_on = match path.to_str() {
             Some("-") => lines.of_input(options, stream, &mut std::io::stdin().lock())?,
             _ => lines.of_file(options, stream, path)?,
@@ -49,10 +53,18 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    fn of_file(&mut self, options: &ParseOptions, stream: u32, path: &Path) -> Result<bool, Failure> {
+    fn of_file(
+        &mut self,
+        options: &ParseOptions,
+        stream: u32,
+        path: &Path,
+    ) -> Result<bool, Failure> {
         let mut file = open(path).map_err(input_failure)?;
         let facts = file.facts().map_err(input_failure)?;
-        let written_ns = facts.gzip_time_ns.filter(|ns| *ns > 0).unwrap_or(facts.modified_ns);
+        let written_ns = facts
+            .gzip_time_ns
+            .filter(|ns| *ns > 0)
+            .unwrap_or(facts.modified_ns);
         let mut block = Block::new();
         let mut interpreter = None;
         while file.next_block(&mut block).map_err(input_failure)? {
@@ -60,7 +72,12 @@ impl Lines<'_> {
                 Some(interpreter) => interpreter,
                 none => {
                     let key = file.stream().unwrap_or_default();
-                    none.insert(new_interpreter(options, stream, key, written_ns.min(clock::now_ns()))?)
+                    none.insert(new_interpreter(
+                        options,
+                        stream,
+                        key,
+                        written_ns.min(clock::now_ns()),
+                    )?)
                 }
             };
             for line in block.lines() {
@@ -103,14 +120,22 @@ impl Lines<'_> {
         let done = interpreter.line(line, number, self.correlator, &NoLookup, &mut records);
         let (program, statement) = self.statement(line);
         let events = Records::new(&records).flatten().map(|event| {
-            let found = FoundEvent { record: event.as_bytes().to_vec(), sequence: None, line: None };
+            let found = FoundEvent {
+                record: event.as_bytes().to_vec(),
+                sequence: None,
+                line: None,
+            };
             event_object(&found, false)
         });
         (self.each)(ParsedLineObject {
             line: String::from_utf8_lossy(line).into_owned(),
             recognised: done.recognised,
             program,
-            statement: if done.recognised { statement } else { String::new() },
+            statement: if done.recognised {
+                statement
+            } else {
+                String::new()
+            },
             events: events.collect(),
         })
     }
@@ -118,20 +143,29 @@ impl Lines<'_> {
     /// The program that wrote a line, and the name of the statement that it is.
     fn statement(&mut self, line: &[u8]) -> (String, String) {
         let mut scratch = Vec::new();
-        let envelope = read(line.strip_suffix(b"\r").unwrap_or(line), self.format, &mut scratch);
+        let envelope = read(
+            line.strip_suffix(b"\r").unwrap_or(line),
+            self.format,
+            &mut scratch,
+        );
         self.format = envelope.format;
         let program = envelope.program();
         let (written_by, statement) = match program.family {
-            Family::Postfix => {
-                (envelope.tag, name_of(&postfix::parse(program.service, envelope.body).says))
-            }
+            Family::Postfix => (
+                envelope.tag,
+                name_of(&postfix::parse(program.service, envelope.body).says),
+            ),
             Family::Dovecot => {
                 let statement = dovecot::parse(envelope.body, envelope.own_file);
                 (envelope.tag, name_of(&statement.says))
             }
             _ => (envelope.tag, String::new()),
         };
-        let written_by = if envelope.own_file { &b"dovecot"[..] } else { written_by };
+        let written_by = if envelope.own_file {
+            &b"dovecot"[..]
+        } else {
+            written_by
+        };
         (String::from_utf8_lossy(written_by).into_owned(), statement)
     }
 }
@@ -144,7 +178,11 @@ fn new_interpreter(
 ) -> Result<Interpreter, Failure> {
     let zone = zone(options.timezone.as_deref().unwrap_or("local"))
         .map_err(|why| failure(tidings_engine::Error::Asked(why)))?;
-    let settings = ClockSettings { zone, year: options.year, reference_ns };
+    let settings = ClockSettings {
+        zone,
+        year: options.year,
+        reference_ns,
+    };
     Ok(Interpreter::new(stream, stream_key, settings))
 }
 
@@ -185,8 +223,15 @@ mod tests {
             found.push(line);
             true
         };
-        let mut lines = Lines { correlator: &mut correlator, each: &mut each, format: Format::Unknown };
-        let options = ParseOptions { timezone: Some("UTC".into()), ..ParseOptions::default() };
+        let mut lines = Lines {
+            correlator: &mut correlator,
+            each: &mut each,
+            format: Format::Unknown,
+        };
+        let options = ParseOptions {
+            timezone: Some("UTC".into()),
+            ..ParseOptions::default()
+        };
         assert!(lines.of_input(&options, 0, &mut text.as_bytes()).unwrap());
         found
     }
@@ -198,12 +243,22 @@ mod tests {
              2026-11-22T13:08:46Z mx postfix/smtpd[7]: lost connection after RCPT from x.test[192.0.2.1]\r\n\
              2026-11-22T13:08:46Z mx unknownd[7]: hello",
         );
-        let told: Vec<_> = lines.iter().map(|line| (line.program.as_str(), line.statement.as_str())).collect();
+        let told: Vec<_> = lines
+            .iter()
+            .map(|line| (line.program.as_str(), line.statement.as_str()))
+            .collect();
         assert_eq!(
             told,
-            [("postfix/submission/smtpd", "connect"), ("postfix/smtpd", "session-lost"), ("unknownd", "")]
+            [
+                ("postfix/submission/smtpd", "connect"),
+                ("postfix/smtpd", "session-lost"),
+                ("unknownd", "")
+            ]
         );
-        assert_eq!(lines.iter().map(|line| line.recognised).collect::<Vec<_>>(), [true, true, false]);
+        assert_eq!(
+            lines.iter().map(|line| line.recognised).collect::<Vec<_>>(),
+            [true, true, false]
+        );
         assert_eq!(lines[0].events[0]["type"], "smtp.connection-start");
         assert!(lines.iter().all(|line| !line.events.is_empty()));
     }

@@ -59,7 +59,12 @@ fn run(settings: Settings, data: &Path, console: &Console) -> Result<(), Failure
         settings.http.clone(),
         settings.ingest,
     );
-    let server = Server { settings, engine, app: Arc::new(app), console: console.clone() };
+    let server = Server {
+        settings,
+        engine,
+        app: Arc::new(app),
+        console: console.clone(),
+    };
     server.greet(&listeners);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -84,7 +89,8 @@ struct Server {
 
 impl Server {
     fn greet(&self, listeners: &Listeners) {
-        self.console.say(&format!("serving {}", self.engine.dir().display()));
+        self.console
+            .say(&format!("serving {}", self.engine.dir().display()));
         for address in listeners.addresses() {
             self.console.say(&format!("listening on http://{address}"));
         }
@@ -104,7 +110,9 @@ impl Server {
         let http = tokio::spawn(listeners.serve(Arc::clone(&self.app), stopped, PATIENCE));
         let engine = Arc::clone(&self.engine);
         let live = tokio::task::spawn_blocking(move || engine.live(LiveOptions::default())).await;
-        let live = live.map_err(|_| Failure::data("the recovery of the spool panicked"))?.map_err(failure)?;
+        let live = live
+            .map_err(|_| Failure::data("the recovery of the spool panicked"))?
+            .map_err(failure)?;
         let live = Arc::new(live);
         let threads = self.start(&live).map_err(cannot("cannot start a thread"))?;
         self.app.live.set(Some(Arc::clone(&live)));
@@ -131,9 +139,16 @@ impl Server {
         match live.tail() {
             Ok(tail) => {
                 let level = self.settings.console_level;
-                printers.push(spawn_tracer(tail, level, self.console.clone(), printing.clone())?);
+                printers.push(spawn_tracer(
+                    tail,
+                    level,
+                    self.console.clone(),
+                    printing.clone(),
+                )?);
             }
-            Err(error) => self.console.say(&format!("events are not printed: {error}")),
+            Err(error) => self
+                .console
+                .say(&format!("events are not printed: {error}")),
         }
         let sources = Sources {
             settings: self.sources(demo_log.as_deref()),
@@ -146,12 +161,27 @@ impl Server {
         };
         let mut feeders = Vec::new();
         if let Some(log) = demo_log {
-            feeders.push(demo::spawn_replay(log, self.console.clone(), feeding.clone())?);
+            feeders.push(demo::spawn_replay(
+                log,
+                self.console.clone(),
+                feeding.clone(),
+            )?);
         }
         feeders.push(sources.spawn()?);
         let rules = self.settings.retention;
-        let upkeep = Upkeep::spawn(Arc::clone(&self.engine), rules, self.console.clone(), feeding.clone())?;
-        Ok(Threads { feeding, feeders, upkeep, printing, printers })
+        let upkeep = Upkeep::spawn(
+            Arc::clone(&self.engine),
+            rules,
+            self.console.clone(),
+            feeding.clone(),
+        )?;
+        Ok(Threads {
+            feeding,
+            feeders,
+            upkeep,
+            printing,
+            printers,
+        })
     }
 
     /// The configured sources; else the sample if it is replayed; else the usual logs.
@@ -188,8 +218,12 @@ impl Server {
         let all_fed = joined(feeders).await;
         match http.await {
             Ok(Ok(0)) => {}
-            Ok(Ok(open)) => self.console.say(&format!("{open} requests took too long and were broken off")),
-            Ok(Err(error)) => self.console.say(&format!("the HTTP server failed: {error}")),
+            Ok(Ok(open)) => self.console.say(&format!(
+                "{open} requests took too long and were broken off"
+            )),
+            Ok(Err(error)) => self
+                .console
+                .say(&format!("the HTTP server failed: {error}")),
             Err(_) => self.console.say("the HTTP server panicked"),
         }
         threads.printing.set();
@@ -197,14 +231,20 @@ impl Server {
         self.app.live.set(None);
         // Somebody still feeds: the next start recovers, as after a crash.
         let (true, Some(live)) = (all_fed, Arc::into_inner(live)) else {
-            return self.console.say("some work did not end in time; the next start goes on behind what is durable");
+            return self.console.say(
+                "some work did not end in time; the next start goes on behind what is durable",
+            );
         };
         let closing = tokio::task::spawn_blocking(move || live.shutdown());
         match tokio::time::timeout(PATIENCE, closing).await {
             Ok(Ok(Ok(()))) => self.console.say("stopped"),
-            Ok(Ok(Err(error))) => self.console.say(&format!("the spool was not closed properly: {error}")),
+            Ok(Ok(Err(error))) => self
+                .console
+                .say(&format!("the spool was not closed properly: {error}")),
             Ok(Err(_)) => self.console.say("closing the spool panicked"),
-            Err(_) => self.console.say("closing the spool took too long and was broken off"),
+            Err(_) => self
+                .console
+                .say("closing the spool took too long and was broken off"),
         }
     }
 }

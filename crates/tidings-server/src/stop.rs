@@ -24,7 +24,11 @@ impl Stop {
     /// A signal that is not set. Fails only if the system gives no more file descriptors.
     pub(crate) fn new() -> std::io::Result<Stop> {
         let (waker, other_end) = UnixStream::pair()?;
-        Ok(Stop(Arc::new(Inner { is_set: AtomicBool::new(false), waker, other_end })))
+        Ok(Stop(Arc::new(Inner {
+            is_set: AtomicBool::new(false),
+            waker,
+            other_end,
+        })))
     }
 
     /// Sets the signal, for good.

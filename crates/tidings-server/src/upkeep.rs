@@ -31,28 +31,33 @@ impl Upkeep {
     ) -> std::io::Result<Upkeep> {
         let cancel = Arc::new(AtomicBool::new(false));
         let cancelled = Arc::clone(&cancel);
-        let thread = std::thread::Builder::new().name("upkeep".into()).spawn(move || {
-            let mut told = String::new();
-            loop {
-                stop.wait(REST);
-                if stop.is_set() {
-                    return;
-                }
-                if let Err(error) = engine.maintain(clock::now_ns(), &rules, &cancelled) {
-                    let why = error.to_string();
-                    if why != told {
-                        console.say(&format!("the history is not merged or shortened now: {why}"));
-                        told = why;
+        let thread = std::thread::Builder::new()
+            .name("upkeep".into())
+            .spawn(move || {
+                let mut told = String::new();
+                loop {
+                    stop.wait(REST);
+                    if stop.is_set() {
+                        return;
+                    }
+                    if let Err(error) = engine.maintain(clock::now_ns(), &rules, &cancelled) {
+                        let why = error.to_string();
+                        if why != told {
+                            console.say(&format!(
+                                "the history is not merged or shortened now: {why}"
+                            ));
+                            told = why;
+                        }
                     }
                 }
-            }
-        })?;
+            })?;
         Ok(Upkeep { cancel, thread })
     }
 
     /// Breaks off what it is doing; it ends when its stop signal is set.
     pub(crate) fn cancel(self) -> JoinHandle<()> {
-        self.cancel.store(true, std::sync::atomic::Ordering::Release);
+        self.cancel
+            .store(true, std::sync::atomic::Ordering::Release);
         self.thread
     }
 }

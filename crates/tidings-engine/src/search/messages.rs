@@ -1,6 +1,7 @@
 //! Messages, newest first, each once: the open ones, and the settled ones of the history.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 use tidings_event::filter::Filter;
 use tidings_mail::message::{Kind, Message};
@@ -96,6 +97,27 @@ impl Engine {
             newest_of_part(&part, &rows, &settled, &mut newest)?;
         }
         Ok(newest.into_values())
+    }
+}
+
+impl Engine {
+    /// The settled message with this id, looked for by its id alone within the times.
+    pub(super) fn message_with_id(&self, id: u64, times: RangeInclusive<i64>) -> Result<Option<Message>, Error> {
+        let (snapshot, reopened) = {
+            let _open = self.open_messages();
+            (self.store().snapshot(), self.reopened())
+        };
+        for part in snapshot.parts(MESSAGES, times.clone())? {
+            let ids = part.read(&[message_rows::ID], &part.within(times.clone())?)?;
+            let rows = (0..ids.len()).filter(|row| ids.uint(message_rows::ID, *row) == Some(id));
+            let rows = RowSet::from_sorted_rows(rows.map(|row| ids.number(row)));
+            let mut found = whole_messages(&part, &rows)?;
+            found.retain(|message| message.id == id && !reopened.contains_any(&message.legs));
+            if let Some(message) = found.pop() {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use tidings_event::{EventRef, EventType, Id, Key};
 use tidings_event::time::rfc3339;
 use tidings_event::token::tokens_of;
+use tidings_mail::correlate::seconds_of_queue_id;
 use tidings_mail::diagnose::{Direction, Reply, diagnose};
 use tidings_mail::message::{Message, Recipient, Verdict};
 use tidings_store::{Part, RowSet, TokenExpr};
@@ -19,6 +20,11 @@ use crate::rows::{self, EVENTS};
 
 /// Events that a story shows at most; a mailing to thousands has more, and says so.
 const STEPS_MAX: usize = 5000;
+
+const SECOND_NS: i64 = 1_000_000_000;
+
+/// How far the first line known of a message may lie from the second that its id holds.
+const NEAR_NS: i64 = 10 * SECOND_NS;
 
 /// Rows around an event that are looked at for more events of its span.
 const SPAN_ROWS: u32 = 64;
@@ -47,8 +53,7 @@ impl Engine {
             return Err(Error::Asked("a story needs an id, a queue id, a Message-ID or an address".into()));
         }
         if let Some(id) = Id::parse(key) {
-            let tokens = leg_tokens(id.0, "").into_iter().map(TokenExpr::token).collect();
-            let found = self.messages_with(&TokenExpr::Or(tokens), limit, &|message| message.legs.contains(&id.0))?;
+            let found = self.message_of_leg(id.0)?;
             if !found.is_empty() {
                 return Ok(found);
             }
@@ -62,6 +67,28 @@ impl Engine {
                 || message.recipients.iter().any(|r| is(&r.address) || r.original_address.as_deref().is_some_and(is))
         };
         self.messages_with(&all_tokens(bare), limit, &wanted)
+    }
+
+    /// The message that has this leg: near the second that the id holds where it is the first leg,
+    /// by the list of legs where there are several, anywhere if need be.
+    fn message_of_leg(&self, leg: u64) -> Result<Vec<Message>, Error> {
+        let wanted = |message: &Message| message.legs.contains(&leg);
+        let listed = TokenExpr::Or(leg_tokens(leg, "").into_iter().map(TokenExpr::token).collect());
+        let found = self.messages_with(&listed, 1, &wanted)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let seconds = [seconds_of_queue_id(leg), Id(leg).seconds()];
+        let near = seconds.map(|second| {
+            let second_ns = second.saturating_mul(SECOND_NS);
+            second_ns.saturating_sub(NEAR_NS)..=second_ns.saturating_add(NEAR_NS)
+        });
+        for times in near.into_iter().chain([i64::MIN..=i64::MAX]) {
+            if let Some(message) = self.message_with_id(leg, times)? {
+                return Ok(vec![message]);
+            }
+        }
+        Ok(Vec::new())
     }
 
     fn story(&self, message: &Message, raw: bool) -> Result<StoryObject, Error> {
@@ -86,10 +113,10 @@ impl Engine {
     }
 }
 
-/// The tokens under which a leg's message is found: its id as a number where it is the first leg,
-/// as text in the list of several, and its server's own id.
+/// The tokens under which a leg's message is found: its id as text where it is one of several legs,
+/// and its server's own id.
 pub(crate) fn leg_tokens(leg: u64, name: &str) -> Vec<String> {
-    let mut tokens = vec![leg.to_string(), Id(leg).to_string()];
+    let mut tokens = vec![Id(leg).to_string()];
     tokens_of(name, &mut |token: &str| tokens.push(token.to_owned()));
     tokens
 }

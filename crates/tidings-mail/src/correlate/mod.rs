@@ -94,15 +94,37 @@ pub fn is_long_id(id: &[u8]) -> bool {
     memchr::memchr(b'z', id).is_some()
 }
 
-/// The `queueId` of a long queue id: it follows from host and id.
+/// The `queueId` of a long queue id: it follows from host and id. Its upper half is the second that
+/// the id holds, so that ids made at a time are near each other and a message is found by its time.
 pub fn long_queue_id(host: &[u8], id: &[u8]) -> u64 {
-    stable_hash(&[host, id]).max(1)
+    queue_id(seconds_of(id), stable_hash(&[host, id]))
 }
 
 /// The `queueId` of a short queue id, which is used again: it follows from host, id and the time
-/// of the leg's first known line.
+/// of the leg's first known line, whose second is its upper half.
 pub fn short_queue_id(host: &[u8], id: &[u8], first_ns: i64) -> u64 {
-    stable_hash(&[host, id, &first_ns.to_le_bytes()]).max(1)
+    let seconds = first_ns.div_euclid(1_000_000_000);
+    queue_id(seconds, stable_hash(&[host, id, &first_ns.to_le_bytes()]))
+}
+
+/// The second that a `queueId` holds, since the unix epoch.
+pub fn seconds_of_queue_id(queue_id: u64) -> i64 {
+    (queue_id >> 32) as i64
+}
+
+fn queue_id(seconds: i64, hash: u64) -> u64 {
+    let seconds = u32::try_from(seconds).unwrap_or(0);
+    (u64::from(seconds) << 32 | hash & 0xffff_ffff).max(1)
+}
+
+/// The seconds in the first six digits of a long queue id, in base 52; 0 for what is none.
+fn seconds_of(id: &[u8]) -> i64 {
+    const DIGITS: &[u8; 52] = b"0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
+    let Some((first, _)) = id.split_first_chunk::<6>() else { return 0 };
+    first.iter().try_fold(0, |seconds, digit| {
+        let value = DIGITS.iter().position(|known| known == digit)?;
+        Some(seconds * 52 + value as i64)
+    }).unwrap_or(0)
 }
 
 /// Everything about a line besides its statement.

@@ -70,8 +70,18 @@ impl Console {
             .stack_size(128 << 10)
             .spawn(move || print(out, &queue, &counters))
             .expect("a thread can be started before anything else runs");
-        let style = TextStyle { ansi, ..TextStyle::default() };
-        (Console { pieces, left_out, style }, ConsoleThread(thread))
+        let style = TextStyle {
+            ansi,
+            ..TextStyle::default()
+        };
+        (
+            Console {
+                pieces,
+                left_out,
+                style,
+            },
+            ConsoleThread(thread),
+        )
     }
 
     /// Says a sentence about the server.
@@ -141,10 +151,16 @@ fn print(mut out: impl Write, queue: &Receiver<Piece>, left_out: &LeftOut) {
 }
 
 fn tell_left_out(out: &mut impl Write, left_out: &LeftOut) {
-    for (counter, what) in [(&left_out.events, "events"), (&left_out.sentences, "sentences of the server")] {
+    for (counter, what) in [
+        (&left_out.events, "events"),
+        (&left_out.sentences, "sentences of the server"),
+    ] {
         let count = counter.swap(0, Ordering::Relaxed);
         if count > 0 {
-            let _ = writeln!(out, "tidings: {count} {what} were not printed, as the console was too slow for them");
+            let _ = writeln!(
+                out,
+                "tidings: {count} {what} were not printed, as the console was too slow for them"
+            );
         }
     }
 }
@@ -157,24 +173,30 @@ pub(super) mod tests {
 
     /// An output whose reader can be held up.
     #[derive(Clone, Default)]
-    pub(in crate::console) struct Slow(Arc<(Mutex<(bool, Vec<u8>)>, Condvar)>);
+    pub(in crate::console) struct Slow(Arc<(Mutex<Output>, Condvar)>);
+
+    #[derive(Default)]
+    struct Output {
+        is_held: bool,
+        text: Vec<u8>,
+    }
 
     impl Slow {
         fn hold(&self, held: bool) {
-            self.0.0.lock().unwrap().0 = held;
+            self.0.0.lock().unwrap().is_held = held;
             self.0.1.notify_all();
         }
 
         pub(in crate::console) fn text(&self) -> String {
-            String::from_utf8(self.0.0.lock().unwrap().1.clone()).unwrap()
+            String::from_utf8(self.0.0.lock().unwrap().text.clone()).unwrap()
         }
     }
 
     impl Write for Slow {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             let state = self.0.0.lock().unwrap();
-            let mut state = self.0.1.wait_while(state, |state| state.0).unwrap();
-            state.1.extend_from_slice(bytes);
+            let mut state = self.0.1.wait_while(state, |state| state.is_held).unwrap();
+            state.text.extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -204,14 +226,21 @@ pub(super) mod tests {
         out.hold(false);
         thread.finish(console);
         let text = out.text();
-        let printed = text.lines().filter(|line| line.starts_with("tidings: sentence ")).count();
+        let printed = text
+            .lines()
+            .filter(|line| line.starts_with("tidings: sentence "))
+            .count();
         let events = text.lines().filter(|line| *line == "an event").count();
         let lost = |what: &str| -> usize {
             let told = text.lines().filter(|line| line.contains(what));
-            told.map(|line| line.split(' ').nth(1).unwrap().parse::<usize>().unwrap()).sum()
+            told.map(|line| line.split(' ').nth(1).unwrap().parse::<usize>().unwrap())
+                .sum()
         };
         assert!(printed < 2_000);
-        assert_eq!(printed + lost("sentences of the server were not printed"), 2_000);
+        assert_eq!(
+            printed + lost("sentences of the server were not printed"),
+            2_000
+        );
         assert_eq!(events * 3 + lost("events were not printed"), 6_000);
     }
 }

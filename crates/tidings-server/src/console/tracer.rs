@@ -26,20 +26,25 @@ pub(crate) fn spawn(
     console: Console,
     stop: Stop,
 ) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("tracer".into()).stack_size(256 << 10).spawn(move || {
-        loop {
-            // What was committed before the end is printed before the end.
-            let is_last = stop.is_set();
-            let next = tail.next(if is_last { LAST } else { WAIT });
-            console.skipped(tail.take_skipped());
-            match next {
-                Ok(Some(records)) => trace(&records, level, &console),
-                Ok(None) if is_last => return,
-                Ok(None) => {}
-                Err(error) => return console.say(&format!("events are no longer printed: {error}")),
+    std::thread::Builder::new()
+        .name("tracer".into())
+        .stack_size(256 << 10)
+        .spawn(move || {
+            loop {
+                // What was committed before the end is printed before the end.
+                let is_last = stop.is_set();
+                let next = tail.next(if is_last { LAST } else { WAIT });
+                console.skipped(tail.take_skipped());
+                match next {
+                    Ok(Some(records)) => trace(&records, level, &console),
+                    Ok(None) if is_last => return,
+                    Ok(None) => {}
+                    Err(error) => {
+                        return console.say(&format!("events are no longer printed: {error}"));
+                    }
+                }
             }
-        }
-    })
+        })
 }
 
 fn trace(records: &[u8], level: Level, console: &Console) {
@@ -69,7 +74,10 @@ mod tests {
     use super::*;
 
     fn record(out: &mut Vec<u8>, level: Level, account: &str) {
-        let header = Header { level, ..Header::new(EventType::AUTH_FAILED, 1_770_000_000_000_000_000) };
+        let header = Header {
+            level,
+            ..Header::new(EventType::AUTH_FAILED, 1_770_000_000_000_000_000)
+        };
         let mut writer = RecordWriter::begin(out, &header);
         writer.str(Key::ACCOUNT_NAME, account);
         writer.finish();
@@ -79,7 +87,11 @@ mod tests {
     fn events_below_the_level_are_left_out_and_none_can_forge_a_line() {
         let mut records = Vec::new();
         record(&mut records, Level::Debug, "quiet");
-        record(&mut records, Level::Warn, "loud\n2026-01-01T00:00:00Z INFO forged");
+        record(
+            &mut records,
+            Level::Warn,
+            "loud\n2026-01-01T00:00:00Z INFO forged",
+        );
         let out = crate::console::tests::Slow::default();
         let (console, thread) = Console::printing_to(out.clone(), false);
         trace(&records, Level::Info, &console);
@@ -87,6 +99,9 @@ mod tests {
         thread.finish(console);
         let text = out.text();
         assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(text.contains("(auth.failed)") && text.contains("loud\\n2026"), "{text}");
+        assert!(
+            text.contains("(auth.failed)") && text.contains("loud\\n2026"),
+            "{text}"
+        );
     }
 }

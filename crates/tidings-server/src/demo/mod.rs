@@ -37,12 +37,18 @@ impl Sample {
         let text = String::from_utf8(text).expect("the sample is part of the program, and tested");
         let time = |line: Option<&str>| line.and_then(time_of).unwrap_or_default();
         let (first_ns, last_ns) = (time(text.lines().next()), time(text.lines().next_back()));
-        Sample { text, first_ns, last_ns }
+        Sample {
+            text,
+            first_ns,
+            last_ns,
+        }
     }
 
     /// Each line with the time at which it was written.
     fn lines(&self) -> impl Iterator<Item = (i64, &str)> {
-        self.text.split_inclusive('\n').map(|line| (time_of(line).unwrap_or(self.first_ns), line))
+        self.text
+            .split_inclusive('\n')
+            .map(|line| (time_of(line).unwrap_or(self.first_ns), line))
     }
 
     /// Whole seconds by which the sample is moved to end at this time.
@@ -72,20 +78,35 @@ fn time_of(line: &str) -> Option<i64> {
 /// Fills a directory with the sample, ended just now, unless it holds it already, and opens it.
 pub(crate) fn open(directory: &Path) -> Result<Box<dyn Store>, Failure> {
     let cannot = |error: std::io::Error| {
-        Failure::data(format!("cannot write the sample into {}", directory.display())).because(error)
+        Failure::data(format!(
+            "cannot write the sample into {}",
+            directory.display()
+        ))
+        .because(error)
     };
     // The directory was found to be empty but for the mark of the demo; with the lock in it, the
     // engine takes it for a data directory.
-    let lock = std::fs::OpenOptions::new().append(true).create(true).open(directory.join("lock"));
+    let lock = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(directory.join("lock"));
     drop(lock.map_err(cannot)?);
     let engine = Arc::new(Engine::open(directory, EngineOptions::default()).map_err(failure)?);
     let mut store = EngineStore::new(Arc::clone(&engine));
     let now_ns = clock::now_ns();
-    let any = EventQuery { limit: 1, now_ns, ..EventQuery::default() };
+    let any = EventQuery {
+        limit: 1,
+        now_ns,
+        ..EventQuery::default()
+    };
     if engine.events(&any).map_err(failure)?.is_empty() {
         let path = directory.join("sample.log");
         write_sample(&path, now_ns).map_err(cannot)?;
-        let imported = store.import(std::slice::from_ref(&path), &ImportOptions::default(), &mut |_| {});
+        let imported = store.import(
+            std::slice::from_ref(&path),
+            &ImportOptions::default(),
+            &mut |_| {},
+        );
         // It is in the history now, or will be written again.
         let _ = std::fs::remove_file(&path);
         imported?;
@@ -120,13 +141,17 @@ mod tests {
     #[test]
     fn the_sample_is_what_was_recorded() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let recorded = std::fs::read_to_string(root.join("../../corpus/own/mail.rfc3339.log")).unwrap();
+        let recorded =
+            std::fs::read_to_string(root.join("../../corpus/own/mail.rfc3339.log")).unwrap();
         let wanted = selected(&recorded);
         if std::env::var_os("TIDINGS_BLESS").is_some() {
             let packed = zstd::encode_all(wanted.as_bytes(), 19).unwrap();
             std::fs::write(root.join("data/demo.log.zst"), packed).unwrap();
         }
-        assert!(Sample::unpack().text == wanted, "run the tests with TIDINGS_BLESS=1, twice");
+        assert!(
+            Sample::unpack().text == wanted,
+            "run the tests with TIDINGS_BLESS=1, twice"
+        );
     }
 
     #[test]
@@ -141,10 +166,18 @@ mod tests {
                 let mut moved = Vec::new();
                 sample.write_line(&mut moved, line, shift_s);
                 let moved = String::from_utf8(moved).unwrap();
-                assert_eq!(time_of(&moved).unwrap() - time_of(line).unwrap(), shift_s * SECOND_NS);
-                let message_id = moved.split_once(" message-id=<").map(|(_, id)| id.to_owned());
+                assert_eq!(
+                    time_of(&moved).unwrap() - time_of(line).unwrap(),
+                    shift_s * SECOND_NS
+                );
+                let message_id = moved
+                    .split_once(" message-id=<")
+                    .map(|(_, id)| id.to_owned());
                 ids.extend(message_id.filter(|id| id != ">\n"));
-                let queue_id = moved.split(": ").nth(1).filter(|id| id.len() == 16 && !id.contains(' '));
+                let queue_id = moved
+                    .split(": ")
+                    .nth(1)
+                    .filter(|id| id.len() == 16 && !id.contains(' '));
                 ids.extend(queue_id.map(str::to_owned));
             }
             ids

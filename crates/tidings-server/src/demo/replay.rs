@@ -32,11 +32,17 @@ pub(crate) fn spawn(log: PathBuf, console: Console, stop: Stop) -> io::Result<Jo
         std::fs::create_dir_all(folder)?;
     }
     open(&log)?;
-    std::thread::Builder::new().name("demo".into()).stack_size(256 << 10).spawn(move || {
-        if let Err(error) = replay(&log, &stop) {
-            console.say(&format!("the sample is no longer replayed: {}: {error}", log.display()));
-        }
-    })
+    std::thread::Builder::new()
+        .name("demo".into())
+        .stack_size(256 << 10)
+        .spawn(move || {
+            if let Err(error) = replay(&log, &stop) {
+                console.say(&format!(
+                    "the sample is no longer replayed: {}: {error}",
+                    log.display()
+                ));
+            }
+        })
 }
 
 fn replay(log: &Path, stop: &Stop) -> io::Result<()> {
@@ -109,7 +115,10 @@ mod tests {
         stop.set();
         writing.join().unwrap();
         // The second round begins some seconds later.
-        assert!(written >= lines && written < lines + lines / 2, "{written} of {lines}");
+        assert!(
+            written >= lines && written < lines + lines / 2,
+            "{written} of {lines}"
+        );
         thread.finish(console);
     }
 }

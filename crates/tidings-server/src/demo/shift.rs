@@ -12,7 +12,12 @@ const SECOND_NS: i64 = 1_000_000_000;
 
 /// Appends `line`, moved by `shift_s` seconds. Numbers and queue ids are moved where they stand for
 /// a time within `span_s`, in seconds since the unix epoch.
-pub(super) fn write_line(out: &mut Vec<u8>, line: &str, shift_s: i64, span_s: &RangeInclusive<i64>) {
+pub(super) fn write_line(
+    out: &mut Vec<u8>,
+    line: &str,
+    shift_s: i64,
+    span_s: &RangeInclusive<i64>,
+) {
     let (time, mut rest) = line.split_once(' ').unwrap_or(("", line));
     if let Ok(time_ns) = parse_rfc3339(time) {
         out.extend_from_slice(rfc3339(time_ns + shift_s * SECOND_NS).as_bytes());
@@ -37,11 +42,15 @@ fn moved(word: &str, shift_s: i64, span_s: &RangeInclusive<i64>) -> Option<Strin
     match word.len() {
         10 => {
             let second: i64 = word.parse().ok()?;
-            span_s.contains(&second).then(|| format!("{:010}", second + shift_s))
+            span_s
+                .contains(&second)
+                .then(|| format!("{:010}", second + shift_s))
         }
         14 => {
             let second = calendar(word)?;
-            span_s.contains(&second).then(|| digits_of(second + shift_s))
+            span_s
+                .contains(&second)
+                .then(|| digits_of(second + shift_s))
         }
         15.. => queue_id(word, shift_s, span_s),
         _ => None,
@@ -64,7 +73,11 @@ fn calendar(word: &str) -> Option<i64> {
 }
 
 fn digits_of(second: i64) -> String {
-    rfc3339(second * SECOND_NS).chars().take(19).filter(char::is_ascii_digit).collect()
+    rfc3339(second * SECOND_NS)
+        .chars()
+        .take(19)
+        .filter(char::is_ascii_digit)
+        .collect()
 }
 
 /// A long queue id: six digits of seconds, four of microseconds, `z`, and the inode.
@@ -87,7 +100,13 @@ fn queue_id(word: &str, shift_s: i64, span_s: &RangeInclusive<i64>) -> Option<St
         *digit = DIGITS[usize::try_from(moved.rem_euclid(52)).ok()?];
         moved = moved.div_euclid(52);
     }
-    Some(digits.iter().map(|digit| char::from(*digit)).chain(rest.chars()).collect())
+    Some(
+        digits
+            .iter()
+            .map(|digit| char::from(*digit))
+            .chain(rest.chars())
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -103,11 +122,15 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         assert_eq!(
-            moved("2026-11-22T13:20:57.5+00:00 mx postfix/cleanup[1]: 4jXV8B0cb1z1YS6l: message-id=<own.1.0066.1795353657@s.test>\n"),
+            moved(
+                "2026-11-22T13:20:57.5+00:00 mx postfix/cleanup[1]: 4jXV8B0cb1z1YS6l: message-id=<own.1.0066.1795353657@s.test>\n"
+            ),
             "2026-11-22T13:21:57.500Z mx postfix/cleanup[1]: 4jXV9L0cb1z1YS6l: message-id=<own.1.0066.1795353717@s.test>\n"
         );
         assert_eq!(
-            moved("2026-11-22T23:59:30Z mx a: <20261122132327.001383@mx> 1234567890 é 20200101000000"),
+            moved(
+                "2026-11-22T23:59:30Z mx a: <20261122132327.001383@mx> 1234567890 é 20200101000000"
+            ),
             "2026-11-23T00:00:30Z mx a: <20261122132427.001383@mx> 1234567890 é 20200101000000"
         );
     }

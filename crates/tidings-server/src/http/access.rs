@@ -10,15 +10,14 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
+use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::request::Parts;
-use axum::http::StatusCode;
-use axum::response::Response;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::App;
-use super::answer::refuse;
+use super::answer::{Refusal, refuse};
 
 /// Where a request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +36,9 @@ pub(super) enum Peer {
 pub(super) struct Allowed(pub(super) Peer);
 
 impl FromRequestParts<Arc<App>> for Allowed {
-    type Rejection = Response;
+    type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Allowed, Response> {
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Allowed, Refusal> {
         check(peer_of(parts), &parts.headers, app)
     }
 }
@@ -55,13 +54,15 @@ impl FromRequestParts<Arc<App>> for IsAllowed {
         parts: &mut Parts,
         app: &Arc<App>,
     ) -> Result<IsAllowed, std::convert::Infallible> {
-        Ok(IsAllowed(check(peer_of(parts), &parts.headers, app).is_ok()))
+        Ok(IsAllowed(
+            check(peer_of(parts), &parts.headers, app).is_ok(),
+        ))
     }
 }
 
 impl Allowed {
     /// Refuses who may not make the server read files.
-    pub(super) fn may_read_files(self) -> Result<(), Response> {
+    pub(super) fn may_read_files(self) -> Result<(), Refusal> {
         let own = rustix::process::geteuid().as_raw();
         match self.0 {
             Peer::Socket { uid } if uid == 0 || uid == own => Ok(()),
@@ -84,13 +85,19 @@ fn peer_of(parts: &Parts) -> Peer {
     parts.extensions.get::<Peer>().copied().unwrap_or(Peer::Tcp)
 }
 
-fn check(peer: Peer, headers: &HeaderMap, app: &App) -> Result<Allowed, Response> {
+fn check(peer: Peer, headers: &HeaderMap, app: &App) -> Result<Allowed, Refusal> {
     let refused = match (peer, &app.http.token) {
         (Peer::Socket { .. }, _) => None,
         (Peer::Tcp, Some(token)) => match shown_token(headers) {
             Some(shown) if token.is(shown) => None,
-            Some(_) => Some((StatusCode::UNAUTHORIZED, "the token is not the one in the settings")),
-            None => Some((StatusCode::UNAUTHORIZED, "a token is needed: Authorization: Bearer TOKEN")),
+            Some(_) => Some((
+                StatusCode::UNAUTHORIZED,
+                "the token is not the one in the settings",
+            )),
+            None => Some((
+                StatusCode::UNAUTHORIZED,
+                "a token is needed: Authorization: Bearer TOKEN",
+            )),
         },
         (Peer::Tcp, None) if names_loopback(headers) => None,
         (Peer::Tcp, None) => Some((
@@ -109,12 +116,16 @@ fn check(peer: Peer, headers: &HeaderMap, app: &App) -> Result<Allowed, Response
 fn shown_token(headers: &HeaderMap) -> Option<&[u8]> {
     let value = headers.get(AUTHORIZATION)?.as_bytes();
     let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+    scheme
+        .eq_ignore_ascii_case(b"bearer ")
+        .then(|| token.trim_ascii())
 }
 
 /// Whether the request says that it is for a loopback address, as by `http://127.0.0.1:8686`.
 fn names_loopback(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else { return false };
+    let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else {
+        return false;
+    };
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((name, _)) => name,
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
@@ -134,10 +145,24 @@ mod tests {
             headers.insert(HOST, host.parse().unwrap());
             names_loopback(&headers)
         };
-        for host in ["127.0.0.1", "127.0.0.1:8686", "localhost:8686", "LOCALHOST", "[::1]:8686", "127.8.8.8:1"] {
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:8686",
+            "localhost:8686",
+            "LOCALHOST",
+            "[::1]:8686",
+            "127.8.8.8:1",
+        ] {
             assert!(named(host), "{host}");
         }
-        for host in ["evil.test", "evil.test:8686", "192.0.2.1:8686", "localhost.evil.test", "", "127.0.0.1.evil.test"] {
+        for host in [
+            "evil.test",
+            "evil.test:8686",
+            "192.0.2.1:8686",
+            "localhost.evil.test",
+            "",
+            "127.0.0.1.evil.test",
+        ] {
             assert!(!named(host), "{host}");
         }
         assert!(!names_loopback(&HeaderMap::new()));

@@ -25,51 +25,93 @@ const PIECE_WAIT: Duration = Duration::from_millis(50);
 /// Pieces that may wait for a client to read them.
 const PIECES: usize = 4;
 
-/// An error object with a status: `{"error":{"message":"…","code":"…"}}`.
-pub(super) fn refuse(status: StatusCode, why: &str) -> Response {
+/// A request that is refused, or failed: `{"error":{"message":"…","code":"…"}}` with a status.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    json: String,
+    /// After how many seconds it can be sent again.
+    retry_seconds: Option<u32>,
+}
+
+impl Refusal {
+    /// A refusal with an object of its own.
+    pub(super) fn with_json(status: StatusCode, json: String) -> Refusal {
+        Refusal {
+            status,
+            json,
+            retry_seconds: None,
+        }
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Refusal {
+        let status = match failure.kind() {
+            FailureKind::Usage => StatusCode::BAD_REQUEST,
+            FailureKind::Data => StatusCode::CONFLICT,
+            FailureKind::File => StatusCode::UNPROCESSABLE_ENTITY,
+            FailureKind::Server => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Refusal::with_json(status, failure.to_json())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = object(self.status, self.json);
+        if let Some(seconds) = self.retry_seconds {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// A refusal with a sentence.
+pub(super) fn refuse(status: StatusCode, why: &str) -> Refusal {
     let kind = match status {
         StatusCode::BAD_REQUEST => FailureKind::Usage,
         StatusCode::CONFLICT => FailureKind::Data,
         _ => FailureKind::Server,
     };
-    object(status, Failure::new(kind, why).to_json())
+    Refusal::with_json(status, Failure::new(kind, why).to_json())
 }
 
 /// As [`refuse`], for a request that can be sent again after some seconds.
-pub(super) fn come_again(status: StatusCode, why: &str, seconds: u32) -> Response {
-    let mut response = refuse(status, why);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-    response
+pub(super) fn come_again(status: StatusCode, why: &str, seconds: u32) -> Refusal {
+    Refusal {
+        retry_seconds: Some(seconds),
+        ..refuse(status, why)
+    }
 }
 
 /// A JSON object as an answer.
 pub(super) fn object(status: StatusCode, json: String) -> Response {
     let mut response = (status, json + "\n").into_response();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-/// A failure as an answer.
-pub(super) fn failed(failure: &Failure) -> Response {
-    let status = match failure.kind() {
-        FailureKind::Usage => StatusCode::BAD_REQUEST,
-        FailureKind::Data => StatusCode::CONFLICT,
-        FailureKind::File => StatusCode::UNPROCESSABLE_ENTITY,
-        FailureKind::Server => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    object(status, failure.to_json())
-}
-
 /// There is nothing at this path.
-pub(super) async fn not_found(uri: Uri) -> Response {
+pub(super) async fn not_found(uri: Uri) -> Refusal {
     let path: String = uri.path().chars().take(200).collect();
-    refuse(StatusCode::NOT_FOUND, &format!("there is nothing at {path} here"))
+    refuse(
+        StatusCode::NOT_FOUND,
+        &format!("there is nothing at {path} here"),
+    )
 }
 
 /// There is something at this path, for another method.
-pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Refusal {
     let path: String = uri.path().chars().take(200).collect();
-    refuse(StatusCode::METHOD_NOT_ALLOWED, &format!("{path} does not take {method}"))
+    refuse(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &format!("{path} does not take {method}"),
+    )
 }
 
 /// What goes from the thread that finds to the connection.
@@ -129,7 +171,9 @@ impl LineSink {
 
     fn send(&mut self, piece: Piece) {
         let sending = self.pieces.send(piece);
-        let sent = self.runtime.block_on(async { tokio::time::timeout(self.stall_timeout, sending).await });
+        let sent = self
+            .runtime
+            .block_on(async { tokio::time::timeout(self.stall_timeout, sending).await });
         self.is_gone = !matches!(sent, Ok(Ok(())));
     }
 }
@@ -139,7 +183,7 @@ impl LineSink {
 pub(super) async fn stream(
     stall_timeout: Duration,
     find: impl FnOnce(&mut LineSink) -> Result<(), Failure> + Send + 'static,
-) -> Response {
+) -> Result<Response, Refusal> {
     let (pieces, mut queue) = mpsc::channel(PIECES);
     let mut sink = LineSink {
         pieces,
@@ -154,16 +198,24 @@ pub(super) async fn stream(
         sink.finish(result);
     });
     let first = match queue.recv().await {
-        Some(Piece::End(Err(failure))) => return failed(&failure),
+        Some(Piece::End(Err(failure))) => return Err(failure.into()),
         None => {
             let why = "the search broke off; the server's console says why";
-            return refuse(StatusCode::INTERNAL_SERVER_ERROR, why);
+            return Err(refuse(StatusCode::INTERNAL_SERVER_ERROR, why));
         }
         Some(first) => first,
     };
-    let mut response = Body::new(Lines { next: Some(first), queue, is_over: false }).into_response();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-    response
+    let mut response = Body::new(Lines {
+        next: Some(first),
+        queue,
+        is_over: false,
+    })
+    .into_response();
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/x-ndjson"),
+    );
+    Ok(response)
 }
 
 /// The body of an answer.

@@ -33,7 +33,11 @@ pub(super) async fn healthz() -> Response {
 pub(super) async fn readyz(State(app): State<Arc<App>>, allowed: IsAllowed) -> Response {
     let is_ready = app.is_ready();
     let sources = allowed.0.then(|| app.board.all());
-    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if is_ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let json = serde_json::to_string(&Readiness { is_ready, sources });
     object(status, json.expect("texts and numbers are JSON"))
 }

@@ -17,7 +17,7 @@ use tidings_engine::IngestError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::access::Allowed;
-use super::answer::{come_again, object, refuse};
+use super::answer::{Refusal, come_again, object, refuse};
 use super::{App, INGEST_UNIT_BYTES};
 use crate::clock;
 
@@ -36,26 +36,39 @@ enum Packing {
 }
 
 /// Stores the events of a body: all of them or none.
-pub(super) async fn ingest(State(app): State<Arc<App>>, _: Allowed, request: Request) -> Response {
-    match take(app, request).await {
-        Ok(accepted) => object(StatusCode::OK, format!("{{\"accepted\":{accepted}}}")),
-        Err(refused) => refused,
-    }
+pub(super) async fn ingest(
+    State(app): State<Arc<App>>,
+    _: Allowed,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let accepted = take(app, request).await?;
+    Ok(object(
+        StatusCode::OK,
+        format!("{{\"accepted\":{accepted}}}"),
+    ))
 }
 
-async fn take(app: Arc<App>, request: Request) -> Result<u64, Response> {
+async fn take(app: Arc<App>, request: Request) -> Result<u64, Refusal> {
     let (parts, body) = request.into_parts();
     check_type(&parts.headers)?;
     let packing = packing(&parts.headers)?;
-    let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let length = parts
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > app.ingest.body_bytes_max as u64) {
         return Err(too_long(app.ingest.body_bytes_max, "ingest.body"));
     }
     let units = Arc::clone(&app.limits.ingest_units);
     let receiving = receive(body, units, app.ingest.body_bytes_max);
-    let (packed, room) = tokio::time::timeout(app.http.body_timeout, receiving).await.map_err(|_| {
-        refuse(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time (http.body_timeout)")
-    })??;
+    let (packed, room) = tokio::time::timeout(app.http.body_timeout, receiving)
+        .await
+        .map_err(|_| {
+            refuse(
+                StatusCode::REQUEST_TIMEOUT,
+                "the body did not arrive in time (http.body_timeout)",
+            )
+        })??;
     let Ok(turn) = Arc::clone(&app.limits.ingests).acquire_owned().await else {
         return Err(not_taking());
     };
@@ -71,12 +84,19 @@ async fn take(app: Arc<App>, request: Request) -> Result<u64, Response> {
 }
 
 /// Only a type that no web page may send to another host without asking first.
-fn check_type(headers: &HeaderMap) -> Result<(), Response> {
-    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    let given = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let name = given.split(';').next().unwrap_or_default().trim();
-    if ["application/x-ndjson", "application/ndjson", "application/jsonl"]
-        .iter()
-        .any(|known| name.eq_ignore_ascii_case(known))
+    if [
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+    ]
+    .iter()
+    .any(|known| name.eq_ignore_ascii_case(known))
     {
         return Ok(());
     }
@@ -86,8 +106,10 @@ fn check_type(headers: &HeaderMap) -> Result<(), Response> {
     ))
 }
 
-fn packing(headers: &HeaderMap) -> Result<Packing, Response> {
-    let given = headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim().to_ascii_lowercase());
+fn packing(headers: &HeaderMap) -> Result<Packing, Refusal> {
+    let given = headers
+        .get(CONTENT_ENCODING)
+        .map(|value| value.to_str().unwrap_or("?").trim().to_ascii_lowercase());
     match given.as_deref() {
         None | Some("" | "identity") => Ok(Packing::None),
         Some("gzip" | "x-gzip") => Ok(Packing::Gzip),
@@ -104,21 +126,30 @@ async fn receive(
     mut body: Body,
     units: Arc<Semaphore>,
     bytes_max: usize,
-) -> Result<(Vec<u8>, Vec<OwnedSemaphorePermit>), Response> {
+) -> Result<(Vec<u8>, Vec<OwnedSemaphorePermit>), Refusal> {
     let mut received = Vec::new();
     let mut room = Vec::new();
     let mut paid = 0;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| refuse(StatusCode::BAD_REQUEST, "the body broke off before its end"))?;
-        let Ok(data) = frame.into_data() else { continue };
+        let frame = frame
+            .map_err(|_| refuse(StatusCode::BAD_REQUEST, "the body broke off before its end"))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if received.len() + data.len() > bytes_max {
             return Err(too_long(bytes_max, "ingest.body"));
         }
         let needed = (received.len() + data.len()).div_ceil(INGEST_UNIT_BYTES) - paid;
-        let more = u32::try_from(needed).ok().and_then(|needed| Arc::clone(&units).try_acquire_many_owned(needed).ok());
+        let more = u32::try_from(needed)
+            .ok()
+            .and_then(|needed| Arc::clone(&units).try_acquire_many_owned(needed).ok());
         let Some(more) = more else {
             let why = "too many bodies are waiting to be stored (ingest.waiting); nothing of this one was stored";
-            return Err(come_again(StatusCode::TOO_MANY_REQUESTS, why, RETRY_SECONDS));
+            return Err(come_again(
+                StatusCode::TOO_MANY_REQUESTS,
+                why,
+                RETRY_SECONDS,
+            ));
         };
         paid += needed;
         room.push(more);
@@ -128,7 +159,7 @@ async fn receive(
 }
 
 /// Unpacks and stores, on a thread that may block.
-fn store(app: &App, packing: Packing, packed: Vec<u8>) -> Result<u64, Response> {
+fn store(app: &App, packing: Packing, packed: Vec<u8>) -> Result<u64, Refusal> {
     let body = unpack(packing, packed, app.ingest.unpacked_bytes_max)?;
     let Some(live) = app.live.get() else {
         return Err(not_taking());
@@ -138,7 +169,7 @@ fn store(app: &App, packing: Packing, packed: Vec<u8>) -> Result<u64, Response> 
             let json = serde_json::json!({
                 "error": { "message": format!("line {line}: {why}"), "code": "usage", "line": line }
             });
-            object(StatusCode::BAD_REQUEST, json.to_string())
+            Refusal::with_json(StatusCode::BAD_REQUEST, json.to_string())
         }
         IngestError::Full => come_again(
             StatusCode::TOO_MANY_REQUESTS,
@@ -152,18 +183,26 @@ fn store(app: &App, packing: Packing, packed: Vec<u8>) -> Result<u64, Response> 
     })
 }
 
-fn unpack(packing: Packing, packed: Vec<u8>, bytes_max: usize) -> Result<Vec<u8>, Response> {
+fn unpack(packing: Packing, packed: Vec<u8>, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
     let read = match packing {
-        Packing::None if packed.len() > bytes_max => return Err(too_long(bytes_max, "ingest.unpacked")),
+        Packing::None if packed.len() > bytes_max => {
+            return Err(too_long(bytes_max, "ingest.unpacked"));
+        }
         Packing::None => return Ok(packed),
-        Packing::Gzip => read_limited(flate2::read::MultiGzDecoder::new(packed.as_slice()), bytes_max),
+        Packing::Gzip => read_limited(
+            flate2::read::MultiGzDecoder::new(packed.as_slice()),
+            bytes_max,
+        ),
         Packing::Zstd => zstd::Decoder::new(packed.as_slice()).and_then(|mut decoder| {
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
             read_limited(decoder, bytes_max)
         }),
     };
     let bytes = read.map_err(|error| {
-        refuse(StatusCode::BAD_REQUEST, &format!("the body cannot be unpacked: {error}"))
+        refuse(
+            StatusCode::BAD_REQUEST,
+            &format!("the body cannot be unpacked: {error}"),
+        )
     })?;
     if bytes.len() > bytes_max {
         return Err(too_long(bytes_max, "ingest.unpacked"));
@@ -174,18 +213,22 @@ fn unpack(packing: Packing, packed: Vec<u8>, bytes_max: usize) -> Result<Vec<u8>
 /// Reads at most one byte more than allowed.
 fn read_limited(mut input: impl Read, bytes_max: usize) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    (&mut input).take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    (&mut input)
+        .take(bytes_max as u64 + 1)
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn too_long(bytes_max: usize, setting: &str) -> Response {
+fn too_long(bytes_max: usize, setting: &str) -> Refusal {
     refuse(
         StatusCode::PAYLOAD_TOO_LARGE,
-        &format!("the body is longer than the {bytes_max} bytes allowed ({setting}); send it in several"),
+        &format!(
+            "the body is longer than the {bytes_max} bytes allowed ({setting}); send it in several"
+        ),
     )
 }
 
-fn not_taking() -> Response {
+fn not_taking() -> Refusal {
     let why = "the server takes no events now, as it is starting or stopping";
     come_again(StatusCode::SERVICE_UNAVAILABLE, why, RETRY_SECONDS)
 }

@@ -31,7 +31,11 @@ pub(super) struct Lingering<S> {
 
 impl<S> Lingering<S> {
     pub(super) fn new(stream: S, stop: watch::Receiver<bool>) -> Lingering<S> {
-        Lingering { stream, stop, deadline: None }
+        Lingering {
+            stream,
+            stop,
+            deadline: None,
+        }
     }
 }
 
@@ -46,7 +50,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Lingering<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -74,7 +82,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
         if *this.stop.borrow() {
             return Poll::Ready(Ok(()));
         }
-        let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        let deadline = this
+            .deadline
+            .get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
         loop {
             if deadline.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Ok(()));

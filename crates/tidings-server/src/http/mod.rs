@@ -57,7 +57,10 @@ pub(crate) struct LiveSlot(RwLock<Option<Arc<Live>>>);
 
 impl LiveSlot {
     pub(crate) fn get(&self) -> Option<Arc<Live>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn set(&self, live: Option<Arc<Live>>) {
@@ -95,7 +98,15 @@ impl App {
             ingest_units: permits(ingest.waiting_bytes_max / INGEST_UNIT_BYTES),
             ingests: permits(2),
         };
-        App { engine, live: LiveSlot::default(), board, console, http, ingest, limits }
+        App {
+            engine,
+            live: LiveSlot::default(),
+            board,
+            console,
+            http,
+            ingest,
+            limits,
+        }
     }
 
     /// Whether everything that was stored before the start can be searched again.
@@ -112,7 +123,11 @@ fn socket_router(app: &Arc<App>) -> Router {
 /// What TCP serves: searches only where the settings say so.
 fn tcp_router(app: &Arc<App>) -> Router {
     let routes = common(app);
-    if app.http.api { routes.merge(searches(app)) } else { routes }
+    if app.http.api {
+        routes.merge(searches(app))
+    } else {
+        routes
+    }
 }
 
 fn common(app: &Arc<App>) -> Router {

@@ -13,13 +13,16 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use tidings_cli::{EventsQuery, Failure, FailureKind, ImportOptions, MessagesQuery, StatsQuery, Store, StoryOptions};
+use tidings_cli::{
+    EventsQuery, Failure, FailureKind, ImportOptions, MessagesQuery, StatsQuery, Store,
+    StoryOptions,
+};
 use tidings_event::time::parse_rfc3339;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::App;
 use super::access::Allowed;
-use super::answer::{LineSink, come_again, refuse, stream};
+use super::answer::{LineSink, Refusal, come_again, refuse, stream};
 use crate::clock::Watch;
 use crate::local::EngineStore;
 
@@ -76,60 +79,71 @@ pub(super) struct AskedImport {
 }
 
 type Parameters<T> = Result<Query<T>, QueryRejection>;
+type Answer = Result<Response, Refusal>;
 
-pub(super) async fn messages(State(app): State<Arc<App>>, _: Allowed, asked: Parameters<Asked>) -> Response {
-    let query = asked.map_err(|error| wrong_query(&error)).and_then(|Query(asked)| {
-        Ok(MessagesQuery {
-            since_ns: time("since", asked.since.as_deref())?,
-            until_ns: time("until", asked.until.as_deref())?,
-            filter: asked.filter,
-            limit: asked.limit,
-        })
-    });
-    let query = match query {
-        Ok(query) => query,
-        Err(refused) => return refused,
+pub(super) async fn messages(
+    State(app): State<Arc<App>>,
+    _: Allowed,
+    asked: Parameters<Asked>,
+) -> Answer {
+    let asked = good(asked)?;
+    let query = MessagesQuery {
+        since_ns: time("since", asked.since.as_deref())?,
+        until_ns: time("until", asked.until.as_deref())?,
+        filter: asked.filter,
+        limit: asked.limit,
     };
-    search(app, move |store, sink| store.messages(&query, &mut |message| sink.push(&message))).await
+    search(app, move |store, sink| {
+        store.messages(&query, &mut |message| sink.push(&message))
+    })
+    .await
 }
 
-pub(super) async fn events(State(app): State<Arc<App>>, _: Allowed, asked: Parameters<Asked>) -> Response {
-    let query = asked.map_err(|error| wrong_query(&error)).and_then(|Query(asked)| {
-        Ok(EventsQuery {
-            since_ns: time("since", asked.since.as_deref())?,
-            until_ns: time("until", asked.until.as_deref())?,
-            filter: asked.filter,
-            limit: asked.limit,
-            raw: asked.raw,
-        })
-    });
-    let query = match query {
-        Ok(query) => query,
-        Err(refused) => return refused,
+pub(super) async fn events(
+    State(app): State<Arc<App>>,
+    _: Allowed,
+    asked: Parameters<Asked>,
+) -> Answer {
+    let asked = good(asked)?;
+    let query = EventsQuery {
+        since_ns: time("since", asked.since.as_deref())?,
+        until_ns: time("until", asked.until.as_deref())?,
+        filter: asked.filter,
+        limit: asked.limit,
+        raw: asked.raw,
     };
-    search(app, move |store, sink| store.events(&query, &mut |event| sink.push(&event))).await
+    search(app, move |store, sink| {
+        store.events(&query, &mut |event| sink.push(&event))
+    })
+    .await
 }
 
-pub(super) async fn story(State(app): State<Arc<App>>, _: Allowed, asked: Parameters<AskedStory>) -> Response {
-    let asked = match asked {
-        Ok(Query(asked)) => asked,
-        Err(error) => return wrong_query(&error),
+pub(super) async fn story(
+    State(app): State<Arc<App>>,
+    _: Allowed,
+    asked: Parameters<AskedStory>,
+) -> Answer {
+    let asked = good(asked)?;
+    let options = StoryOptions {
+        raw: asked.raw,
+        limit: asked.limit,
     };
-    let options = StoryOptions { raw: asked.raw, limit: asked.limit };
-    search(app, move |store, sink| store.stories(&asked.key, &options, &mut |story| sink.push(&story))).await
+    search(app, move |store, sink| {
+        store.stories(&asked.key, &options, &mut |story| sink.push(&story))
+    })
+    .await
 }
 
-pub(super) async fn stats(State(app): State<Arc<App>>, _: Allowed, asked: Parameters<AskedStats>) -> Response {
-    let query = asked.map_err(|error| wrong_query(&error)).and_then(|Query(asked)| {
-        Ok(StatsQuery {
-            since_ns: time("since", asked.since.as_deref())?,
-            until_ns: time("until", asked.until.as_deref())?,
-            top: asked.top.unwrap_or(TOP.0).min(TOP.1),
-        })
-    });
-    let query = match query {
-        Ok(query) => query,
-        Err(refused) => return refused,
+pub(super) async fn stats(
+    State(app): State<Arc<App>>,
+    _: Allowed,
+    asked: Parameters<AskedStats>,
+) -> Answer {
+    let asked = good(asked)?;
+    let query = StatsQuery {
+        since_ns: time("since", asked.since.as_deref())?,
+        until_ns: time("until", asked.until.as_deref())?,
+        top: asked.top.unwrap_or(TOP.0).min(TOP.1),
     };
     search(app, move |store, sink| {
         sink.push(&store.stats(&query)?);
@@ -144,27 +158,27 @@ pub(super) async fn import(
     State(app): State<Arc<App>>,
     allowed: Allowed,
     asked: Result<Json<AskedImport>, JsonRejection>,
-) -> Response {
-    if let Err(refused) = allowed.may_read_files() {
-        return refused;
-    }
-    let asked = match asked {
-        Ok(Json(asked)) => asked,
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.body_text()),
-    };
+) -> Answer {
+    allowed.may_read_files()?;
+    let Json(asked) = asked.map_err(|error| refuse(StatusCode::BAD_REQUEST, &error.body_text()))?;
     if let Some(relative) = asked.files.iter().find(|file| !file.is_absolute()) {
         let why = format!("files: {} is no absolute path", relative.display());
-        return refuse(StatusCode::BAD_REQUEST, &why);
+        return Err(refuse(StatusCode::BAD_REQUEST, &why));
     }
     let Ok(turn) = Arc::clone(&app.limits.imports).try_acquire_owned() else {
         let why = "another import is running; wait for its end";
-        return come_again(StatusCode::SERVICE_UNAVAILABLE, why, 10);
+        return Err(come_again(StatusCode::SERVICE_UNAVAILABLE, why, 10));
     };
-    let options = ImportOptions { year: asked.year, timezone: asked.timezone, force: asked.force };
+    let options = ImportOptions {
+        year: asked.year,
+        timezone: asked.timezone,
+        force: asked.force,
+    };
     stream(app.http.stall_timeout, move |sink| {
         let _turn = turn;
         let mut told = Watch::start();
-        let done = EngineStore::new(Arc::clone(&app.engine)).import(&asked.files, &options, &mut |progress| {
+        let mut store = EngineStore::new(Arc::clone(&app.engine));
+        let done = store.import(&asked.files, &options, &mut |progress| {
             if told.elapsed() >= PROGRESS {
                 told = Watch::start();
                 sink.push(progress);
@@ -183,10 +197,13 @@ fn read_by_server(failure: Failure) -> Failure {
         return failure;
     }
     let own = rustix::process::geteuid().as_raw();
-    Failure::file(format!("{} (the server reads it, as the user with id {own})", failure.sentence()))
+    Failure::file(format!(
+        "{} (the server reads it, as the user with id {own})",
+        failure.sentence()
+    ))
 }
 
-pub(super) async fn verify(State(app): State<Arc<App>>, _: Allowed) -> Response {
+pub(super) async fn verify(State(app): State<Arc<App>>, _: Allowed) -> Answer {
     search(app, |store, sink| {
         sink.push(&serde_json::json!({ "result": store.verify()? }));
         Ok(())
@@ -195,7 +212,7 @@ pub(super) async fn verify(State(app): State<Arc<App>>, _: Allowed) -> Response 
 }
 
 /// A repair needs the directory for itself.
-pub(super) async fn repair(_: Allowed) -> Response {
+pub(super) async fn repair(_: Allowed) -> Refusal {
     let why = "a history is repaired while no server runs on it; stop the server, then run `tidings repair` again";
     refuse(StatusCode::CONFLICT, why)
 }
@@ -204,10 +221,10 @@ pub(super) async fn repair(_: Allowed) -> Response {
 async fn search(
     app: Arc<App>,
     find: impl FnOnce(&mut EngineStore, &mut LineSink) -> Result<(), Failure> + Send + 'static,
-) -> Response {
+) -> Answer {
     let Some(turn) = turn(&app).await else {
         let why = "too many searches are running (http.searches)";
-        return come_again(StatusCode::SERVICE_UNAVAILABLE, why, 2);
+        return Err(come_again(StatusCode::SERVICE_UNAVAILABLE, why, 2));
     };
     stream(app.http.stall_timeout, move |sink| {
         let _turn = turn;
@@ -227,11 +244,16 @@ async fn turn(app: &App) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>
     Some((place, turn))
 }
 
-fn time(name: &str, text: Option<&str>) -> Result<Option<i64>, Response> {
+fn time(name: &str, text: Option<&str>) -> Result<Option<i64>, Refusal> {
     let Some(text) = text else { return Ok(None) };
-    parse_rfc3339(text).map(Some).map_err(|error| refuse(StatusCode::BAD_REQUEST, &format!("{name}: {error}")))
+    let time_ns = parse_rfc3339(text);
+    time_ns
+        .map(Some)
+        .map_err(|error| refuse(StatusCode::BAD_REQUEST, &format!("{name}: {error}")))
 }
 
-fn wrong_query(error: &QueryRejection) -> Response {
-    refuse(StatusCode::BAD_REQUEST, &error.body_text())
+fn good<T>(asked: Parameters<T>) -> Result<T, Refusal> {
+    let Query(asked) =
+        asked.map_err(|error| refuse(StatusCode::BAD_REQUEST, &error.body_text()))?;
+    Ok(asked)
 }

@@ -51,7 +51,10 @@ impl Listeners {
             })?;
             tcp.push((listener.local_addr().unwrap_or(*address), listener));
         }
-        Ok(Listeners { tcp, socket: socket::listen(dir)? })
+        Ok(Listeners {
+            tcp,
+            socket: socket::listen(dir)?,
+        })
     }
 
     /// The TCP addresses, with the ports that the system chose where 0 was asked for.
@@ -159,7 +162,12 @@ impl Connections<'_> {
             let room = Arc::clone(&self.room).acquire_owned().await;
             match listener.accept().await {
                 Ok((stream, _)) => match stream.peer_cred() {
-                    Ok(cred) => self.serve(stream, Peer::Socket { uid: cred.uid() }, router.clone(), room),
+                    Ok(cred) => self.serve(
+                        stream,
+                        Peer::Socket { uid: cred.uid() },
+                        router.clone(),
+                        room,
+                    ),
                     Err(error) => self.refused(&error).await,
                 },
                 Err(error) => self.refused(&error).await,
@@ -177,7 +185,10 @@ impl Connections<'_> {
             request.extensions_mut().insert(peer);
             router.clone().call(request.map(Body::new))
         });
-        let connection = self.http.serve_connection(TokioIo::new(Lingering::new(stream, self.stop.clone())), service);
+        let connection = self.http.serve_connection(
+            TokioIo::new(Lingering::new(stream, self.stop.clone())),
+            service,
+        );
         let connection = self.graceful.watch(connection);
         tokio::spawn(async move {
             // A connection that breaks is its client's business.
@@ -189,7 +200,9 @@ impl Connections<'_> {
     /// The system could not give a connection: too many files are open, or the client was gone.
     async fn refused(&self, error: &io::Error) {
         if error.kind() != io::ErrorKind::ConnectionAborted {
-            self.app.console.say(&format!("cannot take a connection: {error}"));
+            self.app
+                .console
+                .say(&format!("cannot take a connection: {error}"));
             tokio::time::sleep(NO_ROOM).await;
         }
     }

@@ -45,7 +45,10 @@ pub(super) fn listen(dir: &Path) -> Result<(UnixListener, SocketFile), Failure> 
     // What a server that was killed while it started has left.
     let _ = fs::remove_file(&made);
     let _ = fs::remove_dir(&making);
-    fs::DirBuilder::new().mode(0o700).create(&making).map_err(cannot)?;
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&making)
+        .map_err(cannot)?;
     let listener = bind(&made, &path);
     let _ = fs::remove_dir(&making);
     let listener = listener.map_err(cannot)?;
@@ -80,11 +83,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(SOCKET_NAME);
         drop(UnixListener::bind(&path).unwrap());
-        assert!(UnixStream::connect(&path).is_err(), "nobody answers at a stale socket");
+        assert!(
+            UnixStream::connect(&path).is_err(),
+            "nobody answers at a stale socket"
+        );
         let (listener, file) = listen(dir.path()).unwrap();
         assert!(UnixStream::connect(&path).is_ok());
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
-        let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o660
+        );
+        let names: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert_eq!(names, [SOCKET_NAME]);
         drop((listener, file));
         assert!(!path.exists());

@@ -42,25 +42,45 @@ impl Running {
         let (console, _) = Console::start();
         let board = Arc::new(Board::default());
         board.update("/var/log/mail.log", |status| status.lines = 7);
-        let app = App::new(Arc::clone(&engine), board, console, settings.http, settings.ingest);
+        let app = App::new(
+            Arc::clone(&engine),
+            board,
+            console,
+            settings.http,
+            settings.ingest,
+        );
         let app = Arc::new(app);
         if is_live {
-            app.live.set(Some(Arc::new(engine.live(LiveOptions::default()).unwrap())));
+            app.live
+                .set(Some(Arc::new(engine.live(LiveOptions::default()).unwrap())));
         }
         let listeners = Listeners::open(&["127.0.0.1:0".parse().unwrap()], dir.path()).unwrap();
         let address = listeners.addresses().next().unwrap();
         let (stop, stopped) = watch::channel(false);
         let serving = Arc::clone(&app);
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(listeners.serve(serving, stopped, Duration::from_millis(500))).unwrap()
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime
+                .block_on(listeners.serve(serving, stopped, Duration::from_millis(500)))
+                .unwrap()
         });
-        Running { dir, address, app, stop, thread: Some(thread) }
+        Running {
+            dir,
+            address,
+            app,
+            stop,
+            thread: Some(thread),
+        }
     }
 
     fn tcp(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         stream
     }
 
@@ -94,7 +114,10 @@ fn read_answer(stream: &mut impl Read) -> (u16, String) {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     let answer = String::from_utf8(answer).unwrap();
-    let status = answer.split(' ').nth(1).unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .unwrap_or_else(|| panic!("no answer: {answer:?}"));
     (status.parse().unwrap(), answer)
 }
 
@@ -125,7 +148,12 @@ fn accounts(server: &Running) -> Vec<String> {
     let lines = answer.lines().filter(|line| line.starts_with('{'));
     lines
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .map(|event| event["data"]["accountName"].as_str().unwrap_or_default().to_owned())
+        .map(|event| {
+            event["data"]["accountName"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        })
         .collect()
 }
 
@@ -151,10 +179,17 @@ fn what_was_answered_200_is_durable_and_findable() {
 #[test]
 fn a_bad_line_is_named_and_nothing_of_its_body_is_taken() {
     let server = Running::with("");
-    let body = format!("{}\n\nnonsense\n{}", event("alice").trim_end(), event("bob"));
+    let body = format!(
+        "{}\n\nnonsense\n{}",
+        event("alice").trim_end(),
+        event("bob")
+    );
     let (status, answer) = server.ask(post("/ingest", NDJSON, body.as_bytes()));
     assert_eq!(status, 400, "{answer}");
-    assert!(answer.contains("\"message\":\"line 3: ") && answer.contains("\"line\":3"), "{answer}");
+    assert!(
+        answer.contains("\"message\":\"line 3: ") && answer.contains("\"line\":3"),
+        "{answer}"
+    );
     std::thread::sleep(Duration::from_millis(200));
     assert!(accounts(&server).is_empty());
 }
@@ -168,8 +203,10 @@ fn packed_bodies_are_taken_and_bombs_are_not() {
         encoder.finish().unwrap()
     };
     let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 3).unwrap();
-    let (gzip_head, zstd_head) =
-        (format!("{NDJSON}Content-Encoding: gzip\r\n"), format!("{NDJSON}Content-Encoding: zstd\r\n"));
+    let (gzip_head, zstd_head) = (
+        format!("{NDJSON}Content-Encoding: gzip\r\n"),
+        format!("{NDJSON}Content-Encoding: zstd\r\n"),
+    );
     let good = event("alice");
     let bomb = vec![b'\n'; 50 << 20];
     for (head, body, wanted) in [
@@ -184,17 +221,31 @@ fn packed_bodies_are_taken_and_bombs_are_not() {
         let (status, answer) = server.ask(post("/ingest", head, &body));
         assert_eq!(status, wanted, "{answer}");
     }
-    let (status, answer) = server.ask(post("/ingest", &format!("{NDJSON}Content-Encoding: br\r\n"), b"x"));
-    assert!(status == 415 && answer.contains("gzip, zstd or absent"), "{answer}");
+    let (status, answer) = server.ask(post(
+        "/ingest",
+        &format!("{NDJSON}Content-Encoding: br\r\n"),
+        b"x",
+    ));
+    assert!(
+        status == 415 && answer.contains("gzip, zstd or absent"),
+        "{answer}"
+    );
 }
 
 #[test]
 fn limits_are_told() {
-    let server = Running::with("[ingest]\nbody = \"2KiB\"\nunpacked = \"1KiB\"\nwaiting = \"4KiB\"\n");
+    let server =
+        Running::with("[ingest]\nbody = \"2KiB\"\nunpacked = \"1KiB\"\nwaiting = \"4KiB\"\n");
     let (status, answer) = server.ask(post("/ingest", NDJSON, &[b'\n'; 3000]));
-    assert!(status == 413 && answer.contains("2048 bytes allowed (ingest.body)"), "{answer}");
+    assert!(
+        status == 413 && answer.contains("2048 bytes allowed (ingest.body)"),
+        "{answer}"
+    );
     let (status, answer) = server.ask(post("/ingest", NDJSON, &[b'\n'; 1500]));
-    assert!(status == 413 && answer.contains("(ingest.unpacked)"), "{answer}");
+    assert!(
+        status == 413 && answer.contains("(ingest.unpacked)"),
+        "{answer}"
+    );
     // Of unknown length.
     let chunk = format!("{:x}\r\n{}\r\n", 1000, "\n".repeat(1000));
     let chunked = format!(
@@ -202,11 +253,19 @@ fn limits_are_told() {
         chunk.repeat(3)
     );
     assert_eq!(server.ask(chunked).0, 413);
-    assert_eq!(server.ask(post("/ingest", "Content-Type: application/json\r\n", b"{}")).0, 415);
+    assert_eq!(
+        server
+            .ask(post("/ingest", "Content-Type: application/json\r\n", b"{}"))
+            .0,
+        415
+    );
     assert_eq!(server.ask(post("/ingest", "", b"{}")).0, 415);
     assert_eq!(server.ask(get("/ingest")).0, 405);
     let (status, answer) = server.ask(get("/other"));
-    assert!(status == 404 && answer.contains("there is nothing at /other here"), "{answer}");
+    assert!(
+        status == 404 && answer.contains("there is nothing at /other here"),
+        "{answer}"
+    );
 }
 
 #[test]
@@ -214,7 +273,9 @@ fn who_is_refused_early_still_gets_the_answer() {
     let server = Running::with("");
     for _ in 0..20 {
         let mut stream = server.tcp();
-        let head = format!("POST /ingest HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000000\r\n{NDJSON}\r\n");
+        let head = format!(
+            "POST /ingest HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000000\r\n{NDJSON}\r\n"
+        );
         stream.write_all(head.as_bytes()).unwrap();
         // More than fits into the buffers between here and there.
         for _ in 0..64 {
@@ -229,7 +290,9 @@ fn bodies_that_wait_are_bounded_in_all() {
     let server = Running::with("[ingest]\nbody = \"4KiB\"\nwaiting = \"4KiB\"\n");
     // One that is received slowly has most of the room.
     let mut slow = server.tcp();
-    let head = format!("POST /ingest HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 4000\r\n{NDJSON}\r\n");
+    let head = format!(
+        "POST /ingest HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 4000\r\n{NDJSON}\r\n"
+    );
     slow.write_all(head.as_bytes()).unwrap();
     slow.write_all(&[b'\n'; 3900]).unwrap();
     let mut refused = String::new();
@@ -241,10 +304,17 @@ fn bodies_that_wait_are_bounded_in_all() {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    assert!(refused.to_lowercase().contains("retry-after: 1"), "{refused}");
+    assert!(
+        refused.to_lowercase().contains("retry-after: 1"),
+        "{refused}"
+    );
     slow.write_all(&[b'\n'; 100]).unwrap();
     assert_eq!(read_answer(&mut slow).0, 200);
-    assert_eq!(server.ask(post("/ingest", NDJSON, &[b'\n'; 2000])).0, 200, "the room is free again");
+    assert_eq!(
+        server.ask(post("/ingest", NDJSON, &[b'\n'; 2000])).0,
+        200,
+        "the room is free again"
+    );
 }
 
 #[test]
@@ -255,15 +325,22 @@ fn slow_clients_are_sent_away() {
     let mut answer = Vec::new();
     silent.read_to_end(&mut answer).unwrap();
     let mut half = server.tcp();
-    half.write_all(b"GET /healthz HTTP/1.1\r\nHost: lo").unwrap();
+    half.write_all(b"GET /healthz HTTP/1.1\r\nHost: lo")
+        .unwrap();
     half.read_to_end(&mut answer).unwrap();
     let mut body = server.tcp();
-    body.write_all(&post("/ingest", NDJSON, &[b'\n'; 50])[..120]).unwrap();
+    body.write_all(&post("/ingest", NDJSON, &[b'\n'; 50])[..120])
+        .unwrap();
     assert_eq!(read_answer(&mut body).0, 408);
     let mut idle = server.tcp();
-    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
     assert_eq!(read_answer(&mut idle).0, 200);
-    assert!(watch.elapsed() < Duration::from_secs(10), "{:?}", watch.elapsed());
+    assert!(
+        watch.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        watch.elapsed()
+    );
 }
 
 #[test]
@@ -271,12 +348,16 @@ fn connections_are_bounded() {
     let server = Running::with("[http]\nconnections = 2\n");
     let held = [server.tcp(), server.tcp()];
     let mut third = server.tcp();
-    third.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    third
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
     third.write_all(get("/healthz").as_bytes()).unwrap();
     let mut byte = [0];
     assert!(third.read(&mut byte).is_err(), "it waits");
     drop(held);
-    third.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    third
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
     assert_eq!(read_answer(&mut third).0, 200);
 }
 
@@ -285,20 +366,32 @@ fn without_a_token_only_this_machine_s_names_pass() {
     let server = Running::with("");
     let named = |host: &str| {
         let request = String::from_utf8(post("/ingest", NDJSON, b"")).unwrap();
-        server.ask(request.replace("Host: localhost", &format!("Host: {host}"))).0
+        server
+            .ask(request.replace("Host: localhost", &format!("Host: {host}")))
+            .0
     };
     assert_eq!(named("127.0.0.1:8686"), 200);
     assert_eq!(named("rebound.evil.test"), 421);
-    assert_eq!(server.ask(get("/api/tidings/events")).0, 404, "searches are for the socket");
+    assert_eq!(
+        server.ask(get("/api/tidings/events")).0,
+        404,
+        "searches are for the socket"
+    );
     let (status, answer) = server.ask(get("/readyz"));
-    assert!(status == 200 && answer.contains("/var/log/mail.log"), "{answer}");
+    assert!(
+        status == 200 && answer.contains("/var/log/mail.log"),
+        "{answer}"
+    );
 }
 
 #[test]
 fn with_a_token_only_who_shows_it_passes() {
     let server = Running::with(&format!("[http]\ntoken = \"{TOKEN}\"\napi = true\n"));
     let with = |path: &str, token: &str| {
-        server.ask(get(path).replace("\r\n\r\n", &format!("\r\nAuthorization: Bearer {token}\r\n\r\n")))
+        server.ask(get(path).replace(
+            "\r\n\r\n",
+            &format!("\r\nAuthorization: Bearer {token}\r\n\r\n"),
+        ))
     };
     assert_eq!(server.ask(get("/api/tidings/events")).0, 401);
     assert_eq!(with("/api/tidings/events", "0123456789abcdeX").0, 401);
@@ -308,48 +401,89 @@ fn with_a_token_only_who_shows_it_passes() {
     let (status, answer) = server.ask(get("/readyz"));
     assert!(status == 200 && !answer.contains("mail.log"), "{answer}");
     assert!(with("/readyz", TOKEN).1.contains("mail.log"));
-    assert_eq!(server.ask_socket(get("/api/tidings/events")).0, 200, "the socket needs none");
+    assert_eq!(
+        server.ask_socket(get("/api/tidings/events")).0,
+        200,
+        "the socket needs none"
+    );
 }
 
 #[test]
 fn wrong_questions_are_answered_with_what_is_wrong() {
     let server = Running::with("");
     for (path, wanted) in [
-        ("/api/tidings/messages?filter=nosuchfield%3Ax", "nosuchfield"),
+        (
+            "/api/tidings/messages?filter=nosuchfield%3Ax",
+            "nosuchfield",
+        ),
         ("/api/tidings/events?since=yesterday", "since: "),
         ("/api/tidings/events?limt=5", "limt"),
         ("/api/tidings/events?limit=many", "limit"),
         ("/api/tidings/story", "key"),
     ] {
         let (status, answer) = server.ask_socket(get(path));
-        assert!(status == 400 && answer.contains(wanted) && answer.contains("\"code\":\"usage\""), "{path}: {answer}");
+        assert!(
+            status == 400 && answer.contains(wanted) && answer.contains("\"code\":\"usage\""),
+            "{path}: {answer}"
+        );
     }
     let (status, answer) = server.ask_socket(post("/api/tidings/repair", "", b"{}"));
-    assert!(status == 409 && answer.contains("stop the server"), "{answer}");
+    assert!(
+        status == 409 && answer.contains("stop the server"),
+        "{answer}"
+    );
 }
 
 #[test]
 fn files_are_imported_through_the_socket_only() {
     let server = Running::with(&format!("[http]\ntoken = \"{TOKEN}\"\napi = true\n"));
-    let corpus = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../corpus/own/postfix-b.maillog_file.log");
+    let corpus = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../corpus/own/postfix-b.maillog_file.log");
     let corpus = std::fs::canonicalize(corpus).unwrap();
     let json = "Content-Type: application/json\r\n";
-    let body = serde_json::json!({ "files": [corpus], "year": 2026, "timezone": "UTC", "force": false }).to_string();
+    let body =
+        serde_json::json!({ "files": [corpus], "year": 2026, "timezone": "UTC", "force": false })
+            .to_string();
     let by_tcp = format!("{json}Authorization: Bearer {TOKEN}\r\n");
-    assert_eq!(server.ask(post("/api/tidings/import", &by_tcp, body.as_bytes())).0, 403);
+    assert_eq!(
+        server
+            .ask(post("/api/tidings/import", &by_tcp, body.as_bytes()))
+            .0,
+        403
+    );
     let (status, answer) = server.ask_socket(post("/api/tidings/import", json, body.as_bytes()));
     assert_eq!(status, 200, "{answer}");
-    let result = answer.lines().rfind(|line| line.starts_with("{\"result\":")).unwrap();
+    let result = answer
+        .lines()
+        .rfind(|line| line.starts_with("{\"result\":"))
+        .unwrap();
     let result: serde_json::Value = serde_json::from_str(result).unwrap();
     assert_eq!(result["result"]["lines"], 50);
     let (status, answer) = server.ask_socket(get("/api/tidings/messages?limit=2"));
-    assert_eq!((status, answer.lines().filter(|line| line.starts_with('{')).count()), (200, 2), "{answer}");
+    assert_eq!(
+        (
+            status,
+            answer.lines().filter(|line| line.starts_with('{')).count()
+        ),
+        (200, 2),
+        "{answer}"
+    );
 
     let missing = serde_json::json!({ "files": ["/nonexistent.log"] }).to_string();
     let (status, answer) = server.ask_socket(post("/api/tidings/import", json, missing.as_bytes()));
-    assert!(status == 422 && answer.contains("cannot open /nonexistent.log") && answer.contains("the server reads it"), "{answer}");
+    assert!(
+        status == 422
+            && answer.contains("cannot open /nonexistent.log")
+            && answer.contains("the server reads it"),
+        "{answer}"
+    );
     let relative = serde_json::json!({ "files": ["mail.log"] }).to_string();
-    assert_eq!(server.ask_socket(post("/api/tidings/import", json, relative.as_bytes())).0, 400);
+    assert_eq!(
+        server
+            .ask_socket(post("/api/tidings/import", json, relative.as_bytes()))
+            .0,
+        400
+    );
 }
 
 #[test]
@@ -357,9 +491,15 @@ fn before_it_has_recovered_it_says_so() {
     let server = Running::started("", false);
     assert_eq!(server.ask(get("/healthz")).0, 200);
     let (status, answer) = server.ask(get("/readyz"));
-    assert!(status == 503 && answer.contains("\"isReady\":false"), "{answer}");
+    assert!(
+        status == 503 && answer.contains("\"isReady\":false"),
+        "{answer}"
+    );
     let (status, answer) = server.ask(post("/ingest", NDJSON, event("a").as_bytes()));
-    assert!(status == 503 && answer.to_lowercase().contains("retry-after"), "{answer}");
+    assert!(
+        status == 503 && answer.to_lowercase().contains("retry-after"),
+        "{answer}"
+    );
 }
 
 #[test]
@@ -391,18 +531,27 @@ fn a_stop_finishes_what_is_open_and_breaks_off_what_hangs() {
 #[test]
 fn searches_beyond_the_limit_wait_and_then_are_refused() {
     let server = Running::with("[http]\nsearches = 1\n");
-    let held = Arc::clone(&server.app.limits.searches).try_acquire_owned().unwrap();
+    let held = Arc::clone(&server.app.limits.searches)
+        .try_acquire_owned()
+        .unwrap();
     let mut waiting = server.socket();
-    waiting.write_all(get("/api/tidings/events").as_bytes()).unwrap();
+    waiting
+        .write_all(get("/api/tidings/events").as_bytes())
+        .unwrap();
     let place = loop {
         std::thread::sleep(Duration::from_millis(10));
         let left = u32::try_from(server.app.limits.waiting.available_permits()).unwrap();
         if left == 8 {
-            break Arc::clone(&server.app.limits.waiting).try_acquire_many_owned(left).unwrap();
+            break Arc::clone(&server.app.limits.waiting)
+                .try_acquire_many_owned(left)
+                .unwrap();
         }
     };
     let (status, answer) = server.ask_socket(get("/api/tidings/events"));
-    assert!(status == 503 && answer.to_lowercase().contains("retry-after: 2"), "{answer}");
+    assert!(
+        status == 503 && answer.to_lowercase().contains("retry-after: 2"),
+        "{answer}"
+    );
     drop((held, place));
     assert_eq!(read_answer(&mut waiting).0, 200);
 }

@@ -10,7 +10,10 @@ pub(super) struct Section {
     /// It may stand there several times: `[[name]]`.
     pub(super) is_list: bool,
     /// What its settings are about.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the reference page, which a test writes"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for the reference page, which a test writes")
+    )]
     pub(super) about: &'static str,
     /// Its settings.
     pub(super) keys: &'static [Key],
@@ -26,7 +29,10 @@ pub(super) struct Key {
     /// Its default as it would stand in the file; empty where there is none.
     pub(super) default: &'static str,
     /// What it is for.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the reference page, which a test writes"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for the reference page, which a test writes")
+    )]
     pub(super) about: &'static str,
 }
 

@@ -47,7 +47,11 @@ fn write_section(page: &mut String, section: &Section) {
 }
 
 fn default(key: &Key) -> String {
-    if key.default.is_empty() { "–".to_owned() } else { format!("`{}`", cell(key.default)) }
+    if key.default.is_empty() {
+        "–".to_owned()
+    } else {
+        format!("`{}`", cell(key.default))
+    }
 }
 
 fn cell(text: &str) -> String {

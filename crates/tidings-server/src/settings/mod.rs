@@ -115,21 +115,32 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Settings, Failure> {
 }
 
 fn checked(mut tables: Tables, path: &Path) -> Result<Settings, Failure> {
-    let sources = tables.list("source").iter().map(|table| source(table, path)).collect::<Result<_, _>>()?;
+    let sources = tables
+        .list("source")
+        .iter()
+        .map(|table| source(table, path))
+        .collect::<Result<_, _>>()?;
     let level = text(&tables.one("console"), "level").unwrap_or_default();
     Ok(Settings {
         sources,
         http: http(&tables.one("http"), path)?,
         ingest: ingest(&tables.one("ingest"), path)?,
         retention: retention(&tables.one("history")),
-        console_level: if level == "off" { Level::Disable } else { level.parse().unwrap_or(Level::Info) },
+        console_level: if level == "off" {
+            Level::Disable
+        } else {
+            level.parse().unwrap_or(Level::Info)
+        },
         demo: flag(&tables.one("demo"), "replay"),
     })
 }
 
 fn source(table: &Table, path: &Path) -> Result<SourceSettings, Failure> {
     let Some(Given::Texts(patterns)) = table.get("paths") else {
-        return Err(wrong(path, "a [[source]] has no paths; write paths = [\"/var/log/mail.log\"]"));
+        return Err(wrong(
+            path,
+            "a [[source]] has no paths; write paths = [\"/var/log/mail.log\"]",
+        ));
     };
     Ok(SourceSettings {
         patterns,
@@ -158,7 +169,10 @@ fn http(table: &Table, path: &Path) -> Result<HttpSettings, Failure> {
             ));
         }
         if api {
-            return Err(wrong(path, "http.api = true needs a token: set http.token_file"));
+            return Err(wrong(
+                path,
+                "http.api = true needs a token: set http.token_file",
+            ));
         }
     }
     Ok(HttpSettings {
@@ -176,7 +190,10 @@ fn http(table: &Table, path: &Path) -> Result<HttpSettings, Failure> {
 fn token(table: &Table, path: &Path) -> Result<Option<Token>, Failure> {
     let given = text(table, "token");
     match (given, table.get("token_file")) {
-        (Some(_), Some(_)) => Err(wrong(path, "http.token and http.token_file are both set; keep one")),
+        (Some(_), Some(_)) => Err(wrong(
+            path,
+            "http.token and http.token_file are both set; keep one",
+        )),
         (None, Some(Given::Path(file))) => read_token(&file).map(Some),
         (given, _) => Ok(given.map(Token)),
     }
@@ -201,7 +218,10 @@ fn ingest(table: &Table, path: &Path) -> Result<IngestSettings, Failure> {
         waiting_bytes_max: size(table, "waiting"),
     };
     if ingest.waiting_bytes_max < ingest.body_bytes_max {
-        return Err(wrong(path, "ingest.waiting is less than ingest.body; it must be at least as much"));
+        return Err(wrong(
+            path,
+            "ingest.waiting is less than ingest.body; it must be at least as much",
+        ));
     }
     Ok(ingest)
 }
@@ -215,7 +235,11 @@ fn retention(table: &Table) -> RetentionRules {
         Some(Given::Size(bytes)) => Some(bytes),
         _ => None,
     };
-    RetentionRules { live_ns: hold("keep"), imported_ns: hold("keep_imported"), max_bytes }
+    RetentionRules {
+        live_ns: hold("keep"),
+        imported_ns: hold("keep_imported"),
+        max_bytes,
+    }
 }
 
 fn wrong(path: &Path, why: &str) -> Failure {
@@ -229,7 +253,8 @@ fn read_text(path: &Path, bytes_max: u64, what: &str) -> Result<String, Failure>
     };
     let file = std::fs::File::open(path).map_err(cannot)?;
     let mut text = String::new();
-    std::io::Read::read_to_string(&mut std::io::Read::take(file, bytes_max + 1), &mut text).map_err(cannot)?;
+    std::io::Read::read_to_string(&mut std::io::Read::take(file, bytes_max + 1), &mut text)
+        .map_err(cannot)?;
     if text.len() as u64 > bytes_max {
         return Err(Failure::usage(format!(
             "{what} {} is longer than the {} KiB allowed",
@@ -255,7 +280,9 @@ fn number(table: &Table, name: &str) -> Option<i64> {
 }
 
 fn count(table: &Table, name: &str) -> usize {
-    number(table, name).and_then(|number| usize::try_from(number).ok()).unwrap_or(1)
+    number(table, name)
+        .and_then(|number| usize::try_from(number).ok())
+        .unwrap_or(1)
 }
 
 fn flag(table: &Table, name: &str) -> bool {

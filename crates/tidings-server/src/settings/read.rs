@@ -27,7 +27,10 @@ impl Table {
     pub(super) fn empty(name: &str) -> Table {
         let section = SECTIONS.iter().find(|section| section.name == name);
         let section = section.expect("only sections that are declared are asked for");
-        Table { section, given: BTreeMap::new() }
+        Table {
+            section,
+            given: BTreeMap::new(),
+        }
     }
 
     /// The value of a setting: as given, else its default, else `None`.
@@ -80,7 +83,10 @@ impl<'a> File<'a> {
     pub(super) fn read(&self) -> Result<Tables, Failure> {
         let root = DeTable::parse(self.text).map_err(|error| {
             let at = error.span().map_or(self.text.len(), |span| span.start);
-            self.wrong(at, &format!("this is not TOML: {}", error.message().replace('\n', " ")))
+            self.wrong(
+                at,
+                &format!("this is not TOML: {}", error.message().replace('\n', " ")),
+            )
         })?;
         let mut tables = Tables::default();
         for (name, value) in root.get_ref() {
@@ -92,17 +98,28 @@ impl<'a> File<'a> {
     }
 
     fn section(&self, name: &Spanned<impl AsRef<str>>) -> Result<&'static Section, Failure> {
-        let found = SECTIONS.iter().find(|section| section.name == name.get_ref().as_ref());
+        let found = SECTIONS
+            .iter()
+            .find(|section| section.name == name.get_ref().as_ref());
         found.ok_or_else(|| {
-            let headers = SECTIONS.iter().map(|section| (section.name, header(section)));
+            let headers = SECTIONS
+                .iter()
+                .map(|section| (section.name, header(section)));
             self.unknown(name, "there is no section", "", headers)
         })
     }
 
-    fn tables(&self, section: &'static Section, value: &Spanned<DeValue<'_>>) -> Result<Vec<Table>, Failure> {
+    fn tables(
+        &self,
+        section: &'static Section,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<Vec<Table>, Failure> {
         let wrong = || {
             let header = header(section);
-            self.wrong(value.span().start, &format!("{} must be a table, begun by {header}", section.name))
+            self.wrong(
+                value.span().start,
+                &format!("{} must be a table, begun by {header}", section.name),
+            )
         };
         match value.get_ref() {
             DeValue::Table(table) if !section.is_list => Ok(vec![self.table(section, table)?]),
@@ -117,11 +134,26 @@ impl<'a> File<'a> {
     fn table(&self, section: &'static Section, table: &DeTable<'_>) -> Result<Table, Failure> {
         let mut given = BTreeMap::new();
         for (name, value) in table {
-            let key = section.keys.iter().find(|key| key.name == name.get_ref().as_ref()).ok_or_else(|| {
-                let names = section.keys.iter().map(|key| (key.name, key.name.to_owned()));
-                self.unknown(name, "there is no setting", &format!("{}.", section.name), names)
-            })?;
-            let read = key.takes.read(value.get_ref()).ok_or_else(|| self.not_allowed(section, key, value))?;
+            let key = section
+                .keys
+                .iter()
+                .find(|key| key.name == name.get_ref().as_ref())
+                .ok_or_else(|| {
+                    let names = section
+                        .keys
+                        .iter()
+                        .map(|key| (key.name, key.name.to_owned()));
+                    self.unknown(
+                        name,
+                        "there is no setting",
+                        &format!("{}.", section.name),
+                        names,
+                    )
+                })?;
+            let read = key
+                .takes
+                .read(value.get_ref())
+                .ok_or_else(|| self.not_allowed(section, key, value))?;
             given.insert(key.name, read);
         }
         Ok(Table { section, given })
@@ -134,7 +166,13 @@ impl<'a> File<'a> {
             _ => shortened(self.text.get(value.span()).unwrap_or_default()),
         };
         let allowed = key.takes.allowed();
-        self.wrong(value.span().start, &format!("{}.{} = {shown}: it must be {allowed}", section.name, key.name))
+        self.wrong(
+            value.span().start,
+            &format!(
+                "{}.{} = {shown}: it must be {allowed}",
+                section.name, key.name
+            ),
+        )
     }
 
     fn unknown(
@@ -155,24 +193,45 @@ impl<'a> File<'a> {
             let _ = write!(why, "; did you mean {nearest}?");
         }
         let names: Vec<String> = known.map(|(_, shown)| shown).collect();
-        let _ = write!(why, "{} allowed are {}", if why.ends_with('?') { "" } else { ":" }, names.join(", "));
+        let _ = write!(
+            why,
+            "{} allowed are {}",
+            if why.ends_with('?') { "" } else { ":" },
+            names.join(", ")
+        );
         self.wrong(name.span().start, &why)
     }
 
     /// What is wrong at a place, given in bytes.
     pub(super) fn wrong(&self, at: usize, why: &str) -> Failure {
-        let before = self.text.as_bytes().get(..at).unwrap_or(self.text.as_bytes());
+        let before = self
+            .text
+            .as_bytes()
+            .get(..at)
+            .unwrap_or(self.text.as_bytes());
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         Failure::usage(format!("{}, line {line}: {why}", self.path.display()))
     }
 }
 
 pub(super) fn header(section: &Section) -> String {
-    if section.is_list { format!("[[{}]]", section.name) } else { format!("[{}]", section.name) }
+    if section.is_list {
+        format!("[[{}]]", section.name)
+    } else {
+        format!("[{}]", section.name)
+    }
 }
 
 /// A text of the file on one line, of bearable length.
 fn shortened(text: &str) -> String {
-    let line: String = text.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(SHOWN_CHARS).is_some() { format!("{line}…") } else { line }
+    let line: String = text
+        .chars()
+        .take(SHOWN_CHARS)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.chars().nth(SHOWN_CHARS).is_some() {
+        format!("{line}…")
+    } else {
+        line
+    }
 }

@@ -18,7 +18,13 @@ fn refused(text: &str) -> String {
 fn every_default_is_a_value_that_is_allowed() {
     for section in SECTIONS {
         for key in section.keys {
-            assert_eq!(default_of(key).is_some(), !key.default.is_empty(), "{}.{}", section.name, key.name);
+            assert_eq!(
+                default_of(key).is_some(),
+                !key.default.is_empty(),
+                "{}.{}",
+                section.name,
+                key.name
+            );
         }
     }
 }
@@ -28,7 +34,10 @@ fn without_a_file_the_defaults_apply() {
     let settings = load(None).unwrap();
     assert_eq!(settings, read("").unwrap());
     assert_eq!(settings.http.listen, ["127.0.0.1:8686".parse().unwrap()]);
-    assert_eq!((settings.http.connections_max, settings.http.searches_max), (256, 4));
+    assert_eq!(
+        (settings.http.connections_max, settings.http.searches_max),
+        (256, 4)
+    );
     assert_eq!(settings.http.head_timeout, Duration::from_secs(15));
     assert_eq!(settings.http.body_timeout, Duration::from_secs(60));
     assert_eq!(settings.http.stall_timeout, Duration::from_secs(60));
@@ -36,7 +45,11 @@ fn without_a_file_the_defaults_apply() {
     assert_eq!(settings.ingest.unpacked_bytes_max, 32 << 20);
     assert_eq!(settings.ingest.waiting_bytes_max, 64 << 20);
     assert_eq!(settings.console_level, Level::Info);
-    assert_eq!(settings.retention, RetentionRules::default(), "nothing is ever dropped unasked");
+    assert_eq!(
+        settings.retention,
+        RetentionRules::default(),
+        "nothing is ever dropped unasked"
+    );
     assert!(!settings.http.api && !settings.demo && settings.sources.is_empty());
 }
 
@@ -80,20 +93,48 @@ fn every_setting_reaches_its_place() {
     assert_eq!(first.patterns, ["/var/log/mail.log", "/srv/*/mail.log"]);
     assert_eq!((first.from_beginning, first.year), (true, Some(2024)));
     assert_eq!(first.timezone, "+02:00");
-    assert_eq!((settings.sources[1].from_beginning, settings.sources[1].timezone.as_str()), (false, "local"));
+    assert_eq!(
+        (
+            settings.sources[1].from_beginning,
+            settings.sources[1].timezone.as_str()
+        ),
+        (false, "local")
+    );
     let http = &settings.http;
-    assert_eq!(http.listen, ["0.0.0.0:80".parse().unwrap(), "[::1]:81".parse().unwrap()]);
-    assert!(http.api && http.token.as_ref().is_some_and(|token| token.is(b"0123456789abcdef")));
-    assert!(!http.token.as_ref().is_some_and(|token| token.is(b"0123456789abcdeX") || token.is(b"")));
+    assert_eq!(
+        http.listen,
+        ["0.0.0.0:80".parse().unwrap(), "[::1]:81".parse().unwrap()]
+    );
+    assert!(
+        http.api
+            && http
+                .token
+                .as_ref()
+                .is_some_and(|token| token.is(b"0123456789abcdef"))
+    );
+    assert!(
+        !http
+            .token
+            .as_ref()
+            .is_some_and(|token| token.is(b"0123456789abcdeX") || token.is(b""))
+    );
     assert_eq!((http.connections_max, http.searches_max), (10, 2));
-    let seconds = [http.head_timeout, http.body_timeout, http.stall_timeout].map(|time| time.as_secs());
+    let seconds =
+        [http.head_timeout, http.body_timeout, http.stall_timeout].map(|time| time.as_secs());
     assert_eq!(seconds, [1, 2, 3]);
     let ingest = settings.ingest;
-    let bytes = [ingest.body_bytes_max, ingest.unpacked_bytes_max, ingest.waiting_bytes_max];
+    let bytes = [
+        ingest.body_bytes_max,
+        ingest.unpacked_bytes_max,
+        ingest.waiting_bytes_max,
+    ];
     assert_eq!(bytes, [1 << 20, 2 << 20, 3 << 20]);
     let day_ns = 86_400_000_000_000;
     let retention = settings.retention;
-    assert_eq!((retention.live_ns, retention.imported_ns), (Some(30 * day_ns), Some(2 * day_ns)));
+    assert_eq!(
+        (retention.live_ns, retention.imported_ns),
+        (Some(30 * day_ns), Some(2 * day_ns))
+    );
     assert_eq!(retention.max_bytes, Some(2 << 30));
     assert_eq!(settings.console_level, Level::Disable);
     assert!(settings.demo);
@@ -112,7 +153,12 @@ fn unknown_names_are_refused_with_the_nearest_known_one() {
          [ingest], [history], [console], [demo]"
     );
     let far = refused("\n\nwebhooks_of_the_reference = 1\n");
-    assert!(far.starts_with("t.toml, line 3: there is no section webhooks_of_the_reference: allowed are"), "{far}");
+    assert!(
+        far.starts_with(
+            "t.toml, line 3: there is no section webhooks_of_the_reference: allowed are"
+        ),
+        "{far}"
+    );
 }
 
 #[test]
@@ -126,13 +172,22 @@ fn wrong_values_are_refused_with_what_is_allowed() {
         refused("[http]\nconnections = \"many\""),
         "t.toml, line 2: http.connections = \"many\": it must be a whole number from 1 to 10000"
     );
-    assert!(refused("[http]\nlisten = \"localhost:80\"").contains("[\"127.0.0.1:8686\", \"[::1]:8686\"]"));
+    assert!(
+        refused("[http]\nlisten = \"localhost:80\"")
+            .contains("[\"127.0.0.1:8686\", \"[::1]:8686\"]")
+    );
     assert!(refused("[[source]]\npaths = []").contains("it must be absolute paths"));
     assert!(refused("[[source]]\nstart = \"end\"").contains("a [[source]] has no paths"));
-    assert!(refused("[source]\npaths = [\"/a\"]").contains("line 1: source must be a table, begun by [[source]]"));
+    assert!(
+        refused("[source]\npaths = [\"/a\"]")
+            .contains("line 1: source must be a table, begun by [[source]]")
+    );
     assert!(refused("[[http]]\n").contains("http must be a table, begun by [http]"));
     assert!(refused("[http\n").contains("t.toml, line 1: this is not TOML: "));
-    assert!(refused("[http]\napi = true\napi = false").contains("line 3: this is not TOML: duplicate key"));
+    assert!(
+        refused("[http]\napi = true\napi = false")
+            .contains("line 3: this is not TOML: duplicate key")
+    );
     let long = refused(&format!("[console]\nlevel = \"{}\"", "x".repeat(5000)));
     assert!(long.len() < 300, "{long}");
 }
@@ -140,7 +195,10 @@ fn wrong_values_are_refused_with_what_is_allowed() {
 #[test]
 fn secrets_are_not_shown() {
     let failure = refused("[http]\ntoken = \"short-secret\"");
-    assert!(failure.contains("http.token = (not shown)") && !failure.contains("short-secret"), "{failure}");
+    assert!(
+        failure.contains("http.token = (not shown)") && !failure.contains("short-secret"),
+        "{failure}"
+    );
     let settings = read("[http]\ntoken = \"0123456789abcdef\"").unwrap();
     assert!(!format!("{settings:?}").contains("0123456789abcdef"));
 }
@@ -149,10 +207,15 @@ fn secrets_are_not_shown() {
 fn what_others_can_reach_needs_a_token() {
     for listen in ["0.0.0.0:8686", "[::]:8686", "192.0.2.1:80"] {
         let failure = refused(&format!("[http]\nlisten = [\"127.0.0.1:1\", \"{listen}\"]"));
-        assert!(failure.contains(listen) && failure.contains("needs a token"), "{failure}");
+        assert!(
+            failure.contains(listen) && failure.contains("needs a token"),
+            "{failure}"
+        );
     }
     assert!(refused("[http]\napi = true").contains("http.api = true needs a token"));
-    assert!(refused("[ingest]\nbody = \"128MiB\"").contains("ingest.waiting is less than ingest.body"));
+    assert!(
+        refused("[ingest]\nbody = \"128MiB\"").contains("ingest.waiting is less than ingest.body")
+    );
 }
 
 #[test]
@@ -164,7 +227,13 @@ fn the_token_may_come_from_a_file() {
     std::fs::write(&file, "short\n").unwrap();
     assert!(refused(&text).contains("at least 16 visible ASCII characters"));
     std::fs::write(&file, "0123456789abcdef\n").unwrap();
-    assert!(read(&text).unwrap().http.token.is_some_and(|token| token.is(b"0123456789abcdef")));
+    assert!(
+        read(&text)
+            .unwrap()
+            .http
+            .token
+            .is_some_and(|token| token.is(b"0123456789abcdef"))
+    );
     let both = format!("{text}\ntoken = \"0123456789abcdef\"");
     assert!(refused(&both).contains("both set; keep one"));
 }
@@ -182,18 +251,34 @@ fn a_file_that_cannot_be_read_is_named() {
 fn the_example_file_is_good_and_names_every_setting() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contrib/tidings.toml");
     let text = std::fs::read_to_string(path).unwrap();
-    assert_eq!(read(&text).unwrap(), read("").unwrap(), "as it is, the example changes nothing");
+    assert_eq!(
+        read(&text).unwrap(),
+        read("").unwrap(),
+        "as it is, the example changes nothing"
+    );
     for section in SECTIONS {
         for key in section.keys {
-            let named = text.lines().any(|line| line.starts_with(&format!("#{} = ", key.name)));
-            assert!(named, "contrib/tidings.toml does not show {}.{}", section.name, key.name);
+            let named = text
+                .lines()
+                .any(|line| line.starts_with(&format!("#{} = ", key.name)));
+            assert!(
+                named,
+                "contrib/tidings.toml does not show {}.{}",
+                section.name, key.name
+            );
         }
     }
     let token_twice = "#token = ";
     let uncommented: Vec<&str> = text
         .lines()
         .filter(|line| !line.starts_with(token_twice) && !line.starts_with("#token_file = "))
-        .map(|line| if line.starts_with("# ") { line } else { line.strip_prefix('#').unwrap_or(line) })
+        .map(|line| {
+            if line.starts_with("# ") {
+                line
+            } else {
+                line.strip_prefix('#').unwrap_or(line)
+            }
+        })
         .collect();
     read(&uncommented.join("\n")).unwrap();
 }

@@ -31,18 +31,24 @@ impl Takes {
             Takes::Word(words) => text.filter(|text| words.contains(text)).map(owned),
             Takes::Number(least, most) => {
                 let number = whole(value)?;
-                (least..=most).contains(&number).then_some(Given::Number(number))
+                (least..=most)
+                    .contains(&number)
+                    .then_some(Given::Number(number))
             }
             Takes::Size(least, most) => {
                 let bytes = match text {
                     Some(text) => with_unit(text, SIZES)?,
                     None => u64::try_from(whole(value)?).ok()?,
                 };
-                (least..=most).contains(&bytes).then_some(Given::Size(bytes))
+                (least..=most)
+                    .contains(&bytes)
+                    .then_some(Given::Size(bytes))
             }
             Takes::Time(least, most) => {
                 let millis = with_unit(text?, TIMES)?;
-                (least..=most).contains(&millis).then(|| Given::Time(Duration::from_millis(millis)))
+                (least..=most)
+                    .contains(&millis)
+                    .then(|| Given::Time(Duration::from_millis(millis)))
             }
             Takes::Addresses => {
                 let addresses = one_or_more(value)?;
@@ -51,10 +57,14 @@ impl Takes {
             }
             Takes::Patterns => {
                 let patterns = one_or_more(value)?;
-                let good = |text: &String| text.starts_with('/') && glob::Pattern::new(text).is_ok();
-                (!patterns.is_empty() && patterns.iter().all(good)).then_some(Given::Texts(patterns))
+                let good =
+                    |text: &String| text.starts_with('/') && glob::Pattern::new(text).is_ok();
+                (!patterns.is_empty() && patterns.iter().all(good))
+                    .then_some(Given::Texts(patterns))
             }
-            Takes::Path => text.filter(|text| text.starts_with('/')).map(|text| Given::Path(text.into())),
+            Takes::Path => text
+                .filter(|text| text.starts_with('/'))
+                .map(|text| Given::Path(text.into())),
             Takes::Secret => text.filter(|text| is_secret(text)).map(owned),
             Takes::Zone => text.filter(|text| zone(text).is_ok()).map(owned),
         }
@@ -99,10 +109,21 @@ pub(super) fn is_secret(text: &str) -> bool {
 /// Units with what they stand for, the largest first.
 type Units = &'static [(&'static str, u64)];
 
-const SIZES: Units = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+const SIZES: Units = &[
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("B", 1),
+];
 
 /// In milliseconds.
-const TIMES: Units = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const TIMES: Units = &[
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
 fn with_unit(text: &str, units: Units) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -112,7 +133,9 @@ fn with_unit(text: &str, units: Units) -> Option<u64> {
 }
 
 fn in_unit(value: u64, units: Units) -> String {
-    let fits = units.iter().find(|(_, factor)| value.is_multiple_of(*factor));
+    let fits = units
+        .iter()
+        .find(|(_, factor)| value.is_multiple_of(*factor));
     let (name, factor) = fits.copied().unwrap_or(("", 1));
     format!("{}{name}", value / factor)
 }
@@ -127,7 +150,9 @@ fn one_or_more(value: &DeValue<'_>) -> Option<Vec<String>> {
         return Some(vec![text.to_owned()]);
     }
     let texts = value.as_array()?.iter();
-    texts.map(|text| text.get_ref().as_str().map(str::to_owned)).collect()
+    texts
+        .map(|text| text.get_ref().as_str().map(str::to_owned))
+        .collect()
 }
 
 fn owned(text: &str) -> Given {
@@ -148,12 +173,27 @@ mod tests {
         assert_eq!(read(size, "\"16MiB\""), Some(Given::Size(16 << 20)));
         assert_eq!(read(size, "\"1 GiB\""), Some(Given::Size(1 << 30)));
         assert_eq!(read(size, "0x1000"), Some(Given::Size(4096)));
-        for wrong in ["\"16MB\"", "\"\"", "\"MiB\"", "\"2GiB\"", "\"99999999999999999999GiB\"", "-5", "1.5", "true"] {
+        for wrong in [
+            "\"16MB\"",
+            "\"\"",
+            "\"MiB\"",
+            "\"2GiB\"",
+            "\"99999999999999999999GiB\"",
+            "-5",
+            "1.5",
+            "true",
+        ] {
             assert_eq!(read(size, wrong), None, "{wrong}");
         }
         let time = Takes::Time(100, 60_000);
-        assert_eq!(read(time, "\"1500ms\""), Some(Given::Time(Duration::from_millis(1500))));
-        assert_eq!(read(time, "\"1m\""), Some(Given::Time(Duration::from_secs(60))));
+        assert_eq!(
+            read(time, "\"1500ms\""),
+            Some(Given::Time(Duration::from_millis(1500)))
+        );
+        assert_eq!(
+            read(time, "\"1m\""),
+            Some(Given::Time(Duration::from_secs(60)))
+        );
         assert_eq!(read(time, "10"), None);
         assert_eq!(time.allowed(), "a time such as \"10s\", from 100ms to 1m");
     }
@@ -161,10 +201,16 @@ mod tests {
     #[test]
     fn lists_may_be_one_value() {
         let address = "127.0.0.1:8686".parse().unwrap();
-        assert_eq!(read(Takes::Addresses, "\"127.0.0.1:8686\""), Some(Given::Addresses(vec![address])));
+        assert_eq!(
+            read(Takes::Addresses, "\"127.0.0.1:8686\""),
+            Some(Given::Addresses(vec![address]))
+        );
         assert_eq!(read(Takes::Addresses, "[]"), Some(Given::Addresses(vec![])));
         assert_eq!(read(Takes::Addresses, "[\"localhost:1\"]"), None);
-        assert_eq!(read(Takes::Patterns, "\"/a/*.log\""), Some(Given::Texts(vec!["/a/*.log".into()])));
+        assert_eq!(
+            read(Takes::Patterns, "\"/a/*.log\""),
+            Some(Given::Texts(vec!["/a/*.log".into()]))
+        );
         for wrong in ["\"a.log\"", "[]", "[\"/a\", 5]", "\"/a/[\""] {
             assert_eq!(read(Takes::Patterns, wrong), None, "{wrong}");
         }
@@ -172,12 +218,20 @@ mod tests {
 
     #[test]
     fn words_and_secrets() {
-        assert_eq!(read(Takes::Word(&["a", "b"]), "\"b\""), Some(Given::Text("b".into())));
+        assert_eq!(
+            read(Takes::Word(&["a", "b"]), "\"b\""),
+            Some(Given::Text("b".into()))
+        );
         assert_eq!(read(Takes::Word(&["a", "b"]), "\"B\""), None);
-        assert_eq!(Takes::Word(&["a", "b", "c"]).allowed(), "\"a\", \"b\" or \"c\"");
+        assert_eq!(
+            Takes::Word(&["a", "b", "c"]).allowed(),
+            "\"a\", \"b\" or \"c\""
+        );
         assert!(read(Takes::Secret, "\"0123456789abcdef\"").is_some());
         assert!(read(Takes::Secret, "\"0123456789abcde\"").is_none());
         assert!(read(Takes::Secret, "\"0123456789 abcdef\"").is_none());
-        assert!(read(Takes::Zone, "\"+02:00\"").is_some() && read(Takes::Zone, "\"Mars\"").is_none());
+        assert!(
+            read(Takes::Zone, "\"+02:00\"").is_some() && read(Takes::Zone, "\"Mars\"").is_none()
+        );
     }
 }

@@ -38,10 +38,13 @@ impl FileSource {
         self.board.update(&name, |_| {});
         let mut told = String::new();
         while !self.stop.is_set() {
-            let Err(error) = self.follow(&name) else { return };
+            let Err(error) = self.follow(&name) else {
+                return;
+            };
             let why = error.to_string();
             if why != told {
-                self.console.say(&format!("{name}: cannot be stored, trying again: {why}"));
+                self.console
+                    .say(&format!("{name}: cannot be stored, trying again: {why}"));
                 told.clone_from(&why);
             }
             self.board.update(&name, |status| {
@@ -59,7 +62,9 @@ impl FileSource {
 
     /// Follows until the stop signal is set, or until storing fails.
     fn follow(&self, name: &str) -> Result<(), Error> {
-        let mut live = self.live.source(name, &self.settings.timezone, self.settings.year)?;
+        let mut live = self
+            .live
+            .source(name, &self.settings.timezone, self.settings.year)?;
         let mut follower = Follower::new(&self.path, self.start(&live)?);
         let mut watch = FileWatch::new(&self.path, self.stop.clone());
         let mut block = Block::new();
@@ -86,18 +91,32 @@ impl FileSource {
 
     fn start(&self, live: &LiveSource) -> Result<Start, Error> {
         Ok(match live.resume() {
-            Some(place) => {
-                Start::Resume(Checkpoint::decode(&place).map_err(|error| Error::State(error.to_string()))?)
-            }
+            Some(place) => Start::Resume(
+                Checkpoint::decode(&place).map_err(|error| Error::State(error.to_string()))?,
+            ),
             None if self.settings.from_beginning || self.is_new => Start::Beginning,
             None => Start::End,
         })
     }
 
-    fn feed(&self, name: &str, live: &mut LiveSource, follower: &Follower, block: &Block) -> Result<(), Error> {
+    fn feed(
+        &self,
+        name: &str,
+        live: &mut LiveSource,
+        follower: &Follower,
+        block: &Block,
+    ) -> Result<(), Error> {
         // Lines were just delivered, so there is a place behind them and a stream they belong to.
-        let place = follower.checkpoint().map(|place| place.encode()).unwrap_or_default();
-        live.feed(block, follower.stream().unwrap_or_default(), &place, clock::now_ns())?;
+        let place = follower
+            .checkpoint()
+            .map(|place| place.encode())
+            .unwrap_or_default();
+        live.feed(
+            block,
+            follower.stream().unwrap_or_default(),
+            &place,
+            clock::now_ns(),
+        )?;
         let lag_bytes = follower.lag_bytes();
         self.board.update(name, |status| {
             status.lines += block.line_count();
@@ -112,7 +131,10 @@ impl FileSource {
     /// Everything there is was read, unless the file is being waited for.
     fn idle(&self, name: &str) {
         self.board.update(name, |status| {
-            if matches!(status.state, State::Starting | State::CatchingUp | State::Failed) {
+            if matches!(
+                status.state,
+                State::Starting | State::CatchingUp | State::Failed
+            ) {
                 status.state = State::Following;
                 status.why.clear();
             }
@@ -134,7 +156,9 @@ impl FileSource {
 
     fn waiting(&self, name: &str, error: &InputError) {
         let why = match error {
-            InputError::Open { source, .. } if source.kind() == ErrorKind::NotFound => "there is no such file".to_owned(),
+            InputError::Open { source, .. } if source.kind() == ErrorKind::NotFound => {
+                "there is no such file".to_owned()
+            }
             error => error.to_string(),
         };
         let mut is_news = false;
@@ -153,9 +177,12 @@ impl FileSource {
 /// is down is then not taken for old.
 fn keep_first_place(live: &mut LiveSource, follower: &Follower) -> Result<(), Error> {
     match follower.checkpoint() {
-        Some(place) if live.resume().is_none() => {
-            live.feed(&Block::new(), follower.stream().unwrap_or_default(), &place.encode(), clock::now_ns())
-        }
+        Some(place) if live.resume().is_none() => live.feed(
+            &Block::new(),
+            follower.stream().unwrap_or_default(),
+            &place.encode(),
+            clock::now_ns(),
+        ),
         _ => Ok(()),
     }
 }

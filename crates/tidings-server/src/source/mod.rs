@@ -48,7 +48,9 @@ impl Sources {
     /// Starts a thread that follows the logs, and those that appear later, until the stop signal is
     /// set; it ends when all of them have.
     pub(crate) fn spawn(self) -> std::io::Result<JoinHandle<()>> {
-        let thread = std::thread::Builder::new().name("sources".into()).stack_size(256 << 10);
+        let thread = std::thread::Builder::new()
+            .name("sources".into())
+            .stack_size(256 << 10);
         thread.spawn(move || {
             let mut following = Following {
                 own: Own::of_process(&self.data, self.demo_log.clone()),
@@ -58,7 +60,8 @@ impl Sources {
             };
             following.look(false);
             if following.threads.is_empty() {
-                self.console.say("there is no log to follow yet; name some as [[source]] in the settings");
+                self.console
+                    .say("there is no log to follow yet; name some as [[source]] in the settings");
             }
             while !self.stop.is_set() {
                 self.stop.wait(LOOK);
@@ -86,7 +89,10 @@ impl Following<'_> {
     /// the first look.
     fn look(&mut self, later: bool) {
         for settings in &self.sources.settings {
-            let named = settings.patterns.iter().flat_map(|pattern| expand(pattern, &self.own));
+            let named = settings
+                .patterns
+                .iter()
+                .flat_map(|pattern| expand(pattern, &self.own));
             for named in named.collect::<Vec<_>>() {
                 match named {
                     Named::Not(path, why) => self.leave_out(path, why),
@@ -98,7 +104,9 @@ impl Following<'_> {
 
     fn leave_out(&mut self, path: PathBuf, why: &str) {
         if !self.seen.contains(&path) {
-            self.sources.console.say(&format!("{} is not followed: {why}", path.display()));
+            self.sources
+                .console
+                .say(&format!("{} is not followed: {why}", path.display()));
             self.seen.insert(path);
         }
     }
@@ -112,7 +120,10 @@ impl Following<'_> {
             return self.leave_out(path, &why);
         }
         if self.threads.len() >= FILES_MAX {
-            return self.leave_out(path, &format!("{FILES_MAX} files are followed already, which is the most"));
+            return self.leave_out(
+                path,
+                &format!("{FILES_MAX} files are followed already, which is the most"),
+            );
         }
         self.seen.insert(path.clone());
         let sources = self.sources;
@@ -125,14 +136,21 @@ impl Following<'_> {
             console: sources.console.clone(),
             stop: sources.stop.clone(),
         };
-        let thread = std::thread::Builder::new().name("source".into()).stack_size(1 << 20);
+        let thread = std::thread::Builder::new()
+            .name("source".into())
+            .stack_size(1 << 20);
         match thread.spawn(move || source.run()) {
             Ok(thread) => {
-                sources.console.say(&format!("following {}", path.display()));
+                sources
+                    .console
+                    .say(&format!("following {}", path.display()));
                 self.threads.push(thread);
             }
             Err(error) => {
-                sources.console.say(&format!("cannot start to follow {}: {error}", path.display()));
+                sources.console.say(&format!(
+                    "cannot start to follow {}: {error}",
+                    path.display()
+                ));
                 self.seen.remove(&path);
             }
         }

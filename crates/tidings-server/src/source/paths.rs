@@ -32,13 +32,21 @@ pub(super) struct Own {
 impl Own {
     /// What this process has open, and its data directory.
     pub(super) fn of_process(data: &Path, demo_log: Option<PathBuf>) -> Own {
-        let ids = [rustix::fs::fstat(std::io::stdout()), rustix::fs::fstat(std::io::stderr())];
+        let ids = [
+            rustix::fs::fstat(std::io::stdout()),
+            rustix::fs::fstat(std::io::stderr()),
+        ];
         let regular = |stat: &rustix::fs::Stat| {
             rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
         };
         Own {
             data: std::fs::canonicalize(data).unwrap_or_else(|_| data.to_owned()),
-            outputs: ids.into_iter().flatten().filter(regular).map(|stat| (stat.st_dev, stat.st_ino)).collect(),
+            outputs: ids
+                .into_iter()
+                .flatten()
+                .filter(regular)
+                .map(|stat| (stat.st_dev, stat.st_ino))
+                .collect(),
             demo_log,
         }
     }
@@ -69,13 +77,18 @@ pub(super) fn expand(pattern: &str, own: &Own) -> Vec<Named> {
     }
     // A pattern that cannot be read was refused with the settings; what cannot be looked into now
     // is looked into again.
-    let Ok(found) = glob::glob(pattern) else { return Vec::new() };
+    let Ok(found) = glob::glob(pattern) else {
+        return Vec::new();
+    };
     let mut named = Vec::new();
     for path in found.flatten().filter(|path| path.is_file()) {
         match own.why_not(&path) {
             Some(why) => named.push(Named::Not(path, why)),
             None if is_rotated(&path) => {
-                named.push(Named::Not(path, "its name is that of a rotated file; `tidings import` reads those"));
+                named.push(Named::Not(
+                    path,
+                    "its name is that of a rotated file; `tidings import` reads those",
+                ));
             }
             None => named.push(Named::File(path)),
         }
@@ -86,7 +99,10 @@ pub(super) fn expand(pattern: &str, own: &Own) -> Vec<Named> {
 /// The file's place in the file system, to notice two names of one file.
 pub(super) fn id_of(path: &Path) -> Option<FileId> {
     let metadata = std::fs::metadata(path).ok()?;
-    Some(FileId { device: metadata.dev(), inode: metadata.ino() })
+    Some(FileId {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    })
 }
 
 fn has_wildcards(pattern: &str) -> bool {
@@ -96,12 +112,18 @@ fn has_wildcards(pattern: &str) -> bool {
 
 /// `[*]` as `glob::Pattern::escape` writes it back to `*`.
 fn unescaped(pattern: &str) -> String {
-    pattern.replace("[?]", "?").replace("[*]", "*").replace("[]]", "]").replace("[[]", "[")
+    pattern
+        .replace("[?]", "?")
+        .replace("[*]", "*")
+        .replace("[]]", "]")
+        .replace("[[]", "[")
 }
 
 /// `mail.log.1`, `mail.log-20261122`, `mail.log.2.gz`: what logrotate makes of `mail.log`.
 fn is_rotated(path: &Path) -> bool {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return false;
+    };
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if let Some((_, suffix)) = name.rsplit_once('.')
         && (PACKED.contains(&suffix) || suffix == "old" || is_digits(suffix))
@@ -109,7 +131,8 @@ fn is_rotated(path: &Path) -> bool {
         return true;
     }
     let stem = name.strip_suffix(".log").unwrap_or(name);
-    stem.rsplit_once('-').is_some_and(|(_, date)| is_digits(date) && date.len() >= 8)
+    stem.rsplit_once('-')
+        .is_some_and(|(_, date)| is_digits(date) && date.len() >= 8)
 }
 
 #[cfg(test)]
@@ -132,17 +155,31 @@ mod tests {
     fn patterns_name_logs_and_not_their_rotated_files() {
         let dir = tempfile::tempdir().unwrap();
         for name in [
-            "a.log", "b.log", "a.log.1", "a.log.2.gz", "a.log-20261122", "b-20261122.log", "b.log.old", "x.txt",
+            "a.log",
+            "b.log",
+            "a.log.1",
+            "a.log.2.gz",
+            "a.log-20261122",
+            "b-20261122.log",
+            "b.log.old",
+            "x.txt",
         ] {
             fs::write(dir.path().join(name), "").unwrap();
         }
         fs::create_dir(dir.path().join("dir.log")).unwrap();
-        let own = Own { data: "/nonexistent".into(), ..Own::default() };
+        let own = Own {
+            data: "/nonexistent".into(),
+            ..Own::default()
+        };
         let at = |pattern: &str| format!("{}/{pattern}", dir.path().display());
         assert_eq!(files(&at("*.log"), &own), ["a.log", "b.log"]);
         assert_eq!(files(&at("a*"), &own), ["a.log"]);
         assert_eq!(files(&at("[b]*"), &own), ["b.log"]);
-        assert_eq!(files(&at("a.log.1"), &own), ["a.log.1"], "who names it means it");
+        assert_eq!(
+            files(&at("a.log.1"), &own),
+            ["a.log.1"],
+            "who names it means it"
+        );
         assert_eq!(files(&at("missing.log"), &own), ["missing.log"]);
         assert_eq!(files(&at("missing*"), &own), Vec::<String>::new());
         assert_eq!(expand(&at("a.log.?"), &own).len(), 1);
@@ -152,11 +189,16 @@ mod tests {
     fn names_with_wildcards_in_them_can_be_escaped() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a[1]*.log"), "").unwrap();
-        let own = Own { data: "/nonexistent".into(), ..Own::default() };
+        let own = Own {
+            data: "/nonexistent".into(),
+            ..Own::default()
+        };
         let escaped = glob::Pattern::escape(dir.path().join("a[1]*.log").to_str().unwrap());
         assert!(!has_wildcards(&escaped));
         assert_eq!(files(&escaped, &own), ["a[1]*.log"]);
-        assert!(has_wildcards("/a/[ab]*.log") && has_wildcards("/a/[*]?") && !has_wildcards("/a/b.log"));
+        assert!(
+            has_wildcards("/a/[ab]*.log") && has_wildcards("/a/[*]?") && !has_wildcards("/a/b.log")
+        );
     }
 
     #[test]
@@ -174,7 +216,12 @@ mod tests {
         };
         let link = dir.path().join("link.log");
         std::os::unix::fs::symlink(&log, &link).unwrap();
-        for path in [&log, &link, &data.join("mail.log"), &data.join("missing.log")] {
+        for path in [
+            &log,
+            &link,
+            &data.join("mail.log"),
+            &data.join("missing.log"),
+        ] {
             let named = expand(path.to_str().unwrap(), &own);
             assert!(matches!(&named[..], [Named::Not(..)]), "{named:?}");
         }

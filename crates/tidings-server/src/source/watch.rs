@@ -25,7 +25,10 @@ pub(super) struct FileWatch {
 impl FileWatch {
     /// Watches the file at `path`, which need not exist; gives up waiting when `stop` is set.
     pub(super) fn new(path: &Path, stop: Stop) -> FileWatch {
-        FileWatch { notify: Notify::new(path), stop }
+        FileWatch {
+            notify: Notify::new(path),
+            stop,
+        }
     }
 
     /// Waits until the file or its directory has changed since the last wait, the stop signal is
@@ -88,7 +91,10 @@ mod linux {
                 return (false, false);
             };
             // Not what is written: a directory of logs has many writers.
-            let moves = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MOVED_FROM | WatchFlags::DELETE;
+            let moves = WatchFlags::CREATE
+                | WatchFlags::MOVED_TO
+                | WatchFlags::MOVED_FROM
+                | WatchFlags::DELETE;
             let dir_watch = add_watch(inotify, &self.dir, moves | WatchFlags::ONLYDIR).ok();
             let mut news = dir_watch.is_some() && dir_watch != self.dir_watch;
             self.dir_watch = dir_watch;
@@ -187,11 +193,20 @@ mod tests {
             std::io::Write::write_all(&mut file, b"b\n").unwrap();
         };
         assert!(waited(&mut watch, append) < early);
-        assert!(waited(&mut watch, || fs::rename(&path, dir.path().join("mail.log.1")).unwrap()) < early);
+        assert!(
+            waited(&mut watch, || fs::rename(
+                &path,
+                dir.path().join("mail.log.1")
+            )
+            .unwrap())
+                < early
+        );
         // Still written by a daemon that has not reopened it.
         let old = || fs::write(dir.path().join("mail.log.1"), "a\nb\nc\n").unwrap();
         assert!(waited(&mut watch, old) < early);
-        let quiet = waited(&mut watch, || fs::write(dir.path().join("mail.log.1"), "").unwrap());
+        let quiet = waited(&mut watch, || {
+            fs::write(dir.path().join("mail.log.1"), "").unwrap()
+        });
         assert!(quiet < early, "a truncated one wakes, too");
         while waited(&mut watch, || ()) < early {}
         assert!(waited(&mut watch, || stop.set()) < early);
@@ -204,7 +219,10 @@ mod tests {
         let mut watch = FileWatch::new(&path, Stop::new().unwrap());
         let begun = Watch::start();
         watch.wait();
-        assert!(begun.elapsed() < Duration::from_millis(900), "without a watch it looks often");
+        assert!(
+            begun.elapsed() < Duration::from_millis(900),
+            "without a watch it looks often"
+        );
         fs::create_dir(dir.path().join("later")).unwrap();
         watch.wait();
         assert!(watch.notify.renew().1 || cfg!(not(target_os = "linux")));

@@ -21,21 +21,57 @@ fn refused(args: &[&str], code: i32, parts: &[&str]) {
 fn serve_refused(place: &Place, settings: &str, code: i32, parts: &[&str]) {
     let config = place.path("tidings.toml");
     fs::write(&config, settings).unwrap();
-    refused(&["serve", "--data", &place.data(), "--config", config.to_str().unwrap()], code, parts);
+    refused(
+        &[
+            "serve",
+            "--data",
+            &place.data(),
+            "--config",
+            config.to_str().unwrap(),
+        ],
+        code,
+        parts,
+    );
 }
 
 #[test]
 fn wrong_settings() {
     let place = Place::new();
     refused(
-        &["serve", "--data", &place.data(), "--config", "/nonexistent.toml"],
+        &[
+            "serve",
+            "--data",
+            &place.data(),
+            "--config",
+            "/nonexistent.toml",
+        ],
         2,
         &["cannot read the settings file /nonexistent.toml: no such file or directory"],
     );
-    serve_refused(&place, "[http]\n\nlisten_on = \"x\"\n", 2, &["tidings.toml, line 3: ", "http.listen_on", "allowed are"]);
-    serve_refused(&place, "[http]\nlisten = 80\n", 2, &["line 2: http.listen = 80: it must be addresses"]);
-    serve_refused(&place, "[http]\nlisten = \"0.0.0.0:80\"\n", 2, &["0.0.0.0:80", "needs a token"]);
-    serve_refused(&place, "[[source]]\npaths = [\"mail.log\"]\n", 2, &["source.paths = [\"mail.log\"]: it must be absolute paths"]);
+    serve_refused(
+        &place,
+        "[http]\n\nlisten_on = \"x\"\n",
+        2,
+        &["tidings.toml, line 3: ", "http.listen_on", "allowed are"],
+    );
+    serve_refused(
+        &place,
+        "[http]\nlisten = 80\n",
+        2,
+        &["line 2: http.listen = 80: it must be addresses"],
+    );
+    serve_refused(
+        &place,
+        "[http]\nlisten = \"0.0.0.0:80\"\n",
+        2,
+        &["0.0.0.0:80", "needs a token"],
+    );
+    serve_refused(
+        &place,
+        "[[source]]\npaths = [\"mail.log\"]\n",
+        2,
+        &["source.paths = [\"mail.log\"]: it must be absolute paths"],
+    );
     serve_refused(&place, "[[source]\n", 2, &["line 1: this is not TOML"]);
     assert!(!place.path("data").exists(), "nothing was made");
 }
@@ -53,18 +89,35 @@ fn wrong_data_directories() {
     let home = place.path("home");
     fs::create_dir(&home).unwrap();
     fs::write(home.join("letter.txt"), "").unwrap();
-    refused(&["serve", "--data", home.to_str().unwrap()], 3, &["letter.txt", "empty directory"]);
+    refused(
+        &["serve", "--data", home.to_str().unwrap()],
+        3,
+        &["letter.txt", "empty directory"],
+    );
     assert_eq!(fs::read_dir(&home).unwrap().count(), 1, "nothing was added");
     let deep = place.path(&"d".repeat(100));
-    refused(&["serve", "--data", deep.to_str().unwrap()], 3, &["at most 107 bytes"]);
-    refused(&["messages", "--data", place.path("none").to_str().unwrap()], 3, &["there is no data directory"]);
+    refused(
+        &["serve", "--data", deep.to_str().unwrap()],
+        3,
+        &["at most 107 bytes"],
+    );
+    refused(
+        &["messages", "--data", place.path("none").to_str().unwrap()],
+        3,
+        &["there is no data directory"],
+    );
 }
 
 #[test]
 fn a_second_server_on_the_same_directory() {
     let place = Place::new();
     let server = place.serve(&place.following(""));
-    serve_refused(&place, "[http]\nlisten = []\n", 3, &[&place.data(), "process"]);
+    serve_refused(
+        &place,
+        "[http]\nlisten = []\n",
+        3,
+        &[&place.data(), "process"],
+    );
     append(&place.log(), &mail(0..1));
     place.wait_for(1);
     assert_eq!(server.stop(), 0);
@@ -76,7 +129,17 @@ fn an_address_that_is_taken() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let settings = format!("[http]\nlisten = \"{address}\"\n");
-    serve_refused(&place, &settings, 5, &["cannot listen on", &address, "http.listen", "address already in use"]);
+    serve_refused(
+        &place,
+        &settings,
+        5,
+        &[
+            "cannot listen on",
+            &address,
+            "http.listen",
+            "address already in use",
+        ],
+    );
     assert!(!place.path("data/tidings.sock").exists());
 }
 
@@ -85,8 +148,16 @@ fn wrong_questions_and_files_beside_a_server() {
     let place = Place::new();
     let server = place.serve(&place.following(""));
     let data = place.data();
-    refused(&["import", "/nonexistent.log", "--data", &data], 4, &["/nonexistent.log", "no such file or directory"]);
-    refused(&["import", "/etc", "--data", &data], 4, &["/etc", "a directory"]);
+    refused(
+        &["import", "/nonexistent.log", "--data", &data],
+        4,
+        &["/nonexistent.log", "no such file or directory"],
+    );
+    refused(
+        &["import", "/etc", "--data", &data],
+        4,
+        &["/etc", "a directory"],
+    );
     let questions = run(&["messages", "nosuchfield:x", "--data", &data]);
     assert_eq!(questions.status.code(), Some(2), "{}", stderr(&questions));
     let nothing = run(&["messages", "--data", &data]);
@@ -106,9 +177,18 @@ fn damaged_packed_files_are_told_and_what_came_before_is_kept() {
     let packed = place.path("log/old.log.gz");
     let bytes = fs::read(&packed).unwrap();
     fs::write(&packed, &bytes[..bytes.len() / 2]).unwrap();
-    let output = run(&["import", packed.to_str().unwrap(), "--data", &place.data(), "--json"]);
+    let output = run(&[
+        "import",
+        packed.to_str().unwrap(),
+        "--data",
+        &place.data(),
+        "--json",
+    ]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(&output);
-    assert!(said.contains("it ends in the middle of the packed data"), "{said}");
+    assert!(
+        said.contains("it ends in the middle of the packed data"),
+        "{said}"
+    );
     let kept = place.delivered().len();
     assert!(kept > 10 && kept < 400, "{kept}");
     assert_eq!(server.stop(), 0);

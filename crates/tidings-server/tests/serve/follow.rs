@@ -20,7 +20,10 @@ fn a_line_is_findable_at_once() {
     }
     times.sort();
     // Asking takes part of it: each time a process is started.
-    assert!(times[times.len() / 2] < Duration::from_millis(250), "{times:?}");
+    assert!(
+        times[times.len() / 2] < Duration::from_millis(250),
+        "{times:?}"
+    );
     assert_eq!(server.stop(), 0);
 }
 
@@ -51,7 +54,12 @@ fn rotation_by_copytruncate_loses_and_repeats_nothing() {
     let server = place.serve(&place.following(""));
     place.wait_for(50);
     fs::copy(place.log(), place.path("log/mail.log.1")).unwrap();
-    fs::OpenOptions::new().write(true).open(place.log()).unwrap().set_len(0).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(place.log())
+        .unwrap()
+        .set_len(0)
+        .unwrap();
     append(&place.log(), &mail(50..70));
     place.wait_for(70);
     assert_eq!(server.stop(), 0);
@@ -77,7 +85,10 @@ fn what_was_written_while_it_was_down_is_read_then() {
 #[test]
 fn a_start_at_the_end_stays_there_over_a_restart() {
     let place = Place::new();
-    append(&place.log(), "2026-11-22T13:00:00Z mx postfix/qmgr[1]: 4000000FFFF: removed\n");
+    append(
+        &place.log(),
+        "2026-11-22T13:00:00Z mx postfix/qmgr[1]: 4000000FFFF: removed\n",
+    );
     let settings = place.following("").replace("\"beginning\"", "\"end\"");
     let server = place.serve(&settings);
     server.wait_for("following ");
@@ -87,7 +98,10 @@ fn a_start_at_the_end_stays_there_over_a_restart() {
     let server = place.serve(&settings);
     place.wait_for(3);
     let all = place.ask(&["events", "--json", "--limit", "0"]);
-    assert!(!all.contains("4000000FFFF"), "what was there before is not read: {all}");
+    assert!(
+        !all.contains("4000000FFFF"),
+        "what was there before is not read: {all}"
+    );
     assert_eq!(server.stop(), 0);
 }
 
@@ -112,7 +126,10 @@ fn after_a_kill_each_line_is_there_once() {
 #[test]
 fn files_that_appear_later_are_followed_from_their_beginning() {
     let place = Place::new();
-    let settings = place.following("").replace("mail.log", "*.log").replace("\"beginning\"", "\"end\"");
+    let settings = place
+        .following("")
+        .replace("mail.log", "*.log")
+        .replace("\"beginning\"", "\"end\"");
     let server = place.serve(&settings);
     server.wait_for("there is no log to follow yet");
     append(&place.path("log/new.log"), &mail(0..5));
@@ -147,8 +164,16 @@ fn its_own_output_is_not_followed() {
     place.wait_for(20);
     std::thread::sleep(Duration::from_millis(300));
     let said = fs::read_to_string(&out).unwrap();
-    assert!(said.contains("out.log is not followed: the server's own output goes into it"), "{said}");
-    assert_eq!(said.lines().filter(|line| line.contains("(delivery.delivered)")).count(), 20);
+    assert!(
+        said.contains("out.log is not followed: the server's own output goes into it"),
+        "{said}"
+    );
+    assert_eq!(
+        said.lines()
+            .filter(|line| line.contains("(delivery.delivered)"))
+            .count(),
+        20
+    );
     assert_eq!(place.delivered().len(), 20);
     assert_eq!(server.stop(), 0);
 }

@@ -1,5 +1,7 @@
 //! Scenarios with the real program: what an admin does, and what they see.
 
+#![expect(clippy::disallowed_methods, reason = "scenarios measure real time")]
+
 mod bad_input;
 mod follow;
 mod run;

@@ -16,7 +16,10 @@ fn http(server: &Server, request: &str) -> String {
 }
 
 fn get(server: &Server, path: &str) -> String {
-    http(server, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+    http(
+        server,
+        &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
+    )
 }
 
 #[test]
@@ -29,31 +32,53 @@ fn every_verb_works_beside_it() {
     let log = std::fs::canonicalize(own.join("mail.rfc3339.log")).unwrap();
     let done = place.ask(&["import", log.to_str().unwrap(), "--json"]);
     let done: serde_json::Value = serde_json::from_str(done.lines().last().unwrap()).unwrap();
-    assert_eq!((done["lines"].as_u64(), done["files"].as_u64()), (Some(4583), Some(1)), "{done}");
+    assert_eq!(
+        (done["lines"].as_u64(), done["files"].as_u64()),
+        (Some(4583), Some(1)),
+        "{done}"
+    );
     let again = place.ask(&["import", log.to_str().unwrap(), "--json"]);
     let again: serde_json::Value = serde_json::from_str(again.lines().last().unwrap()).unwrap();
-    assert_eq!((again["lines"].as_u64(), again["filesKnown"].as_u64()), (Some(0), Some(1)), "{again}");
+    assert_eq!(
+        (again["lines"].as_u64(), again["filesKnown"].as_u64()),
+        (Some(0), Some(1)),
+        "{again}"
+    );
     let listed = place.ask(&["messages", "to:user00003@example.test", "--json"]);
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed["verdict"], "delivered");
     let story = place.ask(&["story", "user00003@example.test", "--raw"]);
-    assert!(story.contains("status=sent (250 2.0.0 Ok: queued as X3)"), "{story}");
+    assert!(
+        story.contains("status=sent (250 2.0.0 Ok: queued as X3)"),
+        "{story}"
+    );
     let stats = place.ask(&["stats", "--json"]);
     let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
     assert!(stats["messages"].as_u64().unwrap() > 200, "{stats}");
     assert!(place.ask(&["verify"]).contains("all is well"));
     let refused = run(&["repair", "--data", &place.data()]);
     assert_eq!(refused.status.code(), Some(3));
-    assert!(stderr(&refused).contains("stop the server"), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("stop the server"),
+        "{}",
+        stderr(&refused)
+    );
     // A line that comes after all that finds its place.
     append(&place.log(), &mail(10..11));
     let begun = std::time::Instant::now();
-    while place.ask(&["messages", "to:user00010@example.test", "--json"]).is_empty() {
+    while place
+        .ask(&["messages", "to:user00010@example.test", "--json"])
+        .is_empty()
+    {
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
     assert_eq!(server.stop(), 0);
     assert!(!place.path("data/tidings.sock").exists());
-    assert!(place.ask(&["messages", "to:user00010@example.test", "--json"]).contains("user00010"));
+    assert!(
+        place
+            .ask(&["messages", "to:user00010@example.test", "--json"])
+            .contains("user00010")
+    );
 }
 
 #[test]
@@ -69,9 +94,16 @@ fn health_and_readiness_are_told() {
     let body: serde_json::Value = serde_json::from_str(ready.lines().last().unwrap()).unwrap();
     let log = place.log();
     let own = &body["sources"][log.to_str().unwrap()];
-    assert_eq!((own["state"].as_str(), own["lines"].as_u64()), (Some("following"), Some(15)), "{body}");
+    assert_eq!(
+        (own["state"].as_str(), own["lines"].as_u64()),
+        (Some("following"), Some(15)),
+        "{body}"
+    );
     let missing = &body["sources"]["/nonexistent/mail.log"];
-    assert_eq!((missing["state"].as_str(), missing["why"].as_str()), (Some("waiting"), Some("there is no such file")));
+    assert_eq!(
+        (missing["state"].as_str(), missing["why"].as_str()),
+        (Some("waiting"), Some("there is no such file"))
+    );
     assert_eq!(server.stop(), 0);
 }
 
@@ -94,11 +126,19 @@ fn ingested_events_survive_a_kill() {
             break answer;
         }
     };
-    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("{\"accepted\":500}"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.contains("{\"accepted\":500}"),
+        "{answer}"
+    );
     server.kill();
     let server = place.serve("[http]\nlisten = \"127.0.0.1:0\"\n");
     let begun = std::time::Instant::now();
-    let count = || place.ask(&["events", "type:auth.failed", "--json", "--limit", "0"]).lines().count();
+    let count = || {
+        place
+            .ask(&["events", "type:auth.failed", "--json", "--limit", "0"])
+            .lines()
+            .count()
+    };
     while count() < 500 {
         assert!(begun.elapsed() < Duration::from_secs(10), "{}", count());
     }
@@ -114,12 +154,18 @@ fn the_console_obeys_its_level_and_is_plain_text() {
     place.wait_for(4);
     server.signal("HUP");
     let said = server.wait_for("SIGHUP: nothing to do");
-    assert!(said.lines().all(|line| line.starts_with("tidings: ")), "{said}");
+    assert!(
+        said.lines().all(|line| line.starts_with("tidings: ")),
+        "{said}"
+    );
     assert_eq!(server.stop(), 0);
     append(&place.log(), &mail(4..6));
     let server = place.serve(&place.following(""));
     let said = server.wait_for("user00005@example.test");
-    assert!(!said.contains('\u{1b}') && !said.contains("user00001@"), "{said}");
+    assert!(
+        !said.contains('\u{1b}') && !said.contains("user00001@"),
+        "{said}"
+    );
     assert_eq!(server.stop(), 0);
 }
 
@@ -128,7 +174,9 @@ fn a_service_manager_is_told() {
     let place = Place::new();
     let path = place.path("notify");
     let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
     let server = Server::start(&place, &place.following(""), |command| {
         command.env("NOTIFY_SOCKET", &path);
     });
@@ -145,20 +193,36 @@ fn a_service_manager_is_told() {
 #[test]
 fn the_demo_shows_something() {
     let place = Place::new();
-    let output = tidings(&["demo", place.path("demo").to_str().unwrap()]).output().unwrap();
+    let output = tidings(&["demo", place.path("demo").to_str().unwrap()])
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(text.contains("$ tidings messages") && text.contains("example.test"), "{text}");
+    assert!(
+        text.contains("$ tidings messages") && text.contains("example.test"),
+        "{text}"
+    );
 }
 
 #[test]
 fn the_sample_is_replayed() {
     let place = Place::new();
-    let server = place.serve("[http]\nlisten = []\n[demo]\nreplay = true\n[console]\nlevel = \"off\"\n");
+    let server =
+        place.serve("[http]\nlisten = []\n[demo]\nreplay = true\n[console]\nlevel = \"off\"\n");
     let begun = std::time::Instant::now();
-    let count = || place.ask(&["messages", "--json", "--limit", "0"]).lines().count();
+    let count = || {
+        place
+            .ask(&["messages", "--json", "--limit", "0"])
+            .lines()
+            .count()
+    };
     while count() < 150 {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{} messages\n{}", count(), server.said());
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{} messages\n{}",
+            count(),
+            server.said()
+        );
     }
     assert_eq!(server.stop(), 0);
 }

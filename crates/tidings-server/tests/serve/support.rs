@@ -13,7 +13,13 @@ use tempfile::TempDir;
 pub(crate) fn tidings(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
     command.args(args).stdin(Stdio::null());
-    for name in ["TIDINGS_DATA", "TIDINGS_TOKEN", "NOTIFY_SOCKET", "NO_COLOR", "COLUMNS"] {
+    for name in [
+        "TIDINGS_DATA",
+        "TIDINGS_TOKEN",
+        "NOTIFY_SOCKET",
+        "NO_COLOR",
+        "COLUMNS",
+    ] {
         command.env_remove(name);
     }
     command
@@ -36,7 +42,9 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Place {
-        let place = Place { dir: tempfile::tempdir().unwrap() };
+        let place = Place {
+            dir: tempfile::tempdir().unwrap(),
+        };
         std::fs::create_dir(place.path("log")).unwrap();
         place
     }
@@ -73,13 +81,23 @@ impl Place {
         all.push(&data);
         all.extend(args);
         let output = run(&all);
-        assert!(matches!(output.status.code(), Some(0 | 1)), "{args:?}: {}", stderr(&output));
+        assert!(
+            matches!(output.status.code(), Some(0 | 1)),
+            "{args:?}: {}",
+            stderr(&output)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// Recipients of deliveries, sorted: each as often as there is an event of it.
     pub(crate) fn delivered(&self) -> Vec<String> {
-        let found = self.ask(&["events", "type:delivery.delivered", "--json", "--limit", "0"]);
+        let found = self.ask(&[
+            "events",
+            "type:delivery.delivered",
+            "--json",
+            "--limit",
+            "0",
+        ]);
         let mut to: Vec<String> = found
             .lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
@@ -98,7 +116,11 @@ impl Place {
                 assert_eq!(found, recipients(count), "each line once");
                 return begun.elapsed();
             }
-            assert!(begun.elapsed() < Duration::from_secs(20), "{} of {count}: {found:?}", found.len());
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "{} of {count}: {found:?}",
+                found.len()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -106,7 +128,9 @@ impl Place {
 
 /// The recipients of the first `count` messages.
 fn recipients(count: usize) -> Vec<String> {
-    (0..count).map(|number| format!("user{number:05}@example.test")).collect()
+    (0..count)
+        .map(|number| format!("user{number:05}@example.test"))
+        .collect()
 }
 
 /// The lines of these messages, delivered now.
@@ -118,7 +142,9 @@ pub(crate) fn mail(numbers: std::ops::Range<usize>) -> String {
         for line in [
             format!("postfix/smtpd[11]: {id}: client=out.sender.test[198.51.100.7]"),
             format!("postfix/cleanup[12]: {id}: message-id=<{number}@sender.test>"),
-            format!("postfix/qmgr[13]: {id}: from=<ann@sender.test>, size=1000, nrcpt=1 (queue active)"),
+            format!(
+                "postfix/qmgr[13]: {id}: from=<ann@sender.test>, size=1000, nrcpt=1 (queue active)"
+            ),
             format!(
                 "postfix/smtp[14]: {id}: to=<user{number:05}@example.test>, relay=mx.example.test[192.0.2.1]:25, \
                  delay=0.2, delays=0.1/0/0/0.1, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as X{number})"
@@ -132,13 +158,20 @@ pub(crate) fn mail(numbers: std::ops::Range<usize>) -> String {
 }
 
 fn now_text() -> String {
-    let output = Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%S.000000+00:00"]).output().unwrap();
+    let output = Command::new("date")
+        .args(["-u", "+%Y-%m-%dT%H:%M:%S.000000+00:00"])
+        .output()
+        .unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// Appends to a log, as a syslog daemon does.
 pub(crate) fn append(path: &Path, text: &str) {
-    let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap();
     file.write_all(text.as_bytes()).unwrap();
 }
 
@@ -154,10 +187,20 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(place: &Place, settings: &str, change: impl FnOnce(&mut Command)) -> Server {
+    pub(crate) fn start(
+        place: &Place,
+        settings: &str,
+        change: impl FnOnce(&mut Command),
+    ) -> Server {
         let config = place.path("tidings.toml");
         std::fs::write(&config, settings).unwrap();
-        let mut command = tidings(&["serve", "--data", &place.data(), "--config", config.to_str().unwrap()]);
+        let mut command = tidings(&[
+            "serve",
+            "--data",
+            &place.data(),
+            "--config",
+            config.to_str().unwrap(),
+        ]);
         command.stderr(Stdio::piped());
         change(&mut command);
         let mut child = command.spawn().unwrap();
@@ -176,7 +219,11 @@ impl Server {
         let socket = place.path("data/tidings.sock");
         let begun = Instant::now();
         while std::os::unix::net::UnixStream::connect(&socket).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "{}", server.said());
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "{}",
+                server.said()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
         server
@@ -195,7 +242,10 @@ impl Server {
             if said.contains(words) {
                 return said;
             }
-            assert!(begun.elapsed() < Duration::from_secs(20), "not said: {words:?}\n{said}");
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "not said: {words:?}\n{said}"
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -209,7 +259,13 @@ impl Server {
 
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Tells it to stop as a service manager does; gives the exit code.
@@ -220,7 +276,11 @@ impl Server {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code().unwrap_or(-1);
             }
-            assert!(begun.elapsed() < Duration::from_secs(15), "it does not stop\n{}", self.said());
+            assert!(
+                begun.elapsed() < Duration::from_secs(15),
+                "it does not stop\n{}",
+                self.said()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
