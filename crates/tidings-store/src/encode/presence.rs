@@ -182,7 +182,7 @@ impl Presence {
             (from..to).for_each(|row| shifted.push(self.get(row)));
             shifted.encode_bytes(0, to - from, out);
         }
-        // A page's levels are far below 4 GiB: 4,096 rows, or 32,768.
+        // A page's levels are far below 4 GiB: it has 32,768 rows at most.
         let length = (out.len() - head - 4) as u32;
         out[head..head + 4].copy_from_slice(&length.to_le_bytes());
     }

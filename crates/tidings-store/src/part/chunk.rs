@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::choose::Choice;
-use super::layout::{Chunk, Encoding, PAGE_ROWS};
+use super::layout::{Chunk, DATA_PAGE_ROWS, Encoding};
 use super::page::{PageKind, PageWriter};
 use crate::encode::bits::width_of;
 use crate::encode::bytes::{self, Arena};
@@ -244,7 +244,7 @@ impl ChunkEncoder {
         Ok(())
     }
 
-    /// All rows when the chunk is small, else [`PAGE_ROWS`].
+    /// All rows when the chunk is small, else [`DATA_PAGE_ROWS`].
     fn rows_per_page(
         &self,
         column: &GroupColumn<'_>,
@@ -274,7 +274,7 @@ impl ChunkEncoder {
         if levels + body <= ONE_PAGE_BYTES {
             rows.max(1)
         } else {
-            PAGE_ROWS
+            DATA_PAGE_ROWS
         }
     }
 

@@ -5,7 +5,10 @@ use crate::{Error, Kind, Result};
 
 /// Rows of a row group.
 pub(crate) const GROUP_ROWS: usize = 32_768;
-/// Rows of a page, also the unit of the sidecar's page numbers.
+/// Rows of a data page. On a million lines of a real log, 8,192 pack 4.4 % tighter than 4,096 at
+/// any zstd level; a search that touches a page decodes twice as much, some 0.3 ms for 18 columns.
+pub(crate) const DATA_PAGE_ROWS: usize = 8_192;
+/// The unit of the sidecar's page numbers, however a file's pages are cut.
 pub(crate) const PAGE_ROWS: usize = 4_096;
 
 /// A column as it stands in a part.
@@ -272,9 +275,13 @@ fn decode_chunk(cursor: &mut Cursor<'_>, column: u16, offset: u64, rows: u32) ->
     Ok(chunk)
 }
 
-/// The rows of pages cut evenly: all in one, or [`PAGE_ROWS`] each and a rest.
+/// The rows of pages cut evenly: all in one, or [`DATA_PAGE_ROWS`] each and a rest.
 fn even_pages(rows: u32, count: usize) -> impl Iterator<Item = u32> {
-    let step = if count == 1 { rows } else { PAGE_ROWS as u32 };
+    let step = if count == 1 {
+        rows
+    } else {
+        DATA_PAGE_ROWS as u32
+    };
     (0..count as u32)
         .map(move |at| rows.saturating_sub(at.saturating_mul(step)).min(step))
         .filter(|&rows| rows > 0)
@@ -305,7 +312,7 @@ mod tests {
         let mut group = Group {
             rows: 9000,
             chunks: vec![
-                chunk(0, vec![page(4096), page(4096), page(808)]),
+                chunk(0, vec![page(8192), page(808)]),
                 chunk(1, vec![page(9000)]),
                 Chunk {
                     dictionary: Some(page(77)),
@@ -314,7 +321,7 @@ mod tests {
                 },
             ],
         };
-        group.chunks[0].page_ranges = vec![(-5, 0), (1, 3), (2, 9)];
+        group.chunks[0].page_ranges = vec![(-5, 3), (2, 9)];
         let mut offset = 4;
         for chunk in &mut group.chunks {
             chunk.offset = offset;
