@@ -10,7 +10,7 @@ mod paths;
 mod watch;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -157,7 +157,7 @@ impl Following<'_> {
     }
 
     /// Another path, followed already, of the same file.
-    fn other_name(&self, path: &PathBuf) -> Option<&PathBuf> {
+    fn other_name(&self, path: &Path) -> Option<&PathBuf> {
         let id = id_of(path)?;
         self.seen.iter().find(|seen| id_of(seen) == Some(id))
     }
