@@ -136,7 +136,10 @@ fn generated_files(root: &Path) -> Outcome {
 fn clippy(root: &Path) -> Outcome {
     let version = says(root, "clippy --version").unwrap_or_default();
     if version.starts_with(CLIPPY) {
-        let product = cargo(root, "clippy --quiet --workspace --lib --bins -- -D warnings");
+        let product = cargo(
+            root,
+            "clippy --quiet --workspace --lib --bins -- -D warnings",
+        );
         if matches!(product, Outcome::Failed) {
             return product;
         }

@@ -14,9 +14,15 @@ fn main() {
         now_ns: 1_795_500_000_000_000_000,
         ..ImportOptions::default()
     };
-    let done = engine.import(&files, &options, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
+    let done = engine
+        .import(&files, &options, &mut |_| {})
+        .unwrap_or_else(|error| panic!("{error}"));
     println!("{done:#?}");
-    let query = MessageQuery { limit: 3, now_ns: options.now_ns, ..MessageQuery::default() };
+    let query = MessageQuery {
+        limit: 3,
+        now_ns: options.now_ns,
+        ..MessageQuery::default()
+    };
     for message in engine.messages(&query).unwrap() {
         println!("{message:?}");
     }

@@ -65,9 +65,14 @@ pub struct Engine {
 impl Engine {
     /// Opens a data directory and makes it if it is missing; takes its lock.
     pub fn open(dir: &Path, options: EngineOptions) -> Result<Engine, Error> {
-        let refuse = |why: String| Error::Directory { path: dir.to_owned(), why };
+        let refuse = |why: String| Error::Directory {
+            path: dir.to_owned(),
+            why,
+        };
         if dir.exists() && !dir.is_dir() {
-            return Err(refuse("it is not a directory: name a directory, or one that does not exist yet".into()));
+            return Err(refuse(
+                "it is not a directory: name a directory, or one that does not exist yet".into(),
+            ));
         }
         check_is_ours(dir)?;
         let backend = DiskBackend::new(dir).map_err(|error| refuse(error.to_string()))?;
@@ -87,11 +92,22 @@ impl Engine {
             None => Providers::builtin().clone(),
         };
         let providers = Arc::new(providers);
-        let (store, report) = Store::open(Arc::clone(&backend), vec![events_schema(), messages_schema()])?;
+        let (store, report) = Store::open(
+            Arc::clone(&backend),
+            vec![events_schema(), messages_schema()],
+        )?;
         let mut notes = report.notes;
-        notes.extend(report.removed.iter().map(|path| format!("{}: left by a crash, removed", path.display())));
+        notes.extend(
+            report
+                .removed
+                .iter()
+                .map(|path| format!("{}: left by a crash, removed", path.display())),
+        );
         notes.extend(report.damaged.iter().map(|path| {
-            format!("{}: missing or of another size; run `tidings repair`", path.display())
+            format!(
+                "{}: missing or of another size; run `tidings repair`",
+                path.display()
+            )
         }));
         let engine = Engine {
             dir: dir.to_owned(),
@@ -121,10 +137,14 @@ impl Engine {
         let mut folder = Folder::new(self.options.folder, Arc::clone(&self.providers));
         let mut open = self.open_messages();
         let snapshot = self.store.snapshot();
-        let imports: Vec<String> = snapshot.blobs(OPEN_IMPORT_BLOBS).map(|(name, _)| name.to_owned()).collect();
+        let imports: Vec<String> = snapshot
+            .blobs(OPEN_IMPORT_BLOBS)
+            .map(|(name, _)| name.to_owned())
+            .collect();
         for name in std::iter::once(OPEN_BLOB).chain(imports.iter().map(String::as_str)) {
             if let Some(saved) = snapshot.blob(name) {
-                let saved = zstd::decode_all(saved).map_err(|error| Error::State(error.to_string()))?;
+                let saved =
+                    zstd::decode_all(saved).map_err(|error| Error::State(error.to_string()))?;
                 folder.restore(&saved)?;
             }
         }
@@ -192,7 +212,10 @@ impl Engine {
     /// Waits until searches see the spool's events before `sequence`, not longer than `patience`.
     pub(crate) fn wait_applied(&self, sequence: u64, patience: Duration) {
         let behind = |applied: &mut u64| *applied < sequence;
-        drop(self.applied_moved.wait_timeout_while(lock(&self.applied), patience, behind));
+        drop(
+            self.applied_moved
+                .wait_timeout_while(lock(&self.applied), patience, behind),
+        );
     }
 
     pub(crate) fn memory(&self) -> &MemoryTable {
@@ -250,8 +273,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A directory with files in it that are not ours is not taken for a data directory.
 fn check_is_ours(dir: &Path) -> Result<(), Error> {
-    let Ok(entries) = std::fs::read_dir(dir) else { return Ok(()) };
-    let names: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.file_name()).collect();
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return Ok(());
+    };
+    let names: Vec<_> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name())
+        .collect();
     let ours = |name: &str| names.iter().any(|known| known == name);
     if names.is_empty() || ours("lock") || ours("manifest") || ours("MANIFEST") || ours("spool") {
         return Ok(());
@@ -260,7 +288,12 @@ fn check_is_ours(dir: &Path) -> Result<(), Error> {
         path: dir.to_owned(),
         why: format!(
             "it holds other files ({}…) and no Tidings data: name an empty directory or one that Tidings made",
-            names[0].to_string_lossy().chars().take(40).collect::<String>().escape_debug()
+            names[0]
+                .to_string_lossy()
+                .chars()
+                .take(40)
+                .collect::<String>()
+                .escape_debug()
         ),
     })
 }

@@ -17,6 +17,14 @@ const PART_ROWS: u32 = 262_144;
 /// Days that are filled at the same time; the fullest one makes a part when there are more.
 const OPEN_DAYS: usize = 4;
 
+/// A message whose rows are taken out: what they are found by.
+#[derive(Clone, Debug)]
+pub(crate) struct TakenOut {
+    pub(crate) id: u64,
+    pub(crate) time_ns: i64,
+    pub(crate) legs: Vec<u64>,
+}
+
 /// What is written to the history and not committed yet.
 ///
 /// Memory: at most [`OPEN_DAYS`] batches of [`PART_ROWS`] rows for each table, in practice one or
@@ -28,8 +36,8 @@ pub(crate) struct HistoryWriter {
     messages: BTreeMap<Day, RowBatch>,
     parts: Vec<NewPart>,
     deleted: BTreeMap<PartId, RowSet>,
-    /// The legs of the messages whose rows are deleted.
-    deleted_legs: Vec<u64>,
+    /// The messages whose rows are deleted.
+    taken_out: Vec<TakenOut>,
     rows: EventRows,
 }
 
@@ -42,7 +50,7 @@ impl HistoryWriter {
             messages: BTreeMap::new(),
             parts: Vec::new(),
             deleted: BTreeMap::new(),
-            deleted_legs: Vec::new(),
+            taken_out: Vec::new(),
             rows: EventRows::default(),
         }
     }
@@ -57,12 +65,19 @@ impl HistoryWriter {
     ) -> Result<(), Error> {
         let day = Day::of(header.time_ns);
         let schema = self.store.schema(EVENTS)?;
-        let batch = self.events.entry(day).or_insert_with(|| RowBatch::new(schema));
+        let batch = self
+            .events
+            .entry(day)
+            .or_insert_with(|| RowBatch::new(schema));
         self.rows.push(batch, header, pairs, sequence, line);
         if batch.rows() >= PART_ROWS {
             self.build(EVENTS, day)?;
         } else if self.events.len() > OPEN_DAYS {
-            let fullest = self.events.iter().max_by_key(|(_, batch)| batch.rows()).map(|(day, _)| *day);
+            let fullest = self
+                .events
+                .iter()
+                .max_by_key(|(_, batch)| batch.rows())
+                .map(|(day, _)| *day);
             self.build(EVENTS, fullest.unwrap_or(day))?;
         }
         Ok(())
@@ -72,39 +87,68 @@ impl HistoryWriter {
     pub(crate) fn message(&mut self, message: &Message) -> Result<(), Error> {
         let day = Day::of(message.time_ns);
         let schema = self.store.schema(MESSAGES)?;
-        let batch = self.messages.entry(day).or_insert_with(|| RowBatch::new(schema));
+        let batch = self
+            .messages
+            .entry(day)
+            .or_insert_with(|| RowBatch::new(schema));
         message_rows::push(batch, message);
         if batch.rows() >= PART_ROWS {
             self.build(MESSAGES, day)?;
         } else if self.messages.len() > OPEN_DAYS {
-            let fullest = self.messages.iter().max_by_key(|(_, batch)| batch.rows()).map(|(day, _)| *day);
+            let fullest = self
+                .messages
+                .iter()
+                .max_by_key(|(_, batch)| batch.rows())
+                .map(|(day, _)| *day);
             self.build(MESSAGES, fullest.unwrap_or(day))?;
         }
         Ok(())
     }
 
-    /// Takes the rows of the message with these legs, in a committed part, out of the history.
-    pub(crate) fn delete(&mut self, part: PartId, rows: RowSet, legs: &[u64]) {
+    /// Takes the rows of a message, in a committed part, out of the history.
+    pub(crate) fn delete(&mut self, part: PartId, rows: &RowSet, message: TakenOut) {
+        self.delete_rows(part, rows);
+        self.taken_out.push(message);
+    }
+
+    fn delete_rows(&mut self, part: PartId, rows: &RowSet) {
         let known = self.deleted.entry(part).or_default();
-        *known = known.or(&rows);
-        self.deleted_legs.extend(legs);
-    }
-
-    /// The parts in which rows are taken out and not committed yet.
-    pub(crate) fn parts_with_deletes(&self) -> impl Iterator<Item = PartId> {
-        self.deleted.keys().copied()
-    }
-
-    /// Puts back what was taken out, and gives the legs of those messages, which
-    /// [`take_deleted_legs`](Self::take_deleted_legs) still will.
-    pub(crate) fn put_back(&mut self) -> Vec<u64> {
-        self.deleted.clear();
-        self.deleted_legs.clone()
+        *known = known.or(rows);
     }
 
     /// The legs of the messages that were taken out since this was asked last.
     pub(crate) fn take_deleted_legs(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.deleted_legs)
+        std::mem::take(&mut self.taken_out)
+            .into_iter()
+            .flat_map(|message| message.legs)
+            .collect()
+    }
+
+    /// Looks again for the rows that were taken out, if a merge has moved some to other parts.
+    pub(crate) fn find_deleted_again(&mut self) -> Result<(), Error> {
+        let snapshot = self.store.snapshot();
+        if self
+            .deleted
+            .keys()
+            .all(|part| snapshot.part(*part).is_some())
+        {
+            return Ok(());
+        }
+        self.deleted.clear();
+        for message in std::mem::take(&mut self.taken_out) {
+            let times = message.time_ns..=message.time_ns;
+            for part in snapshot.parts(MESSAGES, times.clone())? {
+                let ids = part.read(&[message_rows::ID], &part.within(times.clone())?)?;
+                let rows = (0..ids.len())
+                    .filter(|row| ids.uint(message_rows::ID, *row) == Some(message.id));
+                let rows = RowSet::from_sorted_rows(rows.map(|row| ids.number(row)));
+                if !rows.is_empty() {
+                    self.delete_rows(part.id(), &rows);
+                }
+            }
+            self.taken_out.push(message);
+        }
+        Ok(())
     }
 
     /// Forgets the rows that were added and not committed; what was taken out stays so.
@@ -122,7 +166,10 @@ impl HistoryWriter {
 
     /// Makes everything durable and visible at once, together with the given blobs (`None`
     /// removes one). On an error the rows are given up; what was taken out is not.
-    pub(crate) fn commit(&mut self, blobs: &[(String, Option<Vec<u8>>)]) -> Result<Option<Committed>, Error> {
+    pub(crate) fn commit(
+        &mut self,
+        blobs: &[(String, Option<Vec<u8>>)],
+    ) -> Result<Option<Committed>, Error> {
         let days: Vec<Day> = self.events.keys().copied().collect();
         for day in days {
             self.build(EVENTS, day)?;
@@ -153,9 +200,16 @@ impl HistoryWriter {
     }
 
     fn build(&mut self, table: &str, day: Day) -> Result<(), Error> {
-        let batches = if table == EVENTS { &mut self.events } else { &mut self.messages };
-        let Some(batch) = batches.get_mut(&day) else { return Ok(()) };
-        self.parts.extend(self.store.build(table, day, batch, self.flags)?);
+        let batches = if table == EVENTS {
+            &mut self.events
+        } else {
+            &mut self.messages
+        };
+        let Some(batch) = batches.get_mut(&day) else {
+            return Ok(());
+        };
+        self.parts
+            .extend(self.store.build(table, day, batch, self.flags)?);
         if batches.len() > 1 {
             batches.remove(&day);
         }

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::history::HistoryWriter;
 use crate::input::{Block, ChainId, ChainSet, InputFile, Match, open};
 use crate::interpret::Interpreter;
-use crate::reopen::{StoreReopen, find_deleted_again};
+use crate::reopen::StoreReopen;
 use crate::zone::zone;
 
 /// Lines after which what was read is committed.
@@ -103,7 +103,10 @@ impl Engine {
             chains: self.chains()?,
             correlator: self.import_correlator()?,
             done: ImportObject::default(),
-            shown: ImportProgress { bytes_total: sources.iter().map(|source| source.bytes).sum(), ..ImportProgress::default() },
+            shown: ImportProgress {
+                bytes_total: sources.iter().map(|source| source.bytes).sum(),
+                ..ImportProgress::default()
+            },
             times: None,
         };
         let (to_writer, from_reader) = sync_channel::<Chunk>(CHUNKS);
@@ -111,7 +114,9 @@ impl Engine {
         std::thread::scope(|scope| {
             let writer = scope.spawn(move || write(self, &from_reader, &to_reader));
             let read = run.read_all(&sources, to_writer, &used, progress);
-            let written = writer.join().unwrap_or_else(|_| Err(Error::State("the writing thread panicked".into())));
+            let written = writer
+                .join()
+                .unwrap_or_else(|_| Err(Error::State("the writing thread panicked".into())));
             // The writer's error is the cause where both fail: the reader only sees it gone.
             let written = match (read, written) {
                 (_, Err(error)) => return Err(error),
@@ -145,7 +150,8 @@ impl Engine {
         let limits = CorrelatorLimits::default();
         match self.store().snapshot().blob(CORRELATOR_BLOB) {
             Some(saved) => {
-                let saved = zstd::decode_all(saved).map_err(|error| Error::State(error.to_string()))?;
+                let saved =
+                    zstd::decode_all(saved).map_err(|error| Error::State(error.to_string()))?;
                 Ok(Correlator::restore(limits, &saved)?)
             }
             None => Ok(Correlator::new(limits)),
@@ -159,23 +165,38 @@ fn sources(paths: &[PathBuf], options: &ImportOptions) -> Result<Vec<Source>, Er
     for path in paths {
         let mut file = open(path)?;
         let facts = file.facts()?;
-        let reference_ns = facts.gzip_time_ns.filter(|ns| *ns > 0).unwrap_or(facts.modified_ns).min(options.now_ns);
+        let reference_ns = facts
+            .gzip_time_ns
+            .filter(|ns| *ns > 0)
+            .unwrap_or(facts.modified_ns)
+            .min(options.now_ns);
         let first_ns = first_time(&mut file, options, reference_ns)?.unwrap_or(reference_ns);
-        sources.push(Source { path: path.clone(), bytes: facts.bytes, first_ns, reference_ns });
+        sources.push(Source {
+            path: path.clone(),
+            bytes: facts.bytes,
+            first_ns,
+            reference_ns,
+        });
     }
     sources.sort_by(|a, b| (a.first_ns, &a.path).cmp(&(b.first_ns, &b.path)));
     Ok(sources)
 }
 
 /// The time of the first line that has one.
-fn first_time(file: &mut InputFile, options: &ImportOptions, reference_ns: i64) -> Result<Option<i64>, Error> {
+fn first_time(
+    file: &mut InputFile,
+    options: &ImportOptions,
+    reference_ns: i64,
+) -> Result<Option<i64>, Error> {
     let mut clock = Clock::new(clock_settings(options, reference_ns)?);
     let mut block = Block::new();
     file.next_block(&mut block)?;
     let mut scratch = Vec::new();
     let time = block.lines().take(1000).find_map(|line| {
         let envelope = read(line.bytes, Format::Unknown, &mut scratch);
-        clock.resolve(&envelope.stamp).map(|resolved| resolved.time_ns)
+        clock
+            .resolve(&envelope.stamp)
+            .map(|resolved| resolved.time_ns)
     });
     Ok(time)
 }
@@ -185,7 +206,11 @@ fn clock_settings(options: &ImportOptions, reference_ns: i64) -> Result<ClockSet
         Some(name) => zone(name).map_err(Error::Asked)?,
         None => zone("local").unwrap_or(Zone::Utc),
     };
-    Ok(ClockSettings { zone, year: options.year, reference_ns })
+    Ok(ClockSettings {
+        zone,
+        year: options.year,
+        reference_ns,
+    })
 }
 
 /// The reading side of an import.
@@ -211,7 +236,13 @@ impl Run<'_> {
         for source in sources {
             // The last file is committed with the end of the import, in one step.
             if let Some(id) = read.take() {
-                send(&to_writer, Chunk { commit: Some(self.state_blobs(id)), ..Chunk::default() })?;
+                send(
+                    &to_writer,
+                    Chunk {
+                        commit: Some(self.state_blobs(id)),
+                        ..Chunk::default()
+                    },
+                )?;
             }
             self.shown.file = source.path.clone();
             read = self.read_file(source, before, &to_writer, used, progress)?;
@@ -224,7 +255,14 @@ impl Run<'_> {
             Some(id) => self.state_blobs(id),
             None => self.correlator_blob(),
         };
-        send(&to_writer, Chunk { commit: Some(blobs), settle_ns: Some(self.options.now_ns), ..Chunk::default() })
+        send(
+            &to_writer,
+            Chunk {
+                commit: Some(blobs),
+                settle_ns: Some(self.options.now_ns),
+                ..Chunk::default()
+            },
+        )
     }
 
     /// Reads what is new in a file; gives its chain, which is to be committed.
@@ -237,7 +275,9 @@ impl Run<'_> {
         progress: &mut dyn FnMut(&ImportProgress),
     ) -> Result<Option<ChainId>, Error> {
         let mut file = open(&source.path)?;
-        let Some(known) = self.known(&mut file, &source.path)? else { return Ok(None) };
+        let Some(known) = self.known(&mut file, &source.path)? else {
+            return Ok(None);
+        };
         let mut block = Block::new();
         if !file.next_block(&mut block)? {
             self.done.files_known += u64::from(known.is_some());
@@ -254,7 +294,8 @@ impl Run<'_> {
             (Some(_), Some(tail)) => self.chains.insert(tail),
             (None, _) => self.chains.insert(file.chain()),
         };
-        let id = id.ok_or_else(|| Error::State(format!("{}: it has no content", source.path.display())))?;
+        let id = id
+            .ok_or_else(|| Error::State(format!("{}: it has no content", source.path.display())))?;
         let clock = clock_settings(self.options, source.reference_ns)?;
         let mut interpreter = Interpreter::new(stream_of(id), file.stream().unwrap_or(id.0), clock);
         let mut step = 0;
@@ -264,7 +305,10 @@ impl Run<'_> {
             self.done.bytes += block.bytes().len() as u64;
             self.shown.bytes_done = before + file.disk_offset();
             progress(&self.shown);
-            let chain = file.tail_chain().filter(|_| is_tail).unwrap_or_else(|| file.chain());
+            let chain = file
+                .tail_chain()
+                .filter(|_| is_tail)
+                .unwrap_or_else(|| file.chain());
             let more = match file.next_block(&mut block) {
                 Ok(more) => more,
                 Err(error) => {
@@ -287,7 +331,11 @@ impl Run<'_> {
 
     /// The chain that the file continues (`Some(Some)`), that it is new (`Some(None)`), or that
     /// there is nothing to read (`None`).
-    fn known(&mut self, file: &mut InputFile, path: &Path) -> Result<Option<Option<ChainId>>, Error> {
+    fn known(
+        &mut self,
+        file: &mut InputFile,
+        path: &Path,
+    ) -> Result<Option<Option<ChainId>>, Error> {
         Ok(match self.chains.match_file(file)? {
             Match::New => Some(None),
             Match::Grown { chain, .. } => Some(Some(chain)),
@@ -307,10 +355,21 @@ impl Run<'_> {
     }
 
     /// Interprets a block into a chunk; gives the number of lines.
-    fn interpret(&mut self, block: &Block, interpreter: &mut Interpreter, chunk: &mut Chunk) -> u64 {
+    fn interpret(
+        &mut self,
+        block: &Block,
+        interpreter: &mut Interpreter,
+        chunk: &mut Chunk,
+    ) -> u64 {
         let mut count = 0;
         for line in block.lines() {
-            let done = interpreter.line(line.bytes, line.number, &mut self.correlator, &NoLookup, &mut chunk.records);
+            let done = interpreter.line(
+                line.bytes,
+                line.number,
+                &mut self.correlator,
+                &NoLookup,
+                &mut chunk.records,
+            );
             chunk.text.extend_from_slice(line.bytes);
             chunk.lines.push((line.bytes.len() as u32, done.events));
             self.done.recognised += u64::from(done.recognised);
@@ -351,7 +410,9 @@ pub(crate) fn packed(saved: &[u8]) -> Vec<u8> {
 }
 
 fn send(to_writer: &SyncSender<Chunk>, chunk: Chunk) -> Result<(), Error> {
-    to_writer.send(chunk).map_err(|_| Error::State("the writing thread has ended".into()))
+    to_writer
+        .send(chunk)
+        .map_err(|_| Error::State("the writing thread has ended".into()))
 }
 
 /// What the writing side has done.
@@ -363,12 +424,16 @@ struct Written {
 }
 
 /// The writing side of an import: folds, builds parts, commits.
-fn write(engine: &Engine, chunks: &Receiver<Chunk>, used: &SyncSender<Chunk>) -> Result<Written, Error> {
+fn write(
+    engine: &Engine,
+    chunks: &Receiver<Chunk>,
+    used: &SyncSender<Chunk>,
+) -> Result<Written, Error> {
     let mut books = Books::open(engine)?;
     let done = books.take_all(chunks, used);
+    books.written.open = books.folder.open_count() as u64;
     let handed_back = books.hand_back(done.is_ok());
-    let written = Written { open: books.folder.open_count() as u64, ..books.written };
-    done.and(handed_back).map(|()| written)
+    done.and(handed_back).map(|()| books.written)
 }
 
 /// The messages and rows of an import on their way into the history.
@@ -387,7 +452,10 @@ struct Books<'e> {
 impl<'e> Books<'e> {
     fn open(engine: &'e Engine) -> Result<Books<'e>, Error> {
         let options = engine.options().folder;
-        let limits = FolderLimits { open: OPEN_MESSAGES.min(options.open), ..options };
+        let limits = FolderLimits {
+            open: OPEN_MESSAGES.min(options.open),
+            ..options
+        };
         let mut folder = Folder::new(limits, engine.providers().clone());
         let is_beside = engine.is_live() || !engine.memory().is_empty();
         if !is_beside {
@@ -405,9 +473,19 @@ impl<'e> Books<'e> {
         })
     }
 
-    fn take_all(&mut self, chunks: &Receiver<Chunk>, used: &SyncSender<Chunk>) -> Result<(), Error> {
+    fn take_all(
+        &mut self,
+        chunks: &Receiver<Chunk>,
+        used: &SyncSender<Chunk>,
+    ) -> Result<(), Error> {
         while let Ok(mut chunk) = chunks.recv() {
-            write_chunk(self.engine, &chunk, &mut self.folder, &mut self.writer, &mut self.written)?;
+            write_chunk(
+                self.engine,
+                &chunk,
+                &mut self.folder,
+                &mut self.writer,
+                &mut self.written,
+            )?;
             if let Some(now_ns) = chunk.settle_ns {
                 self.folder.settle_until(now_ns);
             }
@@ -442,22 +520,32 @@ impl<'e> Books<'e> {
         let name = self.beside.clone().unwrap_or_else(|| OPEN_BLOB.to_owned());
         blobs.push((name, Some(packed(&saved))));
         if self.beside.is_none() {
-            blobs.extend(self.engine.taken_in().iter().map(|name| (name.clone(), None)));
+            blobs.extend(
+                self.engine
+                    .taken_in()
+                    .iter()
+                    .map(|name| (name.clone(), None)),
+            );
         }
-        find_deleted_again(self.engine, &mut self.writer)?;
+        self.writer.find_deleted_again()?;
         self.writer.commit(&blobs)?;
-        self.engine.forget_reopened(&self.writer.take_deleted_legs());
+        self.engine
+            .forget_reopened(&self.writer.take_deleted_legs());
         Ok(())
     }
 
     /// Gives the engine the messages that are open now: those of the last commit.
     fn hand_back(&mut self, is_done: bool) -> Result<(), Error> {
-        self.engine.forget_reopened(&self.writer.take_deleted_legs());
+        self.engine
+            .forget_reopened(&self.writer.take_deleted_legs());
         let Some(name) = self.beside.take() else {
             if !is_done {
                 return self.engine.start_over();
             }
-            let empty = Folder::new(self.engine.options().folder, self.engine.providers().clone());
+            let empty = Folder::new(
+                self.engine.options().folder,
+                self.engine.providers().clone(),
+            );
             let mut open = self.engine.open_messages();
             *open = std::mem::replace(&mut self.folder, empty);
             self.engine.taken_in().clear();
@@ -487,7 +575,9 @@ fn write_chunk(
         let (line, rest) = text.split_at(*length as usize);
         text = rest;
         for ordinal in 0..*count {
-            let Some(event) = events.next() else { return Err(Error::State("events are missing".into())) };
+            let Some(event) = events.next() else {
+                return Err(Error::State("events are missing".into()));
+            };
             let event = event.map_err(|error| Error::State(error.to_string()))?;
             pairs.clear();
             pairs.extend(event.pairs());

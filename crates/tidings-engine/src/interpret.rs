@@ -82,10 +82,19 @@ impl Interpreter {
     }
 
     /// As [`new`](Self::new), for a stream whose lines up to here left this trail.
-    pub(crate) fn behind(stream: u32, stream_key: u64, clock: ClockSettings, trail: &Trail) -> Interpreter {
+    pub(crate) fn behind(
+        stream: u32,
+        stream_key: u64,
+        clock: ClockSettings,
+        trail: &Trail,
+    ) -> Interpreter {
         // The last line's time tells its year.
         let reference_ns = clock.reference_ns;
-        let clock = ClockSettings { year: None, reference_ns: trail.last_ns, ..clock };
+        let clock = ClockSettings {
+            year: None,
+            reference_ns: trail.last_ns,
+            ..clock
+        };
         let mut next = Interpreter::new(stream, stream_key, clock);
         let mut scratch = Vec::new();
         let envelope = read(&trail.last_line, next.format, &mut scratch);
@@ -126,8 +135,18 @@ impl Interpreter {
         self.format = envelope.format;
         let time_ns = self.time_of(&envelope);
         let done = match envelope.repeated {
-            Some(Repeat::Previous(times)) => self.repeat_previous(time_ns, number, times, correlator, lookup, out),
-            Some(Repeat::This(times)) => self.statement(&envelope, time_ns, number, times.max(1), correlator, lookup, out),
+            Some(Repeat::Previous(times)) => {
+                self.repeat_previous(time_ns, number, times, correlator, lookup, out)
+            }
+            Some(Repeat::This(times)) => self.statement(
+                &envelope,
+                time_ns,
+                number,
+                times.max(1),
+                correlator,
+                lookup,
+                out,
+            ),
             None => {
                 let done = self.statement(&envelope, time_ns, number, 1, correlator, lookup, out);
                 self.last_line.clear();
@@ -153,7 +172,9 @@ impl Interpreter {
 
     /// How well each program was understood so far.
     pub fn recognition(&self) -> impl Iterator<Item = (&[u8], Recognition)> {
-        self.recognition.iter().map(|(program, counts)| (&**program, *counts))
+        self.recognition
+            .iter()
+            .map(|(program, counts)| (&**program, *counts))
     }
 
     /// Time of the last line.
@@ -181,7 +202,15 @@ impl Interpreter {
         let last_line = std::mem::take(&mut self.last_line);
         let mut scratch = Vec::new();
         let envelope = read(&last_line, self.format, &mut scratch);
-        let done = self.statement(&envelope, time_ns, number, times.max(1), correlator, lookup, out);
+        let done = self.statement(
+            &envelope,
+            time_ns,
+            number,
+            times.max(1),
+            correlator,
+            lookup,
+            out,
+        );
         self.last_line = last_line;
         done
     }
@@ -224,7 +253,11 @@ impl Interpreter {
             _ => (correlator.unrecognised(&at, out), false),
         };
         self.count(envelope.tag, recognised);
-        Interpreted { time_ns, events, recognised }
+        Interpreted {
+            time_ns,
+            events,
+            recognised,
+        }
     }
 
     fn count(&mut self, program: &[u8], recognised: bool) {
@@ -233,7 +266,11 @@ impl Interpreter {
             counts.recognised += u64::from(recognised);
             return;
         }
-        let program = if self.recognition.len() < PROGRAMS_MAX { program } else { b"other" };
+        let program = if self.recognition.len() < PROGRAMS_MAX {
+            program
+        } else {
+            b"other"
+        };
         let counts = self.recognition.entry(program.into()).or_default();
         counts.lines += 1;
         counts.recognised += u64::from(recognised);

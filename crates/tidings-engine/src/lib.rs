@@ -25,8 +25,8 @@ mod zone;
 pub use engine::{Engine, EngineOptions};
 pub use error::Error;
 pub use import::{ImportOptions, ImportProgress};
-pub use live::{IngestError, IngestReport, Live, LiveOptions, LiveSource, LiveTail};
 pub use interpret::{Interpreted, Interpreter, Recognition};
+pub use live::{IngestError, IngestReport, Live, LiveOptions, LiveSource, LiveTail};
 pub use search::{
     EventQuery, FoundEvent, MESSAGE_FIELDS, MessageQuery, StoryQuery, event_object, message_object,
 };

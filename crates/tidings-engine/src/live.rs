@@ -25,8 +25,8 @@ use tidings_event::{Key, Position, RecordWriter, Records, Value};
 use tidings_mail::correlate::NoLookup;
 use tidings_mail::envelope::{ClockSettings, Zone};
 use tidings_spool::{
-    Batch, Clock, Delivery, Frame, Gap, GapReason, Identity, Kind, Reader, RecoveryReport, Spool, SpoolConfig,
-    SpoolError, SystemClock,
+    Batch, Clock, Delivery, Frame, Gap, GapReason, Identity, Kind, Reader, RecoveryReport, Spool,
+    SpoolConfig, SpoolError, SystemClock,
 };
 use tidings_store::PartFlags;
 
@@ -70,7 +70,10 @@ pub struct LiveOptions {
 
 impl Default for LiveOptions {
     fn default() -> LiveOptions {
-        LiveOptions { spool: SpoolConfig::default(), seal_bytes: 16 << 20 }
+        LiveOptions {
+            spool: SpoolConfig::default(),
+            seal_bytes: 16 << 20,
+        }
     }
 }
 
@@ -139,16 +142,29 @@ impl Engine {
     pub fn live(self: &Arc<Self>, mut options: LiveOptions) -> Result<Live, Error> {
         let _no_import = self.no_import();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let identity = Identity { epoch: random(), origin: random() as u32 };
+        let identity = Identity {
+            epoch: random(),
+            origin: random() as u32,
+        };
         let known = self.cursor();
-        options.spool.known_head = options.spool.known_head.max(known.map_or(0, |(_, sequence)| sequence));
+        options.spool.known_head = options
+            .spool
+            .known_head
+            .max(known.map_or(0, |(_, sequence)| sequence));
         let directory = options.spool.directory.clone();
-        let opened = Spool::open(Arc::clone(self.backend()), Arc::clone(&clock), options.spool, identity)?;
+        let opened = Spool::open(
+            Arc::clone(self.backend()),
+            Arc::clone(&clock),
+            options.spool,
+            identity,
+        )?;
         self.note_recovery(&opened.recovery, &directory);
         let spool = Arc::new(opened.spool);
         let cursor = match known {
             // A cursor of another spool says nothing about this one.
-            Some((epoch, sequence)) if epoch == spool.identity().epoch => sequence.min(spool.head()),
+            Some((epoch, sequence)) if epoch == spool.identity().epoch => {
+                sequence.min(spool.head())
+            }
             _ => 0,
         };
         let pin = spool.pin(PIN, cursor);
@@ -175,17 +191,29 @@ impl Engine {
             complaint: None,
             patience: keeper::first_patience(),
         };
-        let thread = std::thread::Builder::new().name("tidings-history".into()).spawn(move || keeper.run());
-        let history = thread.map_err(|error| Error::State(format!("cannot start a thread: {error}")))?;
+        let thread = std::thread::Builder::new()
+            .name("tidings-history".into())
+            .spawn(move || keeper.run());
+        let history =
+            thread.map_err(|error| Error::State(format!("cannot start a thread: {error}")))?;
         self.set_live(true);
-        Ok(Live { engine: Arc::clone(self), spool, shared, stop, history: Some(history) })
+        Ok(Live {
+            engine: Arc::clone(self),
+            spool,
+            shared,
+            stop,
+            history: Some(history),
+        })
     }
 
     /// Which spool the history has read, and up to where.
     fn cursor(&self) -> Option<(u64, u64)> {
         let snapshot = self.store().snapshot();
         let (epoch, sequence) = snapshot.blob(CURSOR_BLOB)?.split_first_chunk::<8>()?;
-        Some((u64::from_le_bytes(*epoch), u64::from_le_bytes(*sequence.first_chunk::<8>()?)))
+        Some((
+            u64::from_le_bytes(*epoch),
+            u64::from_le_bytes(*sequence.first_chunk::<8>()?),
+        ))
     }
 
     /// Tells of everything that could be a loss.
@@ -200,9 +228,16 @@ impl Engine {
         if let Some(torn) = &report.torn_tail {
             note(format!("cut off {torn}"));
         }
-        report.damage.iter().for_each(|damage| note(damage.to_string()));
+        report
+            .damage
+            .iter()
+            .for_each(|damage| note(damage.to_string()));
         if let Some(lost) = &report.lost_end {
-            note(format!("events {} to {} at its end are lost", lost.start, lost.end - 1));
+            note(format!(
+                "events {} to {} at its end are lost",
+                lost.start,
+                lost.end - 1
+            ));
         }
     }
 }
@@ -212,7 +247,9 @@ fn words_of_gap(gap: &Gap) -> String {
     let (first, last) = (gap.sequences.start, gap.sequences.end.saturating_sub(1));
     match &gap.reason {
         GapReason::Damaged(damage) => damage.to_string(),
-        GapReason::Removed => format!("events {first} to {last} were removed before the history had them"),
+        GapReason::Removed => {
+            format!("events {first} to {last} were removed before the history had them")
+        }
         _ => format!("events {first} to {last} are lost"),
     }
 }
@@ -243,8 +280,13 @@ impl Live {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let bad = |why: String| IngestError::Bad { line: number as u64 + 1, why };
-            reader.read(line.trim_ascii(), now_ns, &mut records).map_err(|error| bad(error.to_string()))?;
+            let bad = |why: String| IngestError::Bad {
+                line: number as u64 + 1,
+                why,
+            };
+            reader
+                .read(line.trim_ascii(), now_ns, &mut records)
+                .map_err(|error| bad(error.to_string()))?;
             count += 1;
             total += 1;
             if records.len() >= INGEST_BYTES {
@@ -257,14 +299,19 @@ impl Live {
         }
         let mut last = None;
         for batch in batches {
-            let ticket = self.spool.append(batch).map_err(|refused| match refused.error {
-                SpoolError::Full(_) if last.is_none() => IngestError::Full,
-                error => IngestError::Failed(error.to_string()),
-            })?;
+            let ticket = self
+                .spool
+                .append(batch)
+                .map_err(|refused| match refused.error {
+                    SpoolError::Full(_) if last.is_none() => IngestError::Full,
+                    error => IngestError::Failed(error.to_string()),
+                })?;
             last = Some(ticket);
         }
         if let Some(ticket) = last {
-            let sequences = ticket.wait().map_err(|error| IngestError::Failed(error.to_string()))?;
+            let sequences = ticket
+                .wait()
+                .map_err(|error| IngestError::Failed(error.to_string()))?;
             if self.history_lag() <= FAR_BEHIND {
                 self.engine.wait_applied(sequences.end, SEEN_WITHIN);
             }
@@ -279,7 +326,10 @@ impl Live {
 
     /// Committed events from now on, for the console.
     pub fn tail(&self) -> Result<LiveTail, Error> {
-        Ok(LiveTail { reader: self.spool.reader(self.spool.head())?, skipped: 0 })
+        Ok(LiveTail {
+            reader: self.spool.reader(self.spool.head())?,
+            skipped: 0,
+        })
     }
 
     /// The spool.
@@ -301,12 +351,16 @@ impl Live {
     }
 
     fn end(&mut self) -> Result<(), Error> {
-        let Some(history) = self.history.take() else { return Ok(()) };
+        let Some(history) = self.history.take() else {
+            return Ok(());
+        };
         let closed = self.spool.close();
         self.stop.store(true, Ordering::Release);
         history.thread().unpark();
         self.engine.set_live(false);
-        history.join().map_err(|_| Error::State("the history thread panicked".into()))?;
+        history
+            .join()
+            .map_err(|_| Error::State("the history thread panicked".into()))?;
         Ok(closed?)
     }
 
@@ -342,7 +396,9 @@ impl LiveTail {
             self.skipped += skipped.end - skipped.start;
         }
         match self.reader.next(timeout)? {
-            Some(Delivery::Frame(frame)) if frame.kind() == Kind::Events => Ok(Some(without_lines(&frame))),
+            Some(Delivery::Frame(frame)) if frame.kind() == Kind::Events => {
+                Ok(Some(without_lines(&frame)))
+            }
             Some(Delivery::Gap(gap)) => {
                 self.skipped += gap.sequences.end - gap.sequences.start;
                 Ok(None)
@@ -359,14 +415,19 @@ impl LiveTail {
 
 fn without_lines(frame: &Frame) -> Vec<u8> {
     let mut records = Vec::with_capacity(frame.records().len());
-    each_event(frame, &mut |sequence, event| records.extend(crate::memory::found(sequence, event).record));
+    each_event(frame, &mut |sequence, event| {
+        records.extend(crate::memory::found(sequence, event).record)
+    });
     records
 }
 
 impl LiveSource {
     /// The follower's checkpoint from which the source has to be read (again).
     pub fn resume(&self) -> Option<Vec<u8>> {
-        lock(&self.shared).places.get(&self.name).map(|place| place.checkpoint.clone())
+        lock(&self.shared)
+            .places
+            .get(&self.name)
+            .map(|place| place.checkpoint.clone())
     }
 
     /// Takes the next lines of the source. `stream_key` tells its files apart
@@ -375,7 +436,13 @@ impl LiveSource {
     ///
     /// On an error the lines were taken or they were not: read on from [`resume`](Self::resume),
     /// and nothing is lost or there twice.
-    pub fn feed(&mut self, block: &Block, stream_key: u64, checkpoint: &[u8], now_ns: i64) -> Result<(), Error> {
+    pub fn feed(
+        &mut self,
+        block: &Block,
+        stream_key: u64,
+        checkpoint: &[u8],
+        now_ns: i64,
+    ) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
         let mut pipe = lock(&shared);
         pipe.flush(&self.spool)?;
@@ -383,22 +450,40 @@ impl LiveSource {
         let (mut count, mut last) = (0, None);
         for line in block.lines() {
             self.line_records.clear();
-            interpreter.line(line.bytes, line.number, &mut pipe.correlator, &NoLookup, &mut self.line_records);
-            let Some(at) = place_of(&self.line_records) else { continue };
+            interpreter.line(
+                line.bytes,
+                line.number,
+                &mut pipe.correlator,
+                &NoLookup,
+                &mut self.line_records,
+            );
+            let Some(at) = place_of(&self.line_records) else {
+                continue;
+            };
             last = Some(at);
             if pipe.is_done(at) {
                 continue;
             }
             count += keep_line(&self.line_records, line.bytes, &mut self.records);
             if self.records.len() >= BATCH_BYTES {
-                pipe.send(Batch::events(count, std::mem::take(&mut self.records)), &self.spool);
+                pipe.send(
+                    Batch::events(count, std::mem::take(&mut self.records)),
+                    &self.spool,
+                );
                 count = 0;
             }
         }
         if count > 0 {
-            pipe.send(Batch::events(count, std::mem::take(&mut self.records)), &self.spool);
+            pipe.send(
+                Batch::events(count, std::mem::take(&mut self.records)),
+                &self.spool,
+            );
         }
-        let place = Place { checkpoint: checkpoint.to_vec(), stream_key, trail: interpreter.trail() };
+        let place = Place {
+            checkpoint: checkpoint.to_vec(),
+            stream_key,
+            trail: interpreter.trail(),
+        };
         self.stream = Some((stream_key, interpreter));
         pipe.note_fed(&self.name, place, last, block.bytes().len(), now_ns);
         pipe.flush(&self.spool)
@@ -406,14 +491,23 @@ impl LiveSource {
 
     /// The interpreter that goes on behind the last line that was fed.
     fn interpreter(&mut self, pipe: &Pipe, stream_key: u64, now_ns: i64) -> Interpreter {
-        if let Some((_, mut interpreter)) = self.stream.take().filter(|(key, _)| *key == stream_key) {
+        if let Some((_, mut interpreter)) = self.stream.take().filter(|(key, _)| *key == stream_key)
+        {
             interpreter.set_now(now_ns);
             return interpreter;
         }
         let zone = crate::zone::zone(&self.zone_name).unwrap_or(Zone::Utc);
-        let clock = ClockSettings { zone, year: self.year, reference_ns: now_ns };
+        let clock = ClockSettings {
+            zone,
+            year: self.year,
+            reference_ns: now_ns,
+        };
         let stream = LIVE_STREAM | stream_key as u32;
-        match pipe.places.get(&self.name).filter(|place| place.stream_key == stream_key) {
+        match pipe
+            .places
+            .get(&self.name)
+            .filter(|place| place.stream_key == stream_key)
+        {
             Some(place) => Interpreter::behind(stream, stream_key, clock, &place.trail),
             None => Interpreter::new(stream, stream_key, clock),
         }

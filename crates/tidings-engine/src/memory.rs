@@ -50,7 +50,8 @@ impl MemoryTable {
 
 /// Calls `each` with every event of a frame and its sequence.
 pub(crate) fn each_event(frame: &Frame, each: &mut dyn FnMut(u64, &EventRef<'_>)) {
-    for (sequence, event) in (frame.first_sequence()..).zip(Records::new(frame.records()).flatten()) {
+    for (sequence, event) in (frame.first_sequence()..).zip(Records::new(frame.records()).flatten())
+    {
         each(sequence, &event);
     }
 }
@@ -69,5 +70,9 @@ pub(crate) fn found(sequence: u64, event: &EventRef<'_>) -> FoundEvent {
     }
     writer.finish();
     drop(writer);
-    FoundEvent { record, sequence: Some(sequence), line }
+    FoundEvent {
+        record,
+        sequence: Some(sequence),
+        line,
+    }
 }

@@ -1,9 +1,11 @@
 //! Messages as rows of the history's `messages` table and back: one row a recipient, so that
 //! anyone can count verdicts, and a row without recipient for a message that has none.
 
-use tidings_mail::diagnose::{Action, Class, Scope};
-use tidings_mail::message::{Join, JoinBy, Kind as MessageKind, Message, Recipient, Relation, Verdict};
 use tidings_event::Id;
+use tidings_mail::diagnose::{Action, Class, Scope};
+use tidings_mail::message::{
+    Join, JoinBy, Kind as MessageKind, Message, Recipient, Relation, Verdict,
+};
 use tidings_store::{Column, ColumnId, Kind, RowBatch, Rows, Schema};
 
 /// Name of the table.
@@ -81,8 +83,14 @@ pub(crate) fn messages_schema() -> Schema {
         let column = Column::new(*name, *kind);
         if *indexed { column.indexed() } else { column }
     });
-    Schema::new(MESSAGES, columns.collect(), &["time", "id", "number"], "time", crate::tokenise)
-        .expect("the columns above are well formed: a test opens a store with them")
+    Schema::new(
+        MESSAGES,
+        columns.collect(),
+        &["time", "id", "number"],
+        "time",
+        crate::tokenise,
+    )
+    .expect("the columns above are well formed: a test opens a store with them")
 }
 
 /// Every column.
@@ -114,9 +122,19 @@ fn push_common(batch: &mut RowBatch, message: &Message) {
     batch.put_time(LAST, message.last_ns);
     batch.put_text(KIND, kind_word(message.kind));
     text(batch, MESSAGE_ID, &message.message_id);
-    put_list(batch, QUEUE_IDS, message.queue_ids.iter().map(String::as_str));
-    if message.legs.len() > 1 {
-        let legs: Vec<String> = message.legs.iter().map(|leg| Id(*leg).to_string()).collect();
+    put_list(
+        batch,
+        QUEUE_IDS,
+        message.queue_ids.iter().map(String::as_str),
+    );
+    // A message without a name is found by its leg alone.
+    let is_nameless = message.queue_ids.is_empty() && message.kind == MessageKind::Accepted;
+    if message.legs.len() > 1 || is_nameless {
+        let legs: Vec<String> = message
+            .legs
+            .iter()
+            .map(|leg| Id(*leg).to_string())
+            .collect();
         put_list(batch, LEGS, legs.iter().map(String::as_str));
     }
     text(batch, FROM, &message.from);
@@ -127,13 +145,26 @@ fn push_common(batch: &mut RowBatch, message: &Message) {
     text(batch, CLIENT_NAME, &message.client_name);
     text(batch, CLIENT_IP, &message.client_ip);
     text(batch, ACCOUNT, &message.account);
-    let joins: Vec<String> =
-        message.joins.iter().map(|join| format!("{} {} {}", join.by.as_str(), Id(join.from), Id(join.to))).collect();
+    let joins: Vec<String> = message
+        .joins
+        .iter()
+        .map(|join| format!("{} {} {}", join.by.as_str(), Id(join.from), Id(join.to)))
+        .collect();
     put_list(batch, JOINS, joins.iter().map(String::as_str));
     let related: Vec<String> = message
         .relations
         .iter()
-        .map(|relation| format!("{} {}", if relation.is_parent { "parent" } else { "child" }, relation.queue_id))
+        .map(|relation| {
+            format!(
+                "{} {}",
+                if relation.is_parent {
+                    "parent"
+                } else {
+                    "child"
+                },
+                relation.queue_id
+            )
+        })
         .collect();
     put_list(batch, RELATED, related.iter().map(String::as_str));
 }
@@ -149,7 +180,10 @@ fn push_recipient(batch: &mut RowBatch, message: &Message, number: usize, recipi
     batch.put_time(VERDICT_TIME, recipient.time_ns);
     let texts = [
         (ORIGINAL_TO, recipient.original_address.as_deref()),
-        (REPLY, Some(recipient.reply.as_str()).filter(|reply| !reply.is_empty())),
+        (
+            REPLY,
+            Some(recipient.reply.as_str()).filter(|reply| !reply.is_empty()),
+        ),
         (DSN, recipient.dsn.as_deref()),
         (CLASS, recipient.class),
         (SCOPE, recipient.scope),
@@ -165,10 +199,13 @@ fn push_recipient(batch: &mut RowBatch, message: &Message, number: usize, recipi
     if let Some(code) = recipient.code {
         batch.put_int(CODE, i64::from(code));
     }
-    if let Some(delay) = recipient.delay_ms.and_then(|delay| i64::try_from(delay).ok()) {
+    if let Some(delay) = recipient
+        .delay_ms
+        .and_then(|delay| i64::try_from(delay).ok())
+    {
         batch.put_int(DELAY, delay);
     }
-    if recipient.attempts > 1 {
+    if recipient.attempts != 1 {
         batch.put_int(ATTEMPTS, i64::from(recipient.attempts));
     }
     if recipient.leg != message.id {
@@ -208,7 +245,9 @@ pub(crate) fn messages_of(rows: &Rows) -> Vec<Message> {
         if messages.last().is_none_or(|message| message.id != id) {
             messages.push(common_of(rows, row));
         }
-        let Some(message) = messages.last_mut() else { continue };
+        let Some(message) = messages.last_mut() else {
+            continue;
+        };
         if rows.text(TO, row).is_some() {
             message.recipients.push(recipient_of(rows, row, id));
         }
@@ -221,30 +260,48 @@ fn owned(rows: &Rows, column: ColumnId, row: usize) -> Option<String> {
 }
 
 fn list(rows: &Rows, column: ColumnId, row: usize) -> Vec<String> {
-    rows.text(column, row).map(|text| text.split('\n').map(str::to_owned).collect()).unwrap_or_default()
+    rows.text(column, row)
+        .map(|text| text.split('\n').map(str::to_owned).collect())
+        .unwrap_or_default()
 }
 
 fn common_of(rows: &Rows, row: usize) -> Message {
     let id = rows.uint(ID, row).unwrap_or(0);
-    let legs: Vec<u64> = list(rows, LEGS, row).iter().filter_map(|leg| Id::parse(leg)).map(|leg| leg.0).collect();
+    let legs: Vec<u64> = list(rows, LEGS, row)
+        .iter()
+        .filter_map(|leg| Id::parse(leg))
+        .map(|leg| leg.0)
+        .collect();
     let refused = rows.text(KIND, row) == Some("refused");
     Message {
         id,
-        kind: if refused { MessageKind::Refused } else { MessageKind::Accepted },
+        kind: if refused {
+            MessageKind::Refused
+        } else {
+            MessageKind::Accepted
+        },
         time_ns: rows.time(TIME, row).unwrap_or(0),
         last_ns: rows.time(LAST, row).unwrap_or(0),
         message_id: owned(rows, MESSAGE_ID, row),
         queue_ids: list(rows, QUEUE_IDS, row),
         legs: if legs.is_empty() { vec![id] } else { legs },
         from: owned(rows, FROM, row),
-        size: rows.int(SIZE, row).and_then(|size| u64::try_from(size).ok()),
+        size: rows
+            .int(SIZE, row)
+            .and_then(|size| u64::try_from(size).ok()),
         hosts: list(rows, HOSTS, row),
         client_name: owned(rows, CLIENT_NAME, row),
         client_ip: owned(rows, CLIENT_IP, row),
         account: owned(rows, ACCOUNT, row),
         recipients: Vec::new(),
-        joins: list(rows, JOINS, row).iter().filter_map(|join| join_of(join)).collect(),
-        relations: list(rows, RELATED, row).iter().filter_map(|relation| relation_of(relation)).collect(),
+        joins: list(rows, JOINS, row)
+            .iter()
+            .filter_map(|join| join_of(join))
+            .collect(),
+        relations: list(rows, RELATED, row)
+            .iter()
+            .filter_map(|relation| relation_of(relation))
+            .collect(),
     }
 }
 
@@ -260,7 +317,10 @@ fn join_of(text: &str) -> Option<Join> {
 
 fn relation_of(text: &str) -> Option<Relation> {
     let (word, queue_id) = text.split_once(' ')?;
-    Some(Relation { is_parent: word == "parent", queue_id: queue_id.to_owned() })
+    Some(Relation {
+        is_parent: word == "parent",
+        queue_id: queue_id.to_owned(),
+    })
 }
 
 fn recipient_of(rows: &Rows, row: usize, id: u64) -> Recipient {
@@ -270,16 +330,32 @@ fn recipient_of(rows: &Rows, row: usize, id: u64) -> Recipient {
         verdict: rows.text(VERDICT, row).and_then(Verdict::parse),
         time_ns: rows.time(VERDICT_TIME, row).unwrap_or(0),
         reply: owned(rows, REPLY, row).unwrap_or_default(),
-        code: rows.int(CODE, row).and_then(|code| u16::try_from(code).ok()),
+        code: rows
+            .int(CODE, row)
+            .and_then(|code| u16::try_from(code).ok()),
         dsn: owned(rows, DSN, row),
-        class: rows.text(CLASS, row).and_then(Class::from_name).map(|class| class.as_str()),
-        scope: rows.text(SCOPE, row).and_then(Scope::from_name).map(|scope| scope.as_str()),
-        action: rows.text(ACTION, row).and_then(Action::from_name).map(|action| action.as_str()),
+        class: rows
+            .text(CLASS, row)
+            .and_then(Class::from_name)
+            .map(|class| class.as_str()),
+        scope: rows
+            .text(SCOPE, row)
+            .and_then(Scope::from_name)
+            .map(|scope| scope.as_str()),
+        action: rows
+            .text(ACTION, row)
+            .and_then(Action::from_name)
+            .map(|action| action.as_str()),
         provider: owned(rows, PROVIDER, row),
         relay: owned(rows, RELAY, row),
-        delay_ms: rows.int(DELAY, row).and_then(|delay| u64::try_from(delay).ok()),
+        delay_ms: rows
+            .int(DELAY, row)
+            .and_then(|delay| u64::try_from(delay).ok()),
         delays: None,
         leg: rows.uint(LEG, row).unwrap_or(id),
-        attempts: rows.int(ATTEMPTS, row).and_then(|tries| u32::try_from(tries).ok()).unwrap_or(1),
+        attempts: rows
+            .int(ATTEMPTS, row)
+            .and_then(|tries| u32::try_from(tries).ok())
+            .unwrap_or(1),
     }
 }

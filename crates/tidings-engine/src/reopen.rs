@@ -8,7 +8,7 @@ use tidings_store::{PartId, RowSet, TokenExpr};
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::history::HistoryWriter;
+use crate::history::{HistoryWriter, TakenOut};
 use crate::message_rows::{self, MESSAGES};
 use crate::search::{events_of_legs, leg_tokens, whole_rows};
 
@@ -49,7 +49,11 @@ pub(crate) struct StoreReopen<'e, 'w> {
 
 impl<'e, 'w> StoreReopen<'e, 'w> {
     pub(crate) fn new(engine: &'e Engine, writer: &'w mut HistoryWriter) -> StoreReopen<'e, 'w> {
-        StoreReopen { engine, writer, failed: None }
+        StoreReopen {
+            engine,
+            writer,
+            failed: None,
+        }
     }
 
     /// The first error met, if any.
@@ -60,11 +64,18 @@ impl<'e, 'w> StoreReopen<'e, 'w> {
     fn find(&mut self, leg: u64, name: &str) -> Result<Option<(Message, PartId, RowSet)>, Error> {
         let tokens = leg_tokens(leg, name);
         for part in self.engine.store().snapshot().parts(MESSAGES, ..)? {
-            let rows = part.candidates(&TokenExpr::Or(tokens.iter().map(TokenExpr::token).collect()))?;
+            let rows = part.candidates(&TokenExpr::Or(
+                tokens.iter().map(TokenExpr::token).collect(),
+            ))?;
             let rows = rows.minus(self.writer.deleted_of(part.id()));
-            let Some(rows) = whole_rows(&part, &rows)? else { continue };
+            let Some(rows) = whole_rows(&part, &rows)? else {
+                continue;
+            };
             let values = part.read(&message_rows::all_columns(), &rows)?;
-            let Some(message) = message_rows::messages_of(&values).into_iter().find(|m| m.legs.contains(&leg)) else {
+            let Some(message) = message_rows::messages_of(&values)
+                .into_iter()
+                .find(|m| m.legs.contains(&leg))
+            else {
                 continue;
             };
             let of_message = (0..values.len())
@@ -77,27 +88,23 @@ impl<'e, 'w> StoreReopen<'e, 'w> {
     }
 }
 
-/// Looks again for the rows that a writer takes out, where a merge has moved them to other parts.
-pub(crate) fn find_deleted_again(engine: &Engine, writer: &mut HistoryWriter) -> Result<(), Error> {
-    let snapshot = engine.store().snapshot();
-    if writer.parts_with_deletes().all(|part| snapshot.part(part).is_some()) {
-        return Ok(());
-    }
-    for leg in writer.put_back() {
-        if let Some((_, part, rows)) = StoreReopen::new(engine, writer).find(leg, "")? {
-            writer.delete(part, rows, &[]);
-        }
-    }
-    Ok(())
-}
-
 impl Reopen for StoreReopen<'_, '_> {
     fn reopen(&mut self, leg: u64, name: &str, apply: &mut dyn FnMut(&EventRef<'_>)) {
         let found = self.find(leg, name).and_then(|found| {
-            let Some((message, part, rows)) = found else { return Ok(()) };
+            let Some((message, part, rows)) = found else {
+                return Ok(());
+            };
             let events = events_of_legs(self.engine, &message)?;
-            self.writer.delete(part, rows, &message.legs);
             self.engine.note_reopened(&message.legs);
+            self.writer.delete(
+                part,
+                &rows,
+                TakenOut {
+                    id: message.id,
+                    time_ns: message.time_ns,
+                    legs: message.legs,
+                },
+            );
             events.iter().for_each(|found| apply(&found.event()));
             Ok(())
         });

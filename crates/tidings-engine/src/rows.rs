@@ -125,9 +125,18 @@ pub(crate) fn events_schema() -> Schema {
         column("legAge", Kind::Int, false),
         column("offset", Kind::Int, false),
     ];
-    columns.extend(KEYS.iter().map(|(key, kind, indexed)| column(key.name(), *kind, *indexed)));
-    Schema::new(EVENTS, columns, &["stream", "group", "offset", "ordinal"], "time", crate::tokenise)
-        .expect("the columns above are well formed: a test opens a store with them")
+    columns.extend(
+        KEYS.iter()
+            .map(|(key, kind, indexed)| column(key.name(), *kind, *indexed)),
+    );
+    Schema::new(
+        EVENTS,
+        columns,
+        &["stream", "group", "offset", "ordinal"],
+        "time",
+        crate::tokenise,
+    )
+    .expect("the columns above are well formed: a test opens a store with them")
 }
 
 /// The column of a key, if it has one.
@@ -176,9 +185,19 @@ impl Groups {
         }
         let here = (position.stream, position.line);
         let known = |group: &(u32, u64)| group.0 == here.0 && group.1 <= here.1;
-        let leg = pairs.iter().find(|(key, _)| *key == Key::QUEUE_ID).and_then(|(_, value)| value.as_u64());
-        let of_leg = leg.and_then(|leg| self.legs.get(&leg)).copied().filter(known);
-        let of_span = header.span.and_then(|span| self.spans.get(&span.0)).copied().filter(known);
+        let leg = pairs
+            .iter()
+            .find(|(key, _)| *key == Key::QUEUE_ID)
+            .and_then(|(_, value)| value.as_u64());
+        let of_leg = leg
+            .and_then(|leg| self.legs.get(&leg))
+            .copied()
+            .filter(known);
+        let of_span = header
+            .span
+            .and_then(|span| self.spans.get(&span.0))
+            .copied()
+            .filter(known);
         let group = of_leg.or(of_span).unwrap_or(here);
         if let (Some(leg), None) = (leg, of_leg) {
             self.legs.insert(leg, group);
@@ -236,7 +255,8 @@ impl EventRows {
                     }
                 }
                 (How::More, value) => {
-                    let mut record = RecordWriter::begin(&mut self.more, &Header::new(header_of_more(), 0));
+                    let mut record =
+                        RecordWriter::begin(&mut self.more, &Header::new(header_of_more(), 0));
                     record.value(*key, value).finish();
                 }
                 _ => {}
@@ -246,7 +266,13 @@ impl EventRows {
             batch.put_bytes(MORE, &self.more);
         }
         if let Some(line) = line {
-            let template = form.take_apart(line, header.time_ns, pairs, &mut self.scratch, &mut self.residue);
+            let template = form.take_apart(
+                line,
+                header.time_ns,
+                pairs,
+                &mut self.scratch,
+                &mut self.residue,
+            );
             batch.put_bytes(TEMPLATE, template);
             if !self.residue.is_empty() {
                 batch.put_bytes(RESIDUE, &self.residue);
@@ -277,11 +303,19 @@ impl EventRows {
     /// age of its leg. Most do, and eight bytes of hash a message are a tenth of the history.
     fn derived(&mut self, id: u64, time_ns: i64, pairs: &Pairs<'_>) -> Option<(How, i64)> {
         let text = |wanted: Key| {
-            pairs.iter().find(|(key, _)| *key == wanted).and_then(|(_, value)| value.as_str()).map(str::as_bytes)
+            pairs
+                .iter()
+                .find(|(key, _)| *key == wanted)
+                .and_then(|(_, value)| value.as_str())
+                .map(str::as_bytes)
         };
-        let (host, name) = (text(Key::NODE).unwrap_or_default(), text(Key::MTA_QUEUE_ID)?);
+        let (host, name) = (
+            text(Key::NODE).unwrap_or_default(),
+            text(Key::MTA_QUEUE_ID)?,
+        );
         if let Some(first_ns) = self.legs.get(&id) {
-            return (long_or_short(host, name, *first_ns) == id).then_some((How::ShortId, time_ns - first_ns));
+            return (long_or_short(host, name, *first_ns) == id)
+                .then_some((How::ShortId, time_ns - first_ns));
         }
         if long_or_short(host, name, time_ns) != id {
             return None;
@@ -298,7 +332,11 @@ impl EventRows {
 }
 
 fn long_or_short(host: &[u8], name: &[u8], first_ns: i64) -> u64 {
-    if is_long_id(name) { long_queue_id(host, name) } else { short_queue_id(host, name, first_ns) }
+    if is_long_id(name) {
+        long_queue_id(host, name)
+    } else {
+        short_queue_id(host, name, first_ns)
+    }
 }
 
 fn push_header(batch: &mut RowBatch, header: &Header, sequence: Option<u64>) {
@@ -394,7 +432,13 @@ pub(crate) fn line_number_of(rows: &Rows, row: usize) -> Option<u64> {
 /// The columns that [`queue_id_of`] needs.
 pub(crate) fn queue_id_columns() -> [ColumnId; 5] {
     let column = |key| column_of(key).expect("the key has a column");
-    [TIME, LEG_AGE, column(Key::QUEUE_ID), column(Key::NODE), column(Key::MTA_QUEUE_ID)]
+    [
+        TIME,
+        LEG_AGE,
+        column(Key::QUEUE_ID),
+        column(Key::NODE),
+        column(Key::MTA_QUEUE_ID),
+    ]
 }
 
 /// The queue id of row `row`, stored or derived; `None` for an event of no message.
@@ -414,6 +458,11 @@ pub(crate) fn line_of(rows: &Rows, row: usize, event: &EventRef<'_>) -> Option<V
     let template = Template::parse(rows.bytes(TEMPLATE, row)?)?;
     let pairs: Vec<_> = event.pairs().collect();
     let mut line = Vec::with_capacity(256);
-    template.write(rows.bytes(RESIDUE, row).unwrap_or_default(), event.time_ns(), &pairs, &mut line)?;
+    template.write(
+        rows.bytes(RESIDUE, row).unwrap_or_default(),
+        event.time_ns(),
+        &pairs,
+        &mut line,
+    )?;
     Some(line)
 }

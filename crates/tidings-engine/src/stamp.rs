@@ -8,16 +8,26 @@ pub(crate) enum StampForm {
     /// `Nov 22 12:58:44`, at so many seconds east of UTC; the day padded with a blank.
     Bsd { offset: i32 },
     /// `2026-11-22T12:58:44.123456+00:00`: fraction digits, separator, offset and its spelling.
-    Iso { digits: u8, separator: u8, offset: i32, zulu: bool },
+    Iso {
+        digits: u8,
+        separator: u8,
+        offset: i32,
+        zulu: bool,
+    },
 }
 
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 impl StampForm {
     /// The form of the time at the start of `line`, if that time is `time_ns`, and where it ends.
     pub(crate) fn detect(line: &[u8], time_ns: i64) -> Option<(usize, StampForm)> {
-        if line.first()?.is_ascii_digit() { detect_iso(line, time_ns) } else { detect_bsd(line, time_ns) }
+        if line.first()?.is_ascii_digit() {
+            detect_iso(line, time_ns)
+        } else {
+            detect_bsd(line, time_ns)
+        }
     }
 
     /// Appends the time in this form; `None` if it cannot be written.
@@ -31,9 +41,16 @@ impl StampForm {
                 out.push(b' ');
                 clock(out, &civil);
             }
-            StampForm::Iso { digits, separator, offset, zulu } => {
+            StampForm::Iso {
+                digits,
+                separator,
+                offset,
+                zulu,
+            } => {
                 let civil = Civil::of(time_ns.div_euclid(1_000_000_000) + i64::from(offset));
-                let year = u32::try_from(civil.year).ok().filter(|year| *year < 10_000)?;
+                let year = u32::try_from(civil.year)
+                    .ok()
+                    .filter(|year| *year < 10_000)?;
                 two(out, year / 100, b'0');
                 two(out, year % 100, b'0');
                 out.push(b'-');
@@ -54,7 +71,12 @@ impl StampForm {
         let mut code = String::new();
         let _ = match self {
             StampForm::Bsd { offset } => write!(code, "b{offset};"),
-            StampForm::Iso { digits, separator, offset, zulu } => {
+            StampForm::Iso {
+                digits,
+                separator,
+                offset,
+                zulu,
+            } => {
                 let zulu = if zulu { 'Z' } else { '+' };
                 write!(code, "i{digits}{}{zulu}{offset};", char::from(separator))
             }
@@ -67,7 +89,9 @@ impl StampForm {
         let end = memchr::memchr(b';', code)?;
         let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<i32>().ok();
         let form = match &code[..end] {
-            [b'b', offset @ ..] => StampForm::Bsd { offset: number(offset)? },
+            [b'b', offset @ ..] => StampForm::Bsd {
+                offset: number(offset)?,
+            },
             [b'i', digits, separator, zulu, offset @ ..] => StampForm::Iso {
                 digits: digits.checked_sub(b'0').filter(|digits| *digits <= 9)?,
                 separator: *separator,
@@ -82,7 +106,10 @@ impl StampForm {
 
 fn detect_bsd(line: &[u8], time_ns: i64) -> Option<(usize, StampForm)> {
     let stamp = line.get(..15)?;
-    let month = MONTHS.iter().position(|month| month.as_bytes() == &stamp[..3])? + 1;
+    let month = MONTHS
+        .iter()
+        .position(|month| month.as_bytes() == &stamp[..3])?
+        + 1;
     let day = number_at(&stamp[4..6])?;
     let of_day = clock_at(&stamp[7..15])?;
     let civil = Civil::of(time_ns.div_euclid(1_000_000_000));
@@ -90,13 +117,19 @@ fn detect_bsd(line: &[u8], time_ns: i64) -> Option<(usize, StampForm)> {
     let days = days_from_civil(civil.year, month as i64, i64::from(day));
     let mut offset = days * 86_400 + i64::from(of_day) - time_ns.div_euclid(1_000_000_000);
     for year in [civil.year - 1, civil.year + 1] {
-        let other = days_from_civil(year, month as i64, i64::from(day)) * 86_400 + i64::from(of_day)
+        let other = days_from_civil(year, month as i64, i64::from(day)) * 86_400
+            + i64::from(of_day)
             - time_ns.div_euclid(1_000_000_000);
         if other.abs() < offset.abs() {
             offset = other;
         }
     }
-    (offset.abs() <= 86_400).then_some((15, StampForm::Bsd { offset: offset as i32 }))
+    (offset.abs() <= 86_400).then_some((
+        15,
+        StampForm::Bsd {
+            offset: offset as i32,
+        },
+    ))
 }
 
 fn detect_iso(line: &[u8], time_ns: i64) -> Option<(usize, StampForm)> {
@@ -106,13 +139,20 @@ fn detect_iso(line: &[u8], time_ns: i64) -> Option<(usize, StampForm)> {
         return None;
     }
     let year = number_at(&stamp[..4])?;
-    let days = days_from_civil(i64::from(year), i64::from(number_at(&stamp[5..7])?), i64::from(number_at(&stamp[8..10])?));
+    let days = days_from_civil(
+        i64::from(year),
+        i64::from(number_at(&stamp[5..7])?),
+        i64::from(number_at(&stamp[8..10])?),
+    );
     let local = days * 86_400 + i64::from(clock_at(&stamp[11..19])?);
     let offset = i32::try_from(local - time_ns.div_euclid(1_000_000_000)).ok()?;
     let mut end = 19;
     let mut digits = 0;
     if line.get(end) == Some(&b'.') {
-        digits = line[end + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        digits = line[end + 1..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         end += 1 + digits;
     }
     let digits = u8::try_from(digits).ok().filter(|digits| *digits <= 9)?;
@@ -128,7 +168,15 @@ fn detect_iso(line: &[u8], time_ns: i64) -> Option<(usize, StampForm)> {
         _ if separator != b'T' => false,
         _ => return None,
     };
-    (offset.abs() <= 86_400 && end <= line.len()).then_some((end, StampForm::Iso { digits, separator, offset, zulu }))
+    (offset.abs() <= 86_400 && end <= line.len()).then_some((
+        end,
+        StampForm::Iso {
+            digits,
+            separator,
+            offset,
+            zulu,
+        },
+    ))
 }
 
 fn zone(out: &mut Vec<u8>, offset: i32, zulu: bool, separator: u8) {
@@ -165,13 +213,20 @@ fn clock(out: &mut Vec<u8>, civil: &Civil) {
 }
 
 fn two(out: &mut Vec<u8>, number: u32, pad: u8) {
-    out.push(if number < 10 { pad } else { b'0' + (number / 10 % 10) as u8 });
+    out.push(if number < 10 {
+        pad
+    } else {
+        b'0' + (number / 10 % 10) as u8
+    });
     out.push(b'0' + (number % 10) as u8);
 }
 
 fn number_at(text: &[u8]) -> Option<u32> {
     let text = text.strip_prefix(b" ").unwrap_or(text);
-    text.iter().try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0')))
+    text.iter().try_fold(0, |number, byte| {
+        byte.is_ascii_digit()
+            .then(|| number * 10 + u32::from(byte - b'0'))
+    })
 }
 
 fn clock_at(text: &[u8]) -> Option<u32> {
@@ -199,7 +254,11 @@ impl Civil {
         let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let shifted_month = (5 * of_year + 2) / 153;
         let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+        let month = if shifted_month < 10 {
+            shifted_month + 3
+        } else {
+            shifted_month - 9
+        };
         Civil {
             year: year_of_era + era * 400 + i64::from(month <= 2),
             month: month as usize,

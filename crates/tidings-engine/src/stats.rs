@@ -44,7 +44,10 @@ impl StatsQuery {
 
     /// First and last moment, for the store.
     fn bounds(&self) -> (i64, i64) {
-        (self.since_ns.unwrap_or(i64::MIN), self.until_ns.unwrap_or(i64::MAX))
+        (
+            self.since_ns.unwrap_or(i64::MIN),
+            self.until_ns.unwrap_or(i64::MAX),
+        )
     }
 
     /// The period that is shown: as asked for; else from the first to the last thing counted, and
@@ -78,7 +81,10 @@ impl Engine {
         // and never neither.
         let (snapshot, reopened) = {
             let open = self.open_messages();
-            for message in open.messages().filter(|message| query.covers(message.time_ns)) {
+            for message in open
+                .messages()
+                .filter(|message| query.covers(message.time_ns))
+            {
                 summary.add_message(&message);
             }
             (self.store().snapshot(), self.reopened())
@@ -115,7 +121,12 @@ mod tests {
     use super::*;
     use crate::{EngineOptions, ImportOptions, LiveOptions, MessageQuery};
 
-    const EVERYTHING: StatsQuery = StatsQuery { since_ns: None, until_ns: None, top: usize::MAX, now_ns: 0 };
+    const EVERYTHING: StatsQuery = StatsQuery {
+        since_ns: None,
+        until_ns: None,
+        top: usize::MAX,
+        now_ns: 0,
+    };
 
     fn engine(dir: &Path) -> Engine {
         Engine::open(&dir.join("data"), EngineOptions::default()).unwrap()
@@ -123,15 +134,26 @@ mod tests {
 
     #[test]
     fn the_period_is_what_was_asked_for_or_what_was_counted() {
-        let query = |since_ns, until_ns| StatsQuery { since_ns, until_ns, top: 1, now_ns: 50 };
+        let query = |since_ns, until_ns| StatsQuery {
+            since_ns,
+            until_ns,
+            top: 1,
+            now_ns: 50,
+        };
         let counted = Some((10, 20));
         assert_eq!(query(None, None).period(counted), (Some(10), Some(20)));
         assert_eq!(query(None, None).period(None), (None, None));
         assert_eq!(query(Some(5), None).period(counted), (Some(5), Some(50)));
         assert_eq!(query(Some(60), None).period(None), (Some(60), Some(60)));
-        assert_eq!(query(Some(5), None).period(Some((10, 70))), (Some(5), Some(70)));
+        assert_eq!(
+            query(Some(5), None).period(Some((10, 70))),
+            (Some(5), Some(70))
+        );
         assert_eq!(query(None, Some(30)).period(counted), (Some(10), Some(30)));
-        assert_eq!(query(Some(5), Some(30)).period(counted), (Some(5), Some(30)));
+        assert_eq!(
+            query(Some(5), Some(30)).period(counted),
+            (Some(5), Some(30))
+        );
     }
 
     /// While a late line is being worked in, the message is open again and its old rows are still in
@@ -140,19 +162,33 @@ mod tests {
     fn rows_of_messages_that_are_open_again_do_not_count() {
         let dir = tempfile::tempdir().unwrap();
         let engine = engine(dir.path());
-        let log = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../corpus/own/mail.rfc3339.log");
-        let options = ImportOptions { now_ns: 1_795_500_000_000_000_000, ..ImportOptions::default() };
+        let log =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../corpus/own/mail.rfc3339.log");
+        let options = ImportOptions {
+            now_ns: 1_795_500_000_000_000_000,
+            ..ImportOptions::default()
+        };
         engine.import(&[log], &options, &mut |_| {}).unwrap();
         let before = engine.stats(&EVERYTHING).unwrap();
-        let query = MessageQuery { filter: "kind:accepted".into(), limit: usize::MAX, ..MessageQuery::default() };
+        let query = MessageQuery {
+            filter: "kind:accepted".into(),
+            limit: usize::MAX,
+            ..MessageQuery::default()
+        };
         let messages = engine.messages(&query).unwrap();
-        let reopened = messages.iter().max_by_key(|message| message.recipients.len()).unwrap();
+        let reopened = messages
+            .iter()
+            .max_by_key(|message| message.recipients.len())
+            .unwrap();
         assert!(reopened.recipients.len() > 2);
         engine.note_reopened(&reopened.legs);
         let meanwhile = engine.stats(&EVERYTHING).unwrap();
         assert_eq!(meanwhile.messages, before.messages - 1);
         assert_eq!(meanwhile.bytes, before.bytes - reopened.size.unwrap());
-        assert_eq!(meanwhile.recipients, before.recipients - reopened.recipients.len() as u64);
+        assert_eq!(
+            meanwhile.recipients,
+            before.recipients - reopened.recipients.len() as u64
+        );
         engine.forget_reopened(&reopened.legs);
         assert_eq!(engine.stats(&EVERYTHING).unwrap(), before);
     }
@@ -162,7 +198,12 @@ mod tests {
     fn events_of_a_part_that_are_in_memory_too_do_not_count() {
         let dir = tempfile::tempdir().unwrap();
         let engine = Arc::new(engine(dir.path()));
-        let live = engine.live(LiveOptions { seal_bytes: 1, ..LiveOptions::default() }).unwrap();
+        let live = engine
+            .live(LiveOptions {
+                seal_bytes: 1,
+                ..LiveOptions::default()
+            })
+            .unwrap();
         let body = b"{\"type\":\"auth.failed\",\"data\":{\"accountName\":\"ann\"}}\n".repeat(10);
         live.ingest(&body, 0).unwrap();
         let parts = || engine.store().snapshot().parts(EVENTS, ..).unwrap();
@@ -172,7 +213,9 @@ mod tests {
         let head = live.spool().head();
         let counted = |memory_from| {
             let mut summary = Summary::default();
-            parts().iter().for_each(|part| sign_ins::add_part(part, &EVERYTHING, memory_from, &mut summary).unwrap());
+            parts().iter().for_each(|part| {
+                sign_ins::add_part(part, &EVERYTHING, memory_from, &mut summary).unwrap()
+            });
             summary.sign_in_failures
         };
         assert_eq!(counted(None), 10);

@@ -53,7 +53,10 @@ pub(crate) struct Scratch {
 impl Template {
     /// The template that keeps every line whole.
     pub(crate) fn verbatim() -> Template {
-        Template { code: vec![VERBATIM], pieces: Vec::new() }
+        Template {
+            code: vec![VERBATIM],
+            pieces: Vec::new(),
+        }
     }
 
     /// Its bytes, as they are stored.
@@ -77,7 +80,10 @@ impl Template {
             rest = match rest {
                 [] => rest,
                 [REFERENCE, pair, form, tail @ ..] => {
-                    pieces.push(Piece::Pair(usize::from(pair.checked_sub(FIRST_PAIR)?), *form));
+                    pieces.push(Piece::Pair(
+                        usize::from(pair.checked_sub(FIRST_PAIR)?),
+                        *form,
+                    ));
                     tail
                 }
                 [RESIDUE, tail @ ..] => {
@@ -92,11 +98,19 @@ impl Template {
                 _ => return None,
             };
         }
-        Some(Template { code: code.to_vec(), pieces })
+        Some(Template {
+            code: code.to_vec(),
+            pieces,
+        })
     }
 
     /// Makes a template for a line by looking for the event's values in it.
-    pub(crate) fn find(line: &[u8], time_ns: i64, pairs: &Pairs<'_>, scratch: &mut Scratch) -> Template {
+    pub(crate) fn find(
+        line: &[u8],
+        time_ns: i64,
+        pairs: &Pairs<'_>,
+        scratch: &mut Scratch,
+    ) -> Template {
         let is_plain = line.iter().all(|byte| *byte > VERBATIM);
         if !is_plain {
             return Template::verbatim();
@@ -110,7 +124,10 @@ impl Template {
             at = end;
         }
         push_gap(&line[at..], &mut pieces);
-        Template { code: code_of(&pieces), pieces }
+        Template {
+            code: code_of(&pieces),
+            pieces,
+        }
     }
 
     /// Takes a line apart: appends what the template leaves out to `residue`. False, with the
@@ -149,7 +166,8 @@ impl Template {
                 }
                 Piece::Stamp(form) => {
                     scratch.bytes.clear();
-                    form.write(time_ns, &mut scratch.bytes).and_then(|()| strip(rest, &scratch.bytes))
+                    form.write(time_ns, &mut scratch.bytes)
+                        .and_then(|()| strip(rest, &scratch.bytes))
                 }
             };
             match taken {
@@ -161,7 +179,13 @@ impl Template {
     }
 
     /// Appends the line; `None` if residue and event are not those of the template.
-    pub(crate) fn write(&self, residue: &[u8], time_ns: i64, pairs: &Pairs<'_>, out: &mut Vec<u8>) -> Option<()> {
+    pub(crate) fn write(
+        &self,
+        residue: &[u8],
+        time_ns: i64,
+        pairs: &Pairs<'_>,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
         if self.code == [VERBATIM] {
             out.extend_from_slice(residue);
             return Some(());
@@ -174,7 +198,8 @@ impl Template {
                 Piece::Pair(pair, form) => {
                     text.clear();
                     let (_, value) = pairs.get(*pair)?;
-                    (render(value, &mut text)? == *form).then(|| out.extend_from_slice(text.as_bytes()))?;
+                    (render(value, &mut text)? == *form)
+                        .then(|| out.extend_from_slice(text.as_bytes()))?;
                 }
                 Piece::Residue => out.extend_from_slice(parts.next()?),
                 Piece::Stamp(form) => form.write(time_ns, out)?,
@@ -204,7 +229,12 @@ fn strip<'l>(line: &'l [u8], text: &[u8]) -> Option<&'l [u8]> {
     line.strip_prefix(text)
 }
 
-fn strip_rendered<'l>(line: &'l [u8], value: &Value<'_>, form: u8, scratch: &mut Scratch) -> Option<&'l [u8]> {
+fn strip_rendered<'l>(
+    line: &'l [u8],
+    value: &Value<'_>,
+    form: u8,
+    scratch: &mut Scratch,
+) -> Option<&'l [u8]> {
     scratch.text.clear();
     (render(value, &mut scratch.text)? == form).then(|| strip(line, scratch.text.as_bytes()))?
 }
@@ -224,19 +254,30 @@ fn find_values(line: &[u8], time_ns: i64, pairs: &Pairs<'_>, scratch: &mut Scrat
     let body = cursor;
     let has_relay = pairs.iter().any(|(key, _)| *key == Key::RELAY);
     for (number, (key, value)) in pairs.iter().enumerate().take(PAIRS_MAX) {
-        let inside_relay = has_relay && matches!(*key, Key::HOSTNAME | Key::REMOTE_IP | Key::REMOTE_PORT);
+        let inside_relay =
+            has_relay && matches!(*key, Key::HOSTNAME | Key::REMOTE_IP | Key::REMOTE_PORT);
         if inside_relay || NEVER_IN_LINE.contains(key) {
             continue;
         }
         scratch.text.clear();
-        let Some(form) = render(value, &mut scratch.text) else { continue };
+        let Some(form) = render(value, &mut scratch.text) else {
+            continue;
+        };
         let text = scratch.text.as_bytes();
-        if text.is_empty() || (text.len() < 3 && !matches!(value, Value::UInt(_) | Value::Duration(_))) {
+        if text.is_empty()
+            || (text.len() < 3 && !matches!(value, Value::UInt(_) | Value::Duration(_)))
+        {
             continue;
         }
         // The values of most events come in the order of the line.
-        let free = |start: &usize| found.iter().all(|(from, to, _)| *start >= *to || start + text.len() <= *from);
-        let start = position(line, cursor, text).filter(free).or_else(|| position(line, body, text).filter(free));
+        let free = |start: &usize| {
+            found
+                .iter()
+                .all(|(from, to, _)| *start >= *to || start + text.len() <= *from)
+        };
+        let start = position(line, cursor, text)
+            .filter(free)
+            .or_else(|| position(line, body, text).filter(free));
         if let Some(start) = start {
             cursor = start + text.len();
             found.push((start, cursor, Piece::Pair(number, form)));
@@ -257,7 +298,10 @@ fn push_gap(gap: &[u8], pieces: &mut Vec<Piece>) {
     while !rest.is_empty() {
         let length = word_length(rest);
         let word = &rest[..length];
-        if word.iter().any(|byte| byte.is_ascii_digit() || *byte >= 0x80) {
+        if word
+            .iter()
+            .any(|byte| byte.is_ascii_digit() || *byte >= 0x80)
+        {
             if !text.is_empty() {
                 pieces.push(Piece::Text(std::mem::take(&mut text).into()));
             }
@@ -276,7 +320,9 @@ fn push_gap(gap: &[u8], pieces: &mut Vec<Piece>) {
 }
 
 fn word_length(text: &[u8]) -> usize {
-    text.iter().position(|byte| !is_word(byte)).unwrap_or(text.len())
+    text.iter()
+        .position(|byte| !is_word(byte))
+        .unwrap_or(text.len())
 }
 
 fn is_word(byte: &u8) -> bool {
@@ -312,7 +358,10 @@ fn render(value: &Value<'_>, out: &mut String) -> Option<u8> {
 fn write_seconds(millis: u64, out: &mut String) {
     let start = out.len();
     let _ = write!(out, "{}.{:03}", millis / 1000, millis % 1000);
-    let kept = out[start..].trim_end_matches('0').trim_end_matches('.').len();
+    let kept = out[start..]
+        .trim_end_matches('0')
+        .trim_end_matches('.')
+        .len();
     out.truncate(start + kept);
 }
 
@@ -348,7 +397,10 @@ mod tests {
             (Key::PID, Value::UInt(261)),
             (Key::MTA_QUEUE_ID, Value::Str("A90049BC91D")),
             (Key::TO, Value::Str("1user@accept.test")),
-            (Key::RELAY, Value::Str("mail.accept.test[203.0.113.10]:2525")),
+            (
+                Key::RELAY,
+                Value::Str("mail.accept.test[203.0.113.10]:2525"),
+            ),
             (Key::ELAPSED, Value::Duration(80)),
             (Key::DELAYS, Value::Str("0.03/0.04/0/0")),
             (Key::DETAILS, Value::Str("250 2.0.0 Ok")),

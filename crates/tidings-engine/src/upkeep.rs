@@ -45,7 +45,12 @@ pub struct CheckReport {
 impl Engine {
     /// Merges parts that are worth it and drops those whose time is over; gives the number of
     /// merges. Searches and commits go on meanwhile.
-    pub fn maintain(&self, now_ns: i64, rules: &RetentionRules, cancel: &AtomicBool) -> Result<u64, Error> {
+    pub fn maintain(
+        &self,
+        now_ns: i64,
+        rules: &RetentionRules,
+        cancel: &AtomicBool,
+    ) -> Result<u64, Error> {
         let mut merges = 0;
         loop {
             let plans = self.store().plan_merges(now_ns);
@@ -69,7 +74,8 @@ impl Engine {
                 imported_before_ns: before(rules.imported_ns),
             })
             .into();
-        self.store().retain(&tables, rules.max_bytes, Day::of(now_ns))?;
+        self.store()
+            .retain(&tables, rules.max_bytes, Day::of(now_ns))?;
         Ok(merges)
     }
 
@@ -103,27 +109,53 @@ pub fn repair(dir: &Path) -> Result<CheckReport, Error> {
         ));
     }
     let mended = |what: &str, paths: &[std::path::PathBuf]| -> Vec<String> {
-        paths.iter().map(|path| format!("{}: {what}", path.display())).collect()
+        paths
+            .iter()
+            .map(|path| format!("{}: {what}", path.display()))
+            .collect()
     };
-    report.notes.extend(mended("its index was made anew", &history.sidecars_rebuilt));
-    report.notes.extend(mended("the damaged file is kept here", &history.quarantined));
-    report.notes.extend(mended("left by a crash, removed", &history.removed));
+    report
+        .notes
+        .extend(mended("its index was made anew", &history.sidecars_rebuilt));
+    report.notes.extend(mended(
+        "the damaged file is kept here",
+        &history.quarantined,
+    ));
+    report
+        .notes
+        .extend(mended("left by a crash, removed", &history.removed));
     if history.manifest_rebuilt {
         report.notes.push(
             "the manifest was made anew from the parts: deletions, open messages and what was imported are forgotten".into(),
         );
     }
     report.notes.extend(history.notes);
-    let spool = tidings_spool::repair(&*backend, &SystemClock::new(), &SpoolConfig::default().directory)?;
-    report.problems.extend(
-        spool.lost.iter().map(|lost| format!("events {} to {} of the spool are lost", lost.start, lost.end.saturating_sub(1))),
+    let spool = tidings_spool::repair(
+        &*backend,
+        &SystemClock::new(),
+        &SpoolConfig::default().directory,
+    )?;
+    report.problems.extend(spool.lost.iter().map(|lost| {
+        format!(
+            "events {} to {} of the spool are lost",
+            lost.start,
+            lost.end.saturating_sub(1)
+        )
+    }));
+    report.notes.extend(
+        spool
+            .rewritten
+            .iter()
+            .map(|first| format!("spool segment {first} was written anew")),
     );
-    report.notes.extend(spool.rewritten.iter().map(|first| format!("spool segment {first} was written anew")));
     Ok(report)
 }
 
 fn take(dir: &Path) -> Result<(Arc<dyn Backend>, tidings_spool::DirLock), Error> {
-    let refuse = |why: String| Error::Directory { path: dir.to_owned(), why };
+    let refuse = |why: String| Error::Directory {
+        path: dir.to_owned(),
+        why,
+    };
     if !dir.is_dir() {
         return Err(refuse("there is no such directory".into()));
     }
@@ -133,36 +165,61 @@ fn take(dir: &Path) -> Result<(Arc<dyn Backend>, tidings_spool::DirLock), Error>
 }
 
 fn check(backend: &Arc<dyn Backend>) -> Result<CheckReport, Error> {
-    let history = tidings_store::verify(backend, &[events_schema(), messages_schema()], Depth::Everything)?;
+    let history = tidings_store::verify(
+        backend,
+        &[events_schema(), messages_schema()],
+        Depth::Everything,
+    )?;
     let spool = tidings_spool::verify(&**backend, &SpoolConfig::default().directory)?;
     let mut report = CheckReport {
         parts: history.parts as u64,
         rows: history.rows,
-        bytes: history.bytes + spool.segments.iter().map(|segment| segment.bytes).sum::<u64>(),
+        bytes: history.bytes
+            + spool
+                .segments
+                .iter()
+                .map(|segment| segment.bytes)
+                .sum::<u64>(),
         segments: spool.segments.len() as u64,
         spool_events: spool.segments.iter().map(|segment| segment.events).sum(),
         problems: Vec::new(),
         notes: history.notes,
     };
     for problem in &history.problems {
-        report.problems.push(format!("{}: {}", problem.path.display(), problem.what));
+        report
+            .problems
+            .push(format!("{}: {}", problem.path.display(), problem.what));
     }
     let directory = SpoolConfig::default().directory;
     if let Some(error) = spool.meta_error {
-        report.problems.push(format!("{}: {error}; the next start makes it anew", directory.join("meta").display()));
+        report.problems.push(format!(
+            "{}: {error}; the next start makes it anew",
+            directory.join("meta").display()
+        ));
     }
     for segment in &spool.segments {
-        let damage = segment.damage.iter().map(|damage| format!("{}: {damage}", segment.path.display()));
+        let damage = segment
+            .damage
+            .iter()
+            .map(|damage| format!("{}: {damage}", segment.path.display()));
         report.problems.extend(damage);
     }
     if let Some(tail) = &spool.torn_tail {
-        let path = spool.segments.last().map_or(directory, |segment| segment.path.clone());
+        let path = spool
+            .segments
+            .last()
+            .map_or(directory, |segment| segment.path.clone());
         report.notes.push(format!(
             "{}: ends in an unfinished write of {} bytes, which the next start cuts off",
             path.display(),
             tail.bytes
         ));
     }
-    report.notes.extend(history.leftovers.iter().map(|path| format!("{}: left by a crash", path.display())));
+    report.notes.extend(
+        history
+            .leftovers
+            .iter()
+            .map(|path| format!("{}: left by a crash", path.display())),
+    );
     Ok(report)
 }

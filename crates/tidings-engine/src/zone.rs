@@ -28,16 +28,20 @@ fn rule(zone: TimeZone) -> Zone {
 }
 
 fn offset_at(zone: &TimeZone, local: i64) -> LocalOffset {
-    let Ok(timestamp) = jiff::Timestamp::from_second(local) else { return LocalOffset::Unambiguous(0) };
+    let Ok(timestamp) = jiff::Timestamp::from_second(local) else {
+        return LocalOffset::Unambiguous(0);
+    };
     let civil = TimeZone::UTC.to_datetime(timestamp);
     match zone.to_ambiguous_timestamp(civil).offset() {
         AmbiguousOffset::Unambiguous { offset } => LocalOffset::Unambiguous(offset.seconds()),
-        AmbiguousOffset::Gap { before, after } => {
-            LocalOffset::Gap { before: before.seconds(), after: after.seconds() }
-        }
-        AmbiguousOffset::Fold { before, after } => {
-            LocalOffset::Fold { before: before.seconds(), after: after.seconds() }
-        }
+        AmbiguousOffset::Gap { before, after } => LocalOffset::Gap {
+            before: before.seconds(),
+            after: after.seconds(),
+        },
+        AmbiguousOffset::Fold { before, after } => LocalOffset::Fold {
+            before: before.seconds(),
+            after: after.seconds(),
+        },
     }
 }
 
@@ -51,7 +55,10 @@ fn offset(text: &str) -> Option<i32> {
     let digits = digits.replace(':', "");
     let (hours, minutes) = match digits.len() {
         2 => (digits.parse::<i32>().ok()?, 0),
-        4 => (digits[..2].parse::<i32>().ok()?, digits[2..].parse::<i32>().ok()?),
+        4 => (
+            digits[..2].parse::<i32>().ok()?,
+            digits[2..].parse::<i32>().ok()?,
+        ),
         _ => return None,
     };
     (hours <= 15 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
@@ -73,11 +80,31 @@ mod tests {
 
     #[test]
     fn a_rule_knows_daylight_saving() {
-        let Ok(Zone::Rule(rule)) = zone("Europe/Berlin") else { return };
+        let Ok(Zone::Rule(rule)) = zone("Europe/Berlin") else {
+            return;
+        };
         let local = |text: &str| tidings_event::time::parse_rfc3339(text).unwrap() / 1_000_000_000;
-        assert_eq!(rule(local("2026-01-10T12:00:00Z")), LocalOffset::Unambiguous(3600));
-        assert_eq!(rule(local("2026-07-10T12:00:00Z")), LocalOffset::Unambiguous(7200));
-        assert_eq!(rule(local("2026-10-25T02:30:00Z")), LocalOffset::Fold { before: 7200, after: 3600 });
-        assert_eq!(rule(local("2026-03-29T02:30:00Z")), LocalOffset::Gap { before: 3600, after: 7200 });
+        assert_eq!(
+            rule(local("2026-01-10T12:00:00Z")),
+            LocalOffset::Unambiguous(3600)
+        );
+        assert_eq!(
+            rule(local("2026-07-10T12:00:00Z")),
+            LocalOffset::Unambiguous(7200)
+        );
+        assert_eq!(
+            rule(local("2026-10-25T02:30:00Z")),
+            LocalOffset::Fold {
+                before: 7200,
+                after: 3600
+            }
+        );
+        assert_eq!(
+            rule(local("2026-03-29T02:30:00Z")),
+            LocalOffset::Gap {
+                before: 3600,
+                after: 7200
+            }
+        );
     }
 }

@@ -17,10 +17,16 @@ use tidings_event::time::parse_rfc3339;
 /// After everything in the corpus.
 const NOW_NS: i64 = 1_795_500_000_000_000_000;
 
-const FUNCTIONAL: [&str; 3] = ["mail.rfc3339.log", "postfix-b.maillog_file.log", "dovecot-file.log"];
+const FUNCTIONAL: [&str; 3] = [
+    "mail.rfc3339.log",
+    "postfix-b.maillog_file.log",
+    "dovecot-file.log",
+];
 
 fn corpus(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/own").join(file)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../corpus/own")
+        .join(file)
 }
 
 /// A store of its own; its directory goes with it.
@@ -33,13 +39,19 @@ impl Store {
     fn empty() -> Store {
         let dir = tempfile::tempdir().unwrap();
         let engine = Engine::open(&dir.path().join("data"), EngineOptions::default()).unwrap();
-        Store { engine: Arc::new(engine), dir }
+        Store {
+            engine: Arc::new(engine),
+            dir,
+        }
     }
 
     /// A store with logs of the corpus.
     fn of(files: &[&str]) -> Store {
         let store = Store::empty();
-        store.import(&files.iter().map(|file| corpus(file)).collect::<Vec<_>>(), NOW_NS);
+        store.import(
+            &files.iter().map(|file| corpus(file)).collect::<Vec<_>>(),
+            NOW_NS,
+        );
         store
     }
 
@@ -53,12 +65,21 @@ impl Store {
     }
 
     fn import(&self, paths: &[PathBuf], now_ns: i64) {
-        let options = ImportOptions { timezone: Some("UTC".into()), now_ns, ..ImportOptions::default() };
+        let options = ImportOptions {
+            timezone: Some("UTC".into()),
+            now_ns,
+            ..ImportOptions::default()
+        };
         self.engine.import(paths, &options, &mut |_| {}).unwrap();
     }
 
     fn stats(&self, since_ns: Option<i64>, until_ns: Option<i64>) -> StatsObject {
-        self.stats_of(StatsQuery { since_ns, until_ns, top: usize::MAX, now_ns: NOW_NS })
+        self.stats_of(StatsQuery {
+            since_ns,
+            until_ns,
+            top: usize::MAX,
+            now_ns: NOW_NS,
+        })
     }
 
     fn stats_of(&self, query: StatsQuery) -> StatsObject {
@@ -74,7 +95,9 @@ impl Store {
 }
 
 fn count_of(list: &[CountObject], name: &str) -> u64 {
-    list.iter().find(|item| item.name == name).map_or(0, |item| item.count)
+    list.iter()
+        .find(|item| item.name == name)
+        .map_or(0, |item| item.count)
 }
 
 fn sum(list: &[CountObject]) -> u64 {
@@ -89,7 +112,10 @@ fn every_figure_is_what_the_messages_say() {
     assert!(stats.sign_ins > 50 && stats.sign_in_failures > 50 && !stats.approximate);
     assert_eq!(sum(&stats.senders), stats.messages);
     assert_eq!(sum(&stats.verdicts), stats.recipients);
-    assert_eq!(sum(&stats.refusal_reasons), stats.refused + stats.refused_recipients);
+    assert_eq!(
+        sum(&stats.refusal_reasons),
+        stats.refused + stats.refused_recipients
+    );
 }
 
 /// A message without an end is open, and one that has just ended is not in the history yet.
@@ -111,7 +137,12 @@ fn open_messages_count_once() {
         store.import(&[whole], NOW_NS);
         let whole = store.check(None, None);
         let fresh = Store::of(&["mail.rfc3339.log"]).stats(None, None);
-        assert_eq!(whole, fresh, "imported in two steps after {} lines", lines.len());
+        assert_eq!(
+            whole,
+            fresh,
+            "imported in two steps after {} lines",
+            lines.len()
+        );
     }
     assert!(open > 3, "some were open: {open}");
 }
@@ -130,22 +161,38 @@ fn periods_that_cut_through_are_exact() {
             let whole = store.stats(None, None);
             assert_eq!(before.messages + after.messages, whole.messages);
             assert_eq!(before.bytes + after.bytes, whole.bytes);
-            assert_eq!(before.sign_in_failures + after.sign_in_failures, whole.sign_in_failures);
+            assert_eq!(
+                before.sign_in_failures + after.sign_in_failures,
+                whole.sign_in_failures
+            );
         }
         store.check(Some(cut(share - 1)), Some(cut(share)));
     }
-    assert_eq!(store.check(Some(first_ns), Some(last_ns)).messages, store.stats(None, None).messages);
+    assert_eq!(
+        store.check(Some(first_ns), Some(last_ns)).messages,
+        store.stats(None, None).messages
+    );
     let hour_ns = 3_600_000_000_000;
-    for (since_ns, until_ns) in [(last_ns + hour_ns, i64::MAX), (i64::MIN, first_ns - hour_ns), (last_ns, first_ns)] {
+    for (since_ns, until_ns) in [
+        (last_ns + hour_ns, i64::MAX),
+        (i64::MIN, first_ns - hour_ns),
+        (last_ns, first_ns),
+    ] {
         let nothing = store.check(Some(since_ns), Some(until_ns));
-        assert_eq!((nothing.messages, nothing.sign_ins, nothing.delays_ms.max), (0, 0, 0));
+        assert_eq!(
+            (nothing.messages, nothing.sign_ins, nothing.delays_ms.max),
+            (0, 0, 0)
+        );
     }
 }
 
 #[test]
 fn an_empty_store_has_nothing_to_count() {
     let store = Store::empty();
-    let expected = StatsObject { hours_step_s: 3600, ..StatsObject::default() };
+    let expected = StatsObject {
+        hours_step_s: 3600,
+        ..StatsObject::default()
+    };
     assert_eq!(store.stats(None, None), expected);
     let hour_ns = 3_600_000_000_000;
     let stats = store.check(Some(NOW_NS - 3 * hour_ns), None);
@@ -157,23 +204,38 @@ fn an_empty_store_has_nothing_to_count() {
 fn lists_are_as_long_as_asked_for() {
     let store = Store::of(&FUNCTIONAL);
     let whole = store.stats(None, None);
-    let short = store.stats_of(StatsQuery { top: 2, now_ns: NOW_NS, ..StatsQuery::default() });
+    let short = store.stats_of(StatsQuery {
+        top: 2,
+        now_ns: NOW_NS,
+        ..StatsQuery::default()
+    });
     assert_eq!(short.senders, whole.senders[..2]);
     assert_eq!(short.bounce_reasons, whole.bounce_reasons[..2]);
     assert_eq!(short.verdicts, whole.verdicts);
-    let none = store.stats_of(StatsQuery { now_ns: NOW_NS, ..StatsQuery::default() });
-    assert_eq!((none.recipient_domains.len(), none.recipients), (0, whole.recipients));
+    let none = store.stats_of(StatsQuery {
+        now_ns: NOW_NS,
+        ..StatsQuery::default()
+    });
+    assert_eq!(
+        (none.recipient_domains.len(), none.recipients),
+        (0, whole.recipients)
+    );
 }
 
 fn truth() -> Vec<Value> {
     let text = std::fs::read_to_string(corpus("truth.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// What the driver did, by a text that it noted.
 fn driver_counts(of: impl Fn(&Value) -> Option<String>) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
-    truth().iter().filter_map(of).for_each(|name| *counts.entry(name).or_default() += 1);
+    truth()
+        .iter()
+        .filter_map(of)
+        .for_each(|name| *counts.entry(name).or_default() += 1);
     counts
 }
 
@@ -202,7 +264,11 @@ fn sign_ins_are_those_of_the_driver() {
         (is_login && row["ok"] == false).then(|| row["user"].as_str().map(str::to_owned))?
     });
     for user in ["nobody@example.test", "ghost@example.test"] {
-        assert_eq!(count_of(&stats.sign_in_failures_by_account, user), failed[user], "{user}");
+        assert_eq!(
+            count_of(&stats.sign_in_failures_by_account, user),
+            failed[user],
+            "{user}"
+        );
         assert!(failed[user] > 1);
     }
 }
@@ -213,10 +279,21 @@ fn every_rendering_of_a_stream_gives_the_same_figures() {
     // that of the first.
     let figures = |file: &str| {
         let stats = Store::of(&[file]).check(None, None);
-        (stats.messages, stats.senders.len(), stats.recipients, stats.refused, stats.verdicts, stats.bounce_reasons)
+        (
+            stats.messages,
+            stats.senders.len(),
+            stats.recipients,
+            stats.refused,
+            stats.verdicts,
+            stats.bounce_reasons,
+        )
     };
     let expected = figures("mail.rfc3339.log");
-    for file in ["mail.rfc3164.log", "mail.rfc5424.log", "mail.pri-forward.log"] {
+    for file in [
+        "mail.rfc3164.log",
+        "mail.rfc5424.log",
+        "mail.pri-forward.log",
+    ] {
         assert_eq!(figures(file), expected, "{file}");
     }
 }
@@ -224,10 +301,16 @@ fn every_rendering_of_a_stream_gives_the_same_figures() {
 /// rsyslog folds equal lines into `message repeated 5 times: [ … ]`.
 #[test]
 fn folded_repetitions_count_in_full() {
-    let (folded, whole) = (Store::of(&["central-folded.log"]), Store::of(&["mail.rfc3164.log"]));
+    let (folded, whole) = (
+        Store::of(&["central-folded.log"]),
+        Store::of(&["mail.rfc3164.log"]),
+    );
     let (folded, whole) = (folded.check(None, None), whole.check(None, None));
     assert_eq!(folded.sign_in_failures, whole.sign_in_failures);
-    assert_eq!(folded.sign_in_failures_by_client, whole.sign_in_failures_by_client);
+    assert_eq!(
+        folded.sign_in_failures_by_client,
+        whole.sign_in_failures_by_client
+    );
     assert_eq!(folded.sign_ins, whole.sign_ins);
 }
 
@@ -244,10 +327,16 @@ fn attempts_of_a_connection_count_each() {
     );
     let stats = Store::of_text(&text, NOW_NS).check(None, None);
     assert_eq!((stats.sign_ins, stats.sign_in_failures), (0, 3 + 2 * 3 + 1));
-    assert_eq!(count_of(&stats.sign_in_failures_by_account, "bob@example.org"), 9);
+    assert_eq!(
+        count_of(&stats.sign_in_failures_by_account, "bob@example.org"),
+        9
+    );
     assert_eq!(count_of(&stats.sign_in_failures_by_client, "192.0.2.7"), 9);
     assert_eq!(count_of(&stats.sign_in_failures_by_client, "192.0.2.8"), 1);
-    assert_eq!((stats.since.as_str(), stats.until.as_str()), ("2026-11-22T10:00:00Z", "2026-11-22T12:00:01Z"));
+    assert_eq!(
+        (stats.since.as_str(), stats.until.as_str()),
+        ("2026-11-22T10:00:00Z", "2026-11-22T12:00:01Z")
+    );
     assert_eq!(stats.hours.len(), 3);
 }
 
@@ -277,15 +366,28 @@ fn one_reason_counts_once_however_it_is_written() {
     .map(|(reply, number)| delivery("mx", number, number, reply))
     .collect();
     let stats = Store::of_text(&text, NOW_NS).check(None, None);
-    let reasons: Vec<_> = stats.bounce_reasons.iter().map(|reason| (reason.name.as_str(), reason.count)).collect();
+    let reasons: Vec<_> = stats
+        .bounce_reasons
+        .iter()
+        .map(|reason| (reason.name.as_str(), reason.count))
+        .collect();
     let expected = [
         ("no-such-user: recipient address rejected: user unknown", 3),
         ("mailbox-full: mailbox of * is full of kb", 2),
     ];
     assert_eq!(reasons, expected);
     assert_eq!(stats.senders[0].name, "Ann@sender.example");
-    assert_eq!((stats.senders[0].count, stats.senders[0].bytes), (5, Some(5000)));
-    assert_eq!((stats.recipient_domains[0].count, stats.recipient_domains[0].bytes), (5, Some(5000)));
+    assert_eq!(
+        (stats.senders[0].count, stats.senders[0].bytes),
+        (5, Some(5000))
+    );
+    assert_eq!(
+        (
+            stats.recipient_domains[0].count,
+            stats.recipient_domains[0].bytes
+        ),
+        (5, Some(5000))
+    );
     assert_eq!(stats.delays_ms.max, 0, "nothing was delivered");
 }
 
@@ -295,25 +397,43 @@ fn long_times_are_shown_by_day() {
     let store = Store::of_text(&delivery("mx", 1, 1, "550 5.1.1 no"), NOW_NS);
     let noon = |day: &str| parse_rfc3339(&format!("2026-{day}T12:00:00Z")).unwrap();
     let hourly = store.check(Some(noon("11-01")), Some(noon("11-30")));
-    assert_eq!((hourly.hours.len(), hourly.hours_step_s), (29 * 24 + 1, 3600));
+    assert_eq!(
+        (hourly.hours.len(), hourly.hours_step_s),
+        (29 * 24 + 1, 3600)
+    );
     // The one message of a year is shown by its hour.
     let year = store.check(Some(noon("01-01")), Some(noon("12-31")));
-    assert_eq!((year.hours.len(), year.hours[0].time.as_str()), (1, "2026-11-22T10:00:00Z"));
+    assert_eq!(
+        (year.hours.len(), year.hours[0].time.as_str()),
+        (1, "2026-11-22T10:00:00Z")
+    );
     let older = delivery("mx2", 1, 2, "550 5.1.1 no").replace("2026-11-22", "2026-02-03");
     let path = store.dir.path().join("older.log");
     std::fs::write(&path, older).unwrap();
     store.import(&[path], NOW_NS);
     let daily = store.check(None, None);
     assert_eq!((daily.hours.len(), daily.hours_step_s), (293, 86_400));
-    assert_eq!((daily.hours[0].time.as_str(), daily.hours[0].bounced), ("2026-02-03T00:00:00Z", 1));
-    assert_eq!((daily.hours[292].messages, daily.hours[100].messages), (1, 0));
+    assert_eq!(
+        (daily.hours[0].time.as_str(), daily.hours[0].bounced),
+        ("2026-02-03T00:00:00Z", 1)
+    );
+    assert_eq!(
+        (daily.hours[292].messages, daily.hours[100].messages),
+        (1, 0)
+    );
 }
 
 /// Events are counted in memory, while they are sealed, and in parts: once each.
 #[test]
 fn live_sign_ins_count_once() {
     let store = Store::empty();
-    let live = store.engine.live(LiveOptions { seal_bytes: 4096, ..LiveOptions::default() }).unwrap();
+    let live = store
+        .engine
+        .live(LiveOptions {
+            seal_bytes: 4096,
+            ..LiveOptions::default()
+        })
+        .unwrap();
     for number in 1..=300_u64 {
         let body = format!(
             "{{\"type\":\"auth.failed\",\"createdAt\":\"2026-11-22T10:00:00Z\",\"data\":{{\"accountName\":\"user{}\",\
@@ -327,7 +447,10 @@ fn live_sign_ins_count_once() {
         assert_eq!(store.stats(None, None).sign_in_failures, number * 2);
     }
     let stats = store.check(None, None);
-    assert_eq!(count_of(&stats.sign_in_failures_by_client, "192.0.2.1"), 600);
+    assert_eq!(
+        count_of(&stats.sign_in_failures_by_client, "192.0.2.1"),
+        600
+    );
     live.shutdown().unwrap();
     assert_eq!(store.check(None, None), stats);
 }
@@ -341,6 +464,9 @@ fn every_figure_of_a_million_lines() {
     assert!(whole.recipients > 100_000);
     let times = slow::times(&store.engine);
     for share in 1..4 {
-        store.check(Some(times[times.len() * share / 5]), Some(times[times.len() * (share + 1) / 5]));
+        store.check(
+            Some(times[times.len() * share / 5]),
+            Some(times[times.len() * (share + 1) / 5]),
+        );
     }
 }

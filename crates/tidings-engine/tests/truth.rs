@@ -41,22 +41,42 @@ fn fold(files: &[&str]) -> Folded {
         .iter()
         .map(|file| {
             let bytes = std::fs::read(corpus().join(file)).unwrap();
-            bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
+            bytes
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty())
+                .map(<[u8]>::to_vec)
+                .collect()
         })
         .collect();
-    Folded { messages: fold_lines(&lines), text: lines.concat().join(&b'\n') }
+    Folded {
+        messages: fold_lines(&lines),
+        text: lines.concat().join(&b'\n'),
+    }
 }
 
 fn fold_lines(streams: &[Vec<Vec<u8>>]) -> Vec<Message> {
     let mut correlator = Correlator::new(Limits::default());
-    let mut folder = Folder::new(FolderLimits::default(), Arc::new(Providers::builtin().clone()));
+    let mut folder = Folder::new(
+        FolderLimits::default(),
+        Arc::new(Providers::builtin().clone()),
+    );
     for (stream, lines) in streams.iter().enumerate() {
-        let clock = ClockSettings { zone: Zone::Utc, year: Some(2026), reference_ns: 1_795_400_000_000_000_000 };
+        let clock = ClockSettings {
+            zone: Zone::Utc,
+            year: Some(2026),
+            reference_ns: 1_795_400_000_000_000_000,
+        };
         let mut interpreter = Interpreter::new(stream as u32, stream as u64, clock);
         let mut records = Vec::new();
         for (number, line) in lines.iter().enumerate() {
             records.clear();
-            interpreter.line(line, number as u64, &mut correlator, &NoLookup, &mut records);
+            interpreter.line(
+                line,
+                number as u64,
+                &mut correlator,
+                &NoLookup,
+                &mut records,
+            );
             for event in Records::new(&records) {
                 let event = event.unwrap();
                 folder.apply(event.header(), &event.pairs().collect::<Vec<_>>(), &mut ());
@@ -71,7 +91,9 @@ fn fold_lines(streams: &[Vec<Vec<u8>>]) -> Vec<Message> {
 
 fn truth() -> Vec<Value> {
     let text = std::fs::read_to_string(corpus().join("truth.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// The verdicts that a label of the truth file allows. The labels are the driver's expectations by
@@ -95,7 +117,9 @@ fn allowed(label: &str, released: Option<Verdict>) -> Option<Vec<Verdict>> {
         label if label.starts_with("discarded") => vec![Discarded],
         label if label.starts_with("bounced") => vec![Bounced],
         label if label.starts_with("deferred:") => vec![Deferred, Expired],
-        label if label.starts_with("rejected") || label.starts_with("milter-reject") => vec![Rejected],
+        label if label.starts_with("rejected") || label.starts_with("milter-reject") => {
+            vec![Rejected]
+        }
         label if label.starts_with("expanded") => vec![Delivered],
         _ => return None,
     })
@@ -131,7 +155,9 @@ struct Score {
 fn score(folded: &Folded) -> Score {
     let rows = truth();
     let released = |queue_id: &str| {
-        let row = rows.iter().find(|row| row["ev"] == "admin" && row["queue_id"] == queue_id)?;
+        let row = rows
+            .iter()
+            .find(|row| row["ev"] == "admin" && row["queue_id"] == queue_id)?;
         match row["name"].as_str()? {
             "postsuper -H" => Some(Verdict::Delivered),
             "postsuper -d" => Some(Verdict::Discarded),
@@ -160,45 +186,69 @@ fn score_accepted(
 ) {
     let messages = &folded.messages;
     let name = row["name"].as_str().unwrap();
-    let (message_id, queue_id) = (row["message_id"].as_str(), row["queue_id"].as_str().unwrap());
+    let (message_id, queue_id) = (
+        row["message_id"].as_str(),
+        row["queue_id"].as_str().unwrap(),
+    );
     score.messages += 1;
     // A message that a rule discards is gone before cleanup logs its Message-ID.
     match message_id.filter(|id| folded.mentions(id)) {
         Some(id) => {
             score.message_ids += 1;
-            let found = messages.iter().any(|message| message.message_id.as_deref() == Some(id));
+            let found = messages
+                .iter()
+                .any(|message| message.message_id.as_deref() == Some(id));
             score.by_message_id += u32::from(found);
         }
-        None => score.unlogged.push(format!("{name} {queue_id}: its Message-ID is in no line")),
+        None => score
+            .unlogged
+            .push(format!("{name} {queue_id}: its Message-ID is in no line")),
     }
-    let Some(message) = messages.iter().find(|message| message.queue_ids.iter().any(|id| id == queue_id)) else {
-        score.problems.push(format!("{name}: no message has queue id {queue_id}"));
+    let Some(message) = messages
+        .iter()
+        .find(|message| message.queue_ids.iter().any(|id| id == queue_id))
+    else {
+        score
+            .problems
+            .push(format!("{name}: no message has queue id {queue_id}"));
         return;
     };
     score.by_queue_id += 1;
     for rcpt in row["rcpts"].as_array().unwrap() {
         let to = rcpt["to"].as_str().unwrap();
         let label = rcpt["expect"].as_str().unwrap_or("");
-        let Some(mut allowed) = allowed(label, released(queue_id)) else { continue };
+        let Some(mut allowed) = allowed(label, released(queue_id)) else {
+            continue;
+        };
         if rcpt["rcpt_code"] != 250 {
             allowed = vec![Verdict::Rejected];
         }
         // Postfix counts recipients above its limit, and does not log them.
         if !folded.mentions(to) {
-            score.unlogged.push(format!("{name} {queue_id}: {to} ({label}) is in no line"));
+            score
+                .unlogged
+                .push(format!("{name} {queue_id}: {to} ({label}) is in no line"));
             continue;
         }
         score.recipients += 1;
         let found = recipients(message, to);
         score.found += u32::from(!found.is_empty());
-        let agree = !found.is_empty() && found.iter().all(|r| r.verdict.is_some_and(|v| allowed.contains(&v)));
+        let agree = !found.is_empty()
+            && found
+                .iter()
+                .all(|r| r.verdict.is_some_and(|v| allowed.contains(&v)));
         score.agree += u32::from(agree);
         let entry = score.labels.entry(label.to_owned()).or_default();
         entry.0 += 1;
         entry.1 += u32::from(agree);
         if !agree {
-            let got: Vec<_> = found.iter().map(|r| format!("{} {:?}: {}", r.address, r.verdict, r.reply)).collect();
-            score.problems.push(format!("{name} {queue_id} {to} expect {label:?} got {got:?}"));
+            let got: Vec<_> = found
+                .iter()
+                .map(|r| format!("{} {:?}: {}", r.address, r.verdict, r.reply))
+                .collect();
+            score.problems.push(format!(
+                "{name} {queue_id} {to} expect {label:?} got {got:?}"
+            ));
         }
     }
 }
@@ -217,12 +267,18 @@ fn score_refused(score: &mut Score, row: &Value, messages: &[Message]) {
             let by_client = message.client_ip.as_deref() == Some(client);
             let rejected = |r: &&Recipient| r.verdict == Some(Verdict::Rejected);
             let by_address = recipients(message, to).iter().any(|r| rejected(r));
-            let nameless = message.recipients.iter().any(|r| r.address.is_empty() && rejected(&r));
+            let nameless = message
+                .recipients
+                .iter()
+                .any(|r| r.address.is_empty() && rejected(&r));
             by_client && (by_address || nameless)
         });
         score.refused_found += u32::from(found);
         if !found {
-            score.problems.push(format!("{} {client} {to}: {} {} not found", row["name"], rcpt["rcpt_code"], rcpt["rcpt_reply"]));
+            score.problems.push(format!(
+                "{} {client} {to}: {} {} not found",
+                row["name"], rcpt["rcpt_code"], rcpt["rcpt_reply"]
+            ));
         }
     }
 }
@@ -252,7 +308,10 @@ fn print(title: &str, score: &Score) {
 fn assert_perfect(title: &str, folded: &Folded) {
     let score = score(folded);
     print(title, &score);
-    assert!(score.messages > 100 && score.recipients > 150, "the truth file was read");
+    assert!(
+        score.messages > 100 && score.recipients > 150,
+        "the truth file was read"
+    );
     assert!(score.unlogged.len() <= 10, "explained by name above");
     assert_eq!(score.by_message_id, score.message_ids);
     assert_eq!(score.by_queue_id, score.messages);
@@ -263,16 +322,30 @@ fn assert_perfect(title: &str, folded: &Folded) {
 
 #[test]
 fn verdicts_agree_with_the_truth_in_every_rendering() {
-    for rendering in ["mail.rfc3164.log", "mail.rfc3339.log", "mail.rfc5424.log", "mail.pri-forward.log"] {
+    for rendering in [
+        "mail.rfc3164.log",
+        "mail.rfc3339.log",
+        "mail.rfc5424.log",
+        "mail.pri-forward.log",
+    ] {
         let folded = fold(&[rendering, "postfix-b.maillog_file.log", "dovecot-file.log"]);
-        assert!(folded.messages.iter().any(|message| message.kind == Kind::Refused));
+        assert!(
+            folded
+                .messages
+                .iter()
+                .any(|message| message.kind == Kind::Refused)
+        );
         assert_perfect(rendering, &folded);
     }
 }
 
 #[test]
 fn folded_repetitions_change_no_verdict() {
-    let files = ["central-folded.log", "postfix-b.maillog_file.log", "dovecot-file.log"];
+    let files = [
+        "central-folded.log",
+        "postfix-b.maillog_file.log",
+        "dovecot-file.log",
+    ];
     assert_perfect("central-folded.log", &fold(&files));
 }
 
@@ -281,7 +354,10 @@ struct Shuffle(u64);
 
 impl Shuffle {
     fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
 }
@@ -291,7 +367,10 @@ fn shuffled(seed: u64, within_ns: u64, twice: bool) -> Folded {
     let bytes = std::fs::read(corpus().join("mail.rfc3339.log")).unwrap();
     let mut random = Shuffle(seed);
     let mut lines: Vec<(i64, Vec<u8>)> = Vec::new();
-    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+    for line in bytes
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
         let stamp = std::str::from_utf8(line.split(|byte| *byte == b' ').next().unwrap()).unwrap();
         let time_ns = tidings_event::time::parse_rfc3339(stamp).unwrap();
         for _ in 0..if twice { 2 } else { 1 } {
@@ -302,17 +381,27 @@ fn shuffled(seed: u64, within_ns: u64, twice: bool) -> Folded {
     let lines: Vec<Vec<u8>> = lines.into_iter().map(|(_, line)| line).collect();
     let rest = ["postfix-b.maillog_file.log", "dovecot-file.log"].map(|file| {
         let bytes = std::fs::read(corpus().join(file)).unwrap();
-        bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
+        bytes
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(<[u8]>::to_vec)
+            .collect()
     });
     let text = lines.join(&b'\n');
     let [branch, dovecot] = rest;
-    Folded { messages: fold_lines(&[lines, branch, dovecot]), text }
+    Folded {
+        messages: fold_lines(&[lines, branch, dovecot]),
+        text,
+    }
 }
 
 #[test]
 fn lines_out_of_order_within_two_seconds_change_no_verdict() {
     for seed in 0..20 {
-        assert_perfect(&format!("shuffled {seed}"), &shuffled(seed, 2_000_000_000, false));
+        assert_perfect(
+            &format!("shuffled {seed}"),
+            &shuffled(seed, 2_000_000_000, false),
+        );
     }
 }
 
@@ -320,7 +409,10 @@ fn lines_out_of_order_within_two_seconds_change_no_verdict() {
 fn duplicated_lines_change_no_verdict() {
     for seed in 0..5 {
         assert_perfect(&format!("twice {seed}"), &shuffled(seed, 1_000, true));
-        assert_perfect(&format!("twice and shuffled {seed}"), &shuffled(seed, 2_000_000_000, true));
+        assert_perfect(
+            &format!("twice and shuffled {seed}"),
+            &shuffled(seed, 2_000_000_000, true),
+        );
     }
 }
 
@@ -329,12 +421,21 @@ fn duplicated_lines_change_no_verdict() {
 #[test]
 fn a_log_cut_at_both_ends_gives_no_wrong_verdict() {
     let bytes = std::fs::read(corpus().join("mail.rfc3339.log")).unwrap();
-    let lines: Vec<Vec<u8>> =
-        bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect();
+    let lines: Vec<Vec<u8>> = bytes
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect();
     let whole = fold_lines(&[lines.clone()]);
     let verdict_of = |queue_id: &str, address: &str| {
-        let message = whole.iter().find(|message| message.queue_ids.iter().any(|id| id == queue_id))?;
-        message.recipients.iter().find(|r| r.address == address)?.verdict
+        let message = whole
+            .iter()
+            .find(|message| message.queue_ids.iter().any(|id| id == queue_id))?;
+        message
+            .recipients
+            .iter()
+            .find(|r| r.address == address)?
+            .verdict
     };
     let mut random = Shuffle(7);
     let mut compared = 0;
@@ -342,15 +443,23 @@ fn a_log_cut_at_both_ends_gives_no_wrong_verdict() {
         let from = random.below(lines.len() as u64 / 2) as usize;
         let to = from + lines.len() / 3;
         for message in fold_lines(&[lines[from..to].to_vec()]) {
-            let Some(queue_id) = message.queue_ids.first() else { continue };
+            let Some(queue_id) = message.queue_ids.first() else {
+                continue;
+            };
             for recipient in message.recipients.iter().filter(|r| !r.address.is_empty()) {
-                let Some(known) = verdict_of(queue_id, &recipient.address) else { continue };
+                let Some(known) = verdict_of(queue_id, &recipient.address) else {
+                    continue;
+                };
                 let shown = recipient.verdict.unwrap();
                 compared += 1;
                 let open = !shown.is_final() || shown == Verdict::Unknown;
                 // Without the line of the next leg, the hand-over is what is known.
                 let handed_over = shown == Verdict::Delivered;
-                assert!(shown == known || open || handed_over, "{queue_id} {}: {shown}, not {known}", recipient.address);
+                assert!(
+                    shown == known || open || handed_over,
+                    "{queue_id} {}: {shown}, not {known}",
+                    recipient.address
+                );
             }
         }
     }

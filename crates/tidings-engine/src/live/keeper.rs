@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::history::HistoryWriter;
 use crate::import::packed;
 use crate::memory::each_event;
-use crate::reopen::{StoreReopen, find_deleted_again};
+use crate::reopen::StoreReopen;
 
 /// How often the thread looks whether it shall end.
 const WAKE: Duration = Duration::from_millis(200);
@@ -99,7 +99,11 @@ impl Keeper {
             }
             Delivery::Frame(_) => {}
             Delivery::Gap(gap) => {
-                self.engine.note(format!("{}: {}", self.directory.display(), words_of_gap(&gap)));
+                self.engine.note(format!(
+                    "{}: {}",
+                    self.directory.display(),
+                    words_of_gap(&gap)
+                ));
             }
         }
         self.engine.note_applied(self.reader.sequence());
@@ -115,7 +119,9 @@ impl Keeper {
             let mut reopen = StoreReopen::new(engine, writer);
             folder.apply(event.header(), &pairs, &mut reopen);
             if let Err(error) = reopen.finish() {
-                engine.note(format!("an older message cannot be read for a late line: {error}"));
+                engine.note(format!(
+                    "an older message cannot be read for a late line: {error}"
+                ));
             }
         });
     }
@@ -161,11 +167,18 @@ impl Keeper {
             }
         });
         failed?;
-        find_deleted_again(engine, writer)?;
+        writer.find_deleted_again()?;
         let mut saved = Vec::new();
         folder.save(&mut saved);
-        let cursor = [self.spool.identity().epoch.to_le_bytes(), sequence.to_le_bytes()].concat();
-        let mut blobs = vec![(OPEN_BLOB.to_owned(), Some(packed(&saved))), (CURSOR_BLOB.to_owned(), Some(cursor))];
+        let cursor = [
+            self.spool.identity().epoch.to_le_bytes(),
+            sequence.to_le_bytes(),
+        ]
+        .concat();
+        let mut blobs = vec![
+            (OPEN_BLOB.to_owned(), Some(packed(&saved))),
+            (CURSOR_BLOB.to_owned(), Some(cursor)),
+        ];
         let mut taken_in = engine.taken_in();
         blobs.extend(taken_in.iter().map(|name| (name.clone(), None)));
         writer.commit(&blobs)?;
@@ -187,7 +200,9 @@ impl Keeper {
         };
         let complaint = error.to_string();
         if self.complaint.as_ref() != Some(&complaint) {
-            self.engine.note(format!("the history cannot be written, trying again: {complaint}"));
+            self.engine.note(format!(
+                "the history cannot be written, trying again: {complaint}"
+            ));
             self.complaint = Some(complaint);
         }
         if !self.stop.load(Ordering::Acquire) {

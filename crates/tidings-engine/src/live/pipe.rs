@@ -95,7 +95,9 @@ impl Pipe {
 
     /// Whether this event of a line that is fed again is in the spool.
     pub(super) fn is_done(&self, at: Position) -> bool {
-        self.done.get(&at.stream).is_some_and(|done| (at.line, at.ordinal) <= *done)
+        self.done
+            .get(&at.stream)
+            .is_some_and(|done| (at.line, at.ordinal) <= *done)
     }
 
     /// Hands over records, or keeps them if the spool does not take them now.
@@ -121,13 +123,23 @@ impl Pipe {
 
     /// Notes that a source has come to `place`, behind so many bytes, and saves the state if it is
     /// time.
-    pub(super) fn note_fed(&mut self, source: &str, place: Place, last: Option<Position>, bytes: usize, now_ns: i64) {
+    pub(super) fn note_fed(
+        &mut self,
+        source: &str,
+        place: Place,
+        last: Option<Position>,
+        bytes: usize,
+        now_ns: i64,
+    ) {
         if let Some(at) = last.filter(|at| !self.is_done(*at)) {
             self.done.remove(&at.stream);
         }
         let is_new = self.places.insert(source.to_owned(), place).is_none();
         self.fed_bytes += bytes as u64;
-        if is_new || self.fed_bytes >= SNAPSHOT_BYTES || now_ns.saturating_sub(self.saved_ns) >= SNAPSHOT_NS {
+        if is_new
+            || self.fed_bytes >= SNAPSHOT_BYTES
+            || now_ns.saturating_sub(self.saved_ns) >= SNAPSHOT_NS
+        {
             self.saved_ns = now_ns;
             self.save();
         }
@@ -137,13 +149,19 @@ impl Pipe {
     pub(super) fn save(&mut self) {
         let snapshot = Snapshot {
             places: self.places.clone(),
-            done: self.done.iter().map(|(stream, (line, ordinal))| (*stream, *line, *ordinal)).collect(),
+            done: self
+                .done
+                .iter()
+                .map(|(stream, (line, ordinal))| (*stream, *line, *ordinal))
+                .collect(),
         };
-        let places = serde_json::to_vec(&snapshot).expect("numbers, texts and lists of them become JSON");
+        let places =
+            serde_json::to_vec(&snapshot).expect("numbers, texts and lists of them become JSON");
         let mut bytes = (places.len() as u64).to_le_bytes().to_vec();
         bytes.extend_from_slice(&places);
         self.correlator.save(&mut bytes);
-        self.unsent.push_back(Batch::control(SNAPSHOT_TAG, packed(&bytes)));
+        self.unsent
+            .push_back(Batch::control(SNAPSHOT_TAG, packed(&bytes)));
         self.fed_bytes = 0;
     }
 
@@ -153,10 +171,15 @@ impl Pipe {
         let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| short())?;
         let (places, correlator) = rest.split_at_checked(length).ok_or_else(short)?;
-        let snapshot: Snapshot = serde_json::from_slice(places).map_err(|error| Error::State(error.to_string()))?;
+        let snapshot: Snapshot =
+            serde_json::from_slice(places).map_err(|error| Error::State(error.to_string()))?;
         self.correlator = Correlator::restore(CorrelatorLimits::default(), correlator)?;
         self.places = snapshot.places;
-        self.done = snapshot.done.into_iter().map(|(stream, line, ordinal)| (stream, (line, ordinal))).collect();
+        self.done = snapshot
+            .done
+            .into_iter()
+            .map(|(stream, line, ordinal)| (stream, (line, ordinal)))
+            .collect();
         Ok(())
     }
 }

@@ -47,14 +47,24 @@ impl How {
     }
 
     pub(super) fn of_letter(letter: char) -> Option<How> {
-        [How::Text, How::Address, How::Number, How::Duration, How::LongId, How::ShortId, How::More]
-            .into_iter()
-            .find(|how| how.letter() == letter)
+        [
+            How::Text,
+            How::Address,
+            How::Number,
+            How::Duration,
+            How::LongId,
+            How::ShortId,
+            How::More,
+        ]
+        .into_iter()
+        .find(|how| how.letter() == letter)
     }
 
     /// How a value is stored under a key that has not occurred in the event yet.
     pub(super) fn of(column: Option<ColumnId>, value: &Value<'_>) -> How {
-        let Some(column) = column else { return How::More };
+        let Some(column) = column else {
+            return How::More;
+        };
         let fits = |number: u64| i64::try_from(number).is_ok();
         match (KEYS[column - FIRST_KEY].1, value) {
             (Kind::Text, Value::Str(_)) => How::Text,
@@ -131,7 +141,10 @@ impl Forms {
         if self.by_hash.len() > FORMS_MAX {
             self.by_hash.clear();
         }
-        let form = self.by_hash.entry(hash).or_insert_with(|| new_form(kind, keys));
+        let form = self
+            .by_hash
+            .entry(hash)
+            .or_insert_with(|| new_form(kind, keys));
         // Two forms with one hash take turns; the hash is of few small numbers, so this is rare.
         if form.kind != kind || form.keys != keys {
             *form = new_form(kind, keys);
@@ -161,7 +174,13 @@ fn new_form(kind: EventType, keys: &[(Key, How)]) -> Form {
         keys: keys.to_vec(),
         columns: keys
             .iter()
-            .map(|(key, how)| if *how == How::More { 0 } else { column_of(*key).unwrap_or(0) })
+            .map(|(key, how)| {
+                if *how == How::More {
+                    0
+                } else {
+                    column_of(*key).unwrap_or(0)
+                }
+            })
             .collect(),
         shape,
         templates: Vec::new(),

@@ -46,18 +46,29 @@ pub struct FoundEvent {
 impl FoundEvent {
     /// The event.
     pub fn event(&self) -> EventRef<'_> {
-        EventRef::read(&self.record).expect("records of found events were written by us").0
+        EventRef::read(&self.record)
+            .expect("records of found events were written by us")
+            .0
     }
 }
 
 impl Engine {
     /// The newest events that pass the filter, newest first.
     pub fn events(&self, query: &EventQuery) -> Result<Vec<FoundEvent>, Error> {
-        let compiled = Compiled::new(&query.filter, &FieldSet::EVENTS, query.since_ns, query.until_ns, query.now_ns)?;
+        let compiled = Compiled::new(
+            &query.filter,
+            &FieldSet::EVENTS,
+            query.since_ns,
+            query.until_ns,
+            query.now_ns,
+        )?;
         let mut newest = Newest::new(query.limit);
         let recent = self.recent();
         recent.each(&mut |sequence, event| {
-            if compiled.covers(event.time_ns()) && newest.may_take(event.time_ns()) && compiled.matcher.matches(event) {
+            if compiled.covers(event.time_ns())
+                && newest.may_take(event.time_ns())
+                && compiled.matcher.matches(event)
+            {
                 newest.push(order_of(event), found(sequence, event));
             }
         });
@@ -69,7 +80,10 @@ impl Engine {
     pub(crate) fn recent(&self) -> Recent {
         let frames = self.memory().frames();
         // Taken after the memory: what is sealed in between is in both, and told by its sequence.
-        Recent { frames, snapshot: self.store().snapshot() }
+        Recent {
+            frames,
+            snapshot: self.store().snapshot(),
+        }
     }
 }
 
@@ -86,7 +100,9 @@ impl Recent {
 
     /// Whether an event of a part is in memory, too.
     pub(crate) fn holds(&self, found: &FoundEvent) -> bool {
-        let (Some(sequence), Some(first)) = (found.sequence, self.frames.first()) else { return false };
+        let (Some(sequence), Some(first)) = (found.sequence, self.frames.first()) else {
+            return false;
+        };
         sequence >= first.first_sequence()
     }
 }
@@ -94,29 +110,48 @@ impl Recent {
 /// Newest first; of one moment, the later line first.
 pub(super) fn order_of(event: &EventRef<'_>) -> (i64, u64, u64) {
     let position = event.header().position;
-    let (line, ordinal) = position.map_or((0, 0), |position| (position.line, u64::from(position.ordinal)));
+    let (line, ordinal) = position.map_or((0, 0), |position| {
+        (position.line, u64::from(position.ordinal))
+    });
     (event.time_ns(), line, ordinal)
 }
 
-fn events_in(recent: &Recent, compiled: &Compiled, newest: &mut Newest<FoundEvent>) -> Result<(), Error> {
+fn events_in(
+    recent: &Recent,
+    compiled: &Compiled,
+    newest: &mut Newest<FoundEvent>,
+) -> Result<(), Error> {
     if compiled.since_ns > compiled.until_ns {
         return Ok(());
     }
     let everything = compiled.filter.is_everything();
-    for part in recent.snapshot.parts(EVENTS, compiled.since_ns..=compiled.until_ns)? {
-        if part.times().is_some_and(|(_, last_ns)| !newest.may_take(last_ns)) {
+    for part in recent
+        .snapshot
+        .parts(EVENTS, compiled.since_ns..=compiled.until_ns)?
+    {
+        if part
+            .times()
+            .is_some_and(|(_, last_ns)| !newest.may_take(last_ns))
+        {
             break;
         }
         let candidates = part.candidates(&compiled.tokens)?;
         let candidates = candidates.and(&part.within(compiled.since_ns..=compiled.until_ns)?);
-        each_slice(&part, &candidates, SLICE_ROWS as usize, &mut |part, slice| {
-            let slice = rows_worth_reading(part, slice, compiled, newest, everything)?;
-            read_events(part, &slice, &mut |found| {
-                if (everything || compiled.matcher.matches(&found.event())) && !recent.holds(&found) {
-                    newest.push(order_of(&found.event()), found);
-                }
-            })
-        })?;
+        each_slice(
+            &part,
+            &candidates,
+            SLICE_ROWS as usize,
+            &mut |part, slice| {
+                let slice = rows_worth_reading(part, slice, compiled, newest, everything)?;
+                read_events(part, &slice, &mut |found| {
+                    if (everything || compiled.matcher.matches(&found.event()))
+                        && !recent.holds(&found)
+                    {
+                        newest.push(order_of(&found.event()), found);
+                    }
+                })
+            },
+        )?;
     }
     Ok(())
 }
@@ -132,7 +167,9 @@ fn rows_worth_reading(
     let times = part.read(&[rows::TIME, rows::GROUP, rows::OFFSET], slice)?;
     let mut wanted: Vec<((i64, u64), u32)> = Vec::new();
     for row in 0..times.len() {
-        let Some(time_ns) = times.time(rows::TIME, row) else { continue };
+        let Some(time_ns) = times.time(rows::TIME, row) else {
+            continue;
+        };
         if compiled.covers(time_ns) && newest.may_take(time_ns) {
             let line = rows::line_number_of(&times, row).unwrap_or(0);
             wanted.push(((time_ns, line), times.number(row)));
@@ -169,16 +206,23 @@ pub(super) fn each_slice(
 }
 
 /// Reads whole events.
-pub(super) fn read_events(part: &Part, rows: &RowSet, each: &mut dyn FnMut(FoundEvent)) -> Result<(), Error> {
+pub(super) fn read_events(
+    part: &Part,
+    rows: &RowSet,
+    each: &mut dyn FnMut(FoundEvent),
+) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
     let values = part.read(&rows::all_columns(), rows)?;
     for row in 0..values.len() {
         let mut record = Vec::new();
-        rows::event_of(&values, row, &mut record).ok_or_else(|| damaged(part, values.number(row)))?;
+        rows::event_of(&values, row, &mut record)
+            .ok_or_else(|| damaged(part, values.number(row)))?;
         let mut found = FoundEvent {
-            sequence: values.int(rows::SEQUENCE, row).map(|sequence| sequence as u64),
+            sequence: values
+                .int(rows::SEQUENCE, row)
+                .map(|sequence| sequence as u64),
             line: None,
             record,
         };

@@ -15,7 +15,16 @@ const KIND: u16 = 5;
 const QUEUE_ID: u16 = 6;
 
 const VERDICTS: &[&str] = &[
-    "delivered", "deferred", "bounced", "expired", "rejected", "discarded", "held", "filtered", "in-queue", "unknown",
+    "delivered",
+    "deferred",
+    "bounced",
+    "expired",
+    "rejected",
+    "discarded",
+    "held",
+    "filtered",
+    "in-queue",
+    "unknown",
 ];
 
 /// The fields that a filter over messages may name.
@@ -23,19 +32,58 @@ pub const MESSAGE_FIELDS: FieldSet = FieldSet {
     object: "message",
     is_event: false,
     extra: &[
-        ExtraField { name: "status", id: STATUS, kind: FieldKind::Word(VERDICTS), is_indexed: true },
-        ExtraField { name: "provider", id: PROVIDER, kind: FieldKind::Text, is_indexed: true },
-        ExtraField { name: "class", id: CLASS, kind: FieldKind::Text, is_indexed: true },
-        ExtraField { name: "scope", id: SCOPE, kind: FieldKind::Text, is_indexed: true },
-        ExtraField { name: "action", id: ACTION, kind: FieldKind::Text, is_indexed: true },
-        ExtraField { name: "kind", id: KIND, kind: FieldKind::Word(&["accepted", "refused"]), is_indexed: true },
-        ExtraField { name: "queueId", id: QUEUE_ID, kind: FieldKind::Text, is_indexed: true },
+        ExtraField {
+            name: "status",
+            id: STATUS,
+            kind: FieldKind::Word(VERDICTS),
+            is_indexed: true,
+        },
+        ExtraField {
+            name: "provider",
+            id: PROVIDER,
+            kind: FieldKind::Text,
+            is_indexed: true,
+        },
+        ExtraField {
+            name: "class",
+            id: CLASS,
+            kind: FieldKind::Text,
+            is_indexed: true,
+        },
+        ExtraField {
+            name: "scope",
+            id: SCOPE,
+            kind: FieldKind::Text,
+            is_indexed: true,
+        },
+        ExtraField {
+            name: "action",
+            id: ACTION,
+            kind: FieldKind::Text,
+            is_indexed: true,
+        },
+        ExtraField {
+            name: "kind",
+            id: KIND,
+            kind: FieldKind::Word(&["accepted", "refused"]),
+            is_indexed: true,
+        },
+        ExtraField {
+            name: "queueId",
+            id: QUEUE_ID,
+            kind: FieldKind::Text,
+            is_indexed: true,
+        },
     ],
 };
 
 /// The word by which filters and the index know a verdict.
 pub(crate) fn verdict_word(verdict: Verdict) -> &'static str {
-    if verdict == Verdict::InQueue { "in-queue" } else { verdict.as_str() }
+    if verdict == Verdict::InQueue {
+        "in-queue"
+    } else {
+        verdict.as_str()
+    }
 }
 
 /// One recipient of a message, or a message without any.
@@ -45,11 +93,22 @@ pub(super) struct MessageSubject<'m> {
 }
 
 /// Whether a filter lets a message pass: one of its recipients does.
-pub(super) fn any_recipient(message: &Message, mut test: impl FnMut(&MessageSubject<'_>) -> bool) -> bool {
+pub(super) fn any_recipient(
+    message: &Message,
+    mut test: impl FnMut(&MessageSubject<'_>) -> bool,
+) -> bool {
     if message.recipients.is_empty() {
-        return test(&MessageSubject { message, recipient: None });
+        return test(&MessageSubject {
+            message,
+            recipient: None,
+        });
     }
-    message.recipients.iter().any(|recipient| test(&MessageSubject { message, recipient: Some(recipient) }))
+    message.recipients.iter().any(|recipient| {
+        test(&MessageSubject {
+            message,
+            recipient: Some(recipient),
+        })
+    })
 }
 
 type Test<'t> = &'t mut dyn FnMut(&Value<'_>) -> bool;
@@ -69,14 +128,18 @@ fn number(number: Option<u64>, test: Test<'_>) -> bool {
 impl MessageSubject<'_> {
     fn value(&self, key: Key, test: Test<'_>) -> bool {
         let message = self.message;
-        let of_recipient = |get: &dyn Fn(&Recipient) -> Option<String>| self.recipient.and_then(get);
+        let of_recipient =
+            |get: &dyn Fn(&Recipient) -> Option<String>| self.recipient.and_then(get);
         match key {
             Key::MESSAGE_ID => text(message.message_id.as_deref(), test),
             Key::FROM => text(message.from.as_deref(), test),
             Key::TO => self.recipient.is_some_and(|r| {
                 test(&Value::Str(&r.address)) || text(r.original_address.as_deref(), test)
             }),
-            Key::ORIGINAL_TO => text(of_recipient(&|r| r.original_address.clone()).as_deref(), test),
+            Key::ORIGINAL_TO => text(
+                of_recipient(&|r| r.original_address.clone()).as_deref(),
+                test,
+            ),
             Key::MTA_QUEUE_ID => texts(&message.queue_ids, test),
             Key::NODE => texts(&message.hosts, test),
             Key::HOSTNAME => text(message.client_name.as_deref(), test),
@@ -87,14 +150,19 @@ impl MessageSubject<'_> {
             Key::ACCOUNT_NAME => text(message.account.as_deref(), test),
             Key::SIZE => number(message.size, test),
             Key::RELAY => text(of_recipient(&|r| r.relay.clone()).as_deref(), test),
-            Key::REASON => self.recipient.is_some_and(|r| !r.reply.is_empty() && test(&Value::Str(&r.reply))),
+            Key::REASON => self
+                .recipient
+                .is_some_and(|r| !r.reply.is_empty() && test(&Value::Str(&r.reply))),
             Key::CODE => number(self.recipient.and_then(|r| r.code).map(u64::from), test),
             Key::DSN => text(of_recipient(&|r| r.dsn.clone()).as_deref(), test),
             Key::ELAPSED => {
                 let delay = self.recipient.and_then(|r| r.delay_ms);
                 delay.is_some_and(|delay| test(&Value::Duration(delay)))
             }
-            Key::CHILD_QUEUE_ID => message.relations.iter().any(|relation| test(&Value::Str(&relation.queue_id))),
+            Key::CHILD_QUEUE_ID => message
+                .relations
+                .iter()
+                .any(|relation| test(&Value::Str(&relation.queue_id))),
             _ => false,
         }
     }
@@ -153,7 +221,10 @@ impl Subject for MessageSubject<'_> {
             CLASS => text(recipient.and_then(|r| r.class), test),
             SCOPE => text(recipient.and_then(|r| r.scope), test),
             ACTION => text(recipient.and_then(|r| r.action), test),
-            KIND => text(Some(crate::message_rows::kind_word(self.message.kind)), test),
+            KIND => text(
+                Some(crate::message_rows::kind_word(self.message.kind)),
+                test,
+            ),
             QUEUE_ID => texts(&self.message.queue_ids, test),
             _ => false,
         }

@@ -35,7 +35,13 @@ impl Engine {
     ///
     /// Commands refused at the door are among them if the filter names anything but the time.
     pub fn messages(&self, query: &MessageQuery) -> Result<Vec<Message>, Error> {
-        let compiled = Compiled::new(&query.filter, &MESSAGE_FIELDS, query.since_ns, query.until_ns, query.now_ns)?;
+        let compiled = Compiled::new(
+            &query.filter,
+            &MESSAGE_FIELDS,
+            query.since_ns,
+            query.until_ns,
+            query.now_ns,
+        )?;
         let with_refused = names_something(&compiled.filter);
         let passes = |message: &Message| {
             (with_refused || message.kind == Kind::Accepted)
@@ -63,11 +69,17 @@ impl Engine {
             TokenExpr::And(vec![TokenExpr::token("accepted"), compiled.tokens.clone()])
         };
         for part in snapshot.parts(MESSAGES, compiled.since_ns..=compiled.until_ns)? {
-            if part.times().is_some_and(|(_, last_ns)| !newest.may_take(last_ns)) {
+            if part
+                .times()
+                .is_some_and(|(_, last_ns)| !newest.may_take(last_ns))
+            {
                 break;
             }
-            let rows = part.candidates(&tokens)?.and(&part.within(compiled.since_ns..=compiled.until_ns)?);
-            let settled = |message: &Message| passes(message) && !reopened.contains_any(&message.legs);
+            let rows = part
+                .candidates(&tokens)?
+                .and(&part.within(compiled.since_ns..=compiled.until_ns)?);
+            let settled =
+                |message: &Message| passes(message) && !reopened.contains_any(&message.legs);
             newest_of_part(&part, &rows, &settled, &mut newest)?;
         }
         Ok(newest.into_values())
@@ -89,11 +101,15 @@ impl Engine {
             (self.store().snapshot(), self.reopened())
         };
         for part in snapshot.parts(MESSAGES, ..)? {
-            if part.times().is_some_and(|(_, last_ns)| !newest.may_take(last_ns)) {
+            if part
+                .times()
+                .is_some_and(|(_, last_ns)| !newest.may_take(last_ns))
+            {
                 break;
             }
             let rows = part.candidates(tokens)?;
-            let settled = |message: &Message| wanted(message) && !reopened.contains_any(&message.legs);
+            let settled =
+                |message: &Message| wanted(message) && !reopened.contains_any(&message.legs);
             newest_of_part(&part, &rows, &settled, &mut newest)?;
         }
         Ok(newest.into_values())
@@ -102,7 +118,11 @@ impl Engine {
 
 impl Engine {
     /// The settled message with this id, looked for by its id alone within the times.
-    pub(super) fn message_with_id(&self, id: u64, times: RangeInclusive<i64>) -> Result<Option<Message>, Error> {
+    pub(super) fn message_with_id(
+        &self,
+        id: u64,
+        times: RangeInclusive<i64>,
+    ) -> Result<Option<Message>, Error> {
         let (snapshot, reopened) = {
             let _open = self.open_messages();
             (self.store().snapshot(), self.reopened())
@@ -125,7 +145,10 @@ impl Engine {
 fn names_something(filter: &Filter) -> bool {
     !filter.is_everything() && {
         let fields = filter.fields();
-        fields.is_empty() || fields.iter().any(|field| !matches!(*field, "time" | "since" | "until" | "size"))
+        fields.is_empty()
+            || fields
+                .iter()
+                .any(|field| !matches!(*field, "time" | "since" | "until" | "size"))
     }
 }
 
@@ -140,25 +163,38 @@ fn newest_of_part(
     newest: &mut Newest<Message>,
 ) -> Result<(), Error> {
     let mut seen = HashSet::new();
-    each_slice(part, rows, newest.limit().saturating_mul(2), &mut |part, slice| {
-        let times = part.read(&[message_rows::TIME], slice)?;
-        let numbers = (0..times.len())
-            .filter(|row| times.time(message_rows::TIME, *row).is_some_and(|time_ns| newest.may_take(time_ns)))
-            .map(|row| times.number(row));
-        let slice = RowSet::from_sorted_rows(numbers);
-        for message in whole_messages(part, &slice)? {
-            if seen.insert(message.id) && wanted(&message) {
-                newest.push(order_of(&message), message);
+    each_slice(
+        part,
+        rows,
+        newest.limit().saturating_mul(2),
+        &mut |part, slice| {
+            let times = part.read(&[message_rows::TIME], slice)?;
+            let numbers = (0..times.len())
+                .filter(|row| {
+                    times
+                        .time(message_rows::TIME, *row)
+                        .is_some_and(|time_ns| newest.may_take(time_ns))
+                })
+                .map(|row| times.number(row));
+            let slice = RowSet::from_sorted_rows(numbers);
+            for message in whole_messages(part, &slice)? {
+                if seen.insert(message.id) && wanted(&message) {
+                    newest.push(order_of(&message), message);
+                }
             }
-        }
-        Ok(())
-    })
+            Ok(())
+        },
+    )
 }
 
 /// The messages to which these rows belong, with all their rows.
 pub(crate) fn whole_messages(part: &Part, rows: &RowSet) -> Result<Vec<Message>, Error> {
-    let Some(rows) = whole_rows(part, rows)? else { return Ok(Vec::new()) };
-    Ok(message_rows::messages_of(&part.read(&message_rows::all_columns(), &rows)?))
+    let Some(rows) = whole_rows(part, rows)? else {
+        return Ok(Vec::new());
+    };
+    Ok(message_rows::messages_of(
+        &part.read(&message_rows::all_columns(), &rows)?,
+    ))
 }
 
 /// Widens rows to all rows of their messages: a message's rows stand together, and all but its

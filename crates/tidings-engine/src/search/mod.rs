@@ -8,7 +8,7 @@ mod objects;
 mod story;
 
 use tidings_event::EventType;
-use tidings_event::filter::{Filter, FieldSet, Matcher, Needs, Plan};
+use tidings_event::filter::{FieldSet, Filter, Matcher, Needs, Plan};
 use tidings_store::TokenExpr;
 
 use crate::error::Error;
@@ -45,7 +45,10 @@ impl Compiled {
     ) -> Result<Compiled, Error> {
         let filter = Filter::parse(text, fields).map_err(|error| {
             let rest: String = text[error.at()..].chars().take(40).collect();
-            Error::Asked(format!("filter: {error}, at character {} ({rest:?})", text[..error.at()].chars().count() + 1))
+            Error::Asked(format!(
+                "filter: {error}, at character {} ({rest:?})",
+                text[..error.at()].chars().count() + 1
+            ))
         })?;
         let matcher = Matcher::compile(&filter, now_ns);
         let plan = matcher.plan();
@@ -72,7 +75,10 @@ fn tokens_of(plan: &Plan, is_event: bool) -> TokenExpr {
     if types.len() > TYPES_MAX {
         return needs;
     }
-    let types = types.into_iter().map(|kind| TokenExpr::token(kind.name())).collect();
+    let types = types
+        .into_iter()
+        .map(|kind| TokenExpr::token(kind.name()))
+        .collect();
     TokenExpr::And(vec![TokenExpr::Or(types), needs])
 }
 

@@ -36,7 +36,10 @@ impl<T> Ord for Entry<T> {
 
 impl<T> Newest<T> {
     pub(super) fn new(limit: usize) -> Newest<T> {
-        Newest { limit, heap: BinaryHeap::new() }
+        Newest {
+            limit,
+            heap: BinaryHeap::new(),
+        }
     }
 
     pub(super) fn push(&mut self, order: Order, value: T) {
@@ -55,7 +58,11 @@ impl<T> Newest<T> {
 
     /// Whether a value with this order would be kept.
     pub(super) fn takes(&self, order: Order) -> bool {
-        self.heap.len() < self.limit || self.heap.peek().is_some_and(|Reverse(oldest)| order > oldest.0)
+        self.heap.len() < self.limit
+            || self
+                .heap
+                .peek()
+                .is_some_and(|Reverse(oldest)| order > oldest.0)
     }
 
     /// Whether anything that happened at `time_ns` or before may be kept.
@@ -65,7 +72,8 @@ impl<T> Newest<T> {
 
     /// The values, newest first.
     pub(super) fn into_values(self) -> Vec<T> {
-        let mut entries: Vec<Entry<T>> = self.heap.into_iter().map(|Reverse(entry)| entry).collect();
+        let mut entries: Vec<Entry<T>> =
+            self.heap.into_iter().map(|Reverse(entry)| entry).collect();
         entries.sort_unstable_by_key(|entry| Reverse(entry.0));
         entries.into_iter().map(|Entry(_, value)| value).collect()
     }

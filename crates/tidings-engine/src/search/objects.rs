@@ -16,7 +16,9 @@ pub fn event_object(found: &FoundEvent, raw: bool) -> Json {
     let position = event.header().position;
     let id = match (found.sequence, position) {
         (Some(sequence), _) => format!("{sequence}"),
-        (None, Some(position)) => format!("{}-{}-{}", position.stream, position.line, position.ordinal),
+        (None, Some(position)) => {
+            format!("{}-{}-{}", position.stream, position.line, position.ordinal)
+        }
         (None, None) => format!("{}", event.time_ns()),
     };
     let additional = Additional {
@@ -59,7 +61,12 @@ pub fn message_object(message: &Message) -> MessageObject {
             .relations
             .iter()
             .map(|relation| RelatedObject {
-                relation: if relation.is_parent { "parent" } else { "child" }.to_owned(),
+                relation: if relation.is_parent {
+                    "parent"
+                } else {
+                    "child"
+                }
+                .to_owned(),
                 queue_id: relation.queue_id.clone(),
             })
             .collect(),
@@ -70,7 +77,11 @@ fn recipient_object(recipient: &Recipient) -> RecipientObject {
     RecipientObject {
         address: recipient.address.clone(),
         original_address: recipient.original_address.clone(),
-        verdict: recipient.verdict.unwrap_or(Verdict::Unknown).as_str().to_owned(),
+        verdict: recipient
+            .verdict
+            .unwrap_or(Verdict::Unknown)
+            .as_str()
+            .to_owned(),
         time: rfc3339(recipient.time_ns),
         reply: Some(recipient.reply.clone()).filter(|reply| !reply.is_empty()),
         code: recipient.code,

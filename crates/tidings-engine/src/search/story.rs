@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use tidings_event::{EventRef, EventType, Id, Key};
 use tidings_event::time::rfc3339;
 use tidings_event::token::tokens_of;
+use tidings_event::{EventRef, EventType, Id, Key};
 use tidings_mail::correlate::seconds_of_queue_id;
 use tidings_mail::diagnose::{Direction, Reply, diagnose};
 use tidings_mail::message::{Message, Recipient, Verdict};
@@ -44,13 +44,18 @@ impl Engine {
     /// The stories of the messages that `key` names, newest first.
     pub fn stories(&self, query: &StoryQuery) -> Result<Vec<StoryObject>, Error> {
         let messages = self.named(query.key.trim(), query.limit)?;
-        messages.iter().map(|message| self.story(message, query.raw)).collect()
+        messages
+            .iter()
+            .map(|message| self.story(message, query.raw))
+            .collect()
     }
 
     /// The messages that an id, queue id, Message-ID or address names, newest first.
     fn named(&self, key: &str, limit: usize) -> Result<Vec<Message>, Error> {
         if key.is_empty() {
-            return Err(Error::Asked("a story needs an id, a queue id, a Message-ID or an address".into()));
+            return Err(Error::Asked(
+                "a story needs an id, a queue id, a Message-ID or an address".into(),
+            ));
         }
         if let Some(id) = Id::parse(key) {
             let found = self.message_of_leg(id.0)?;
@@ -64,7 +69,10 @@ impl Engine {
             message.queue_ids.iter().any(|id| is(id))
                 || message.message_id.as_deref().is_some_and(is)
                 || message.from.as_deref().is_some_and(is)
-                || message.recipients.iter().any(|r| is(&r.address) || r.original_address.as_deref().is_some_and(is))
+                || message
+                    .recipients
+                    .iter()
+                    .any(|r| is(&r.address) || r.original_address.as_deref().is_some_and(is))
         };
         self.messages_with(&all_tokens(bare), limit, &wanted)
     }
@@ -73,7 +81,12 @@ impl Engine {
     /// by the list of legs where there are several, anywhere if need be.
     fn message_of_leg(&self, leg: u64) -> Result<Vec<Message>, Error> {
         let wanted = |message: &Message| message.legs.contains(&leg);
-        let listed = TokenExpr::Or(leg_tokens(leg, "").into_iter().map(TokenExpr::token).collect());
+        let listed = TokenExpr::Or(
+            leg_tokens(leg, "")
+                .into_iter()
+                .map(TokenExpr::token)
+                .collect(),
+        );
         let found = self.messages_with(&listed, 1, &wanted)?;
         if !found.is_empty() {
             return Ok(found);
@@ -99,7 +112,11 @@ impl Engine {
             .iter()
             .take(STEPS_MAX)
             .map(|found| {
-                let place = found.event().header().position.map(|position| (position.stream, position.line));
+                let place = found
+                    .event()
+                    .header()
+                    .position
+                    .map(|position| (position.stream, position.line));
                 let first = place.is_none_or(|place| lines_shown.insert(place));
                 step_of(found, &names, raw && first)
             })
@@ -123,7 +140,9 @@ pub(crate) fn leg_tokens(leg: u64, name: &str) -> Vec<String> {
 
 fn all_tokens(text: &str) -> TokenExpr {
     let mut tokens = Vec::new();
-    tokens_of(text, &mut |token: &str| tokens.push(TokenExpr::token(token)));
+    tokens_of(text, &mut |token: &str| {
+        tokens.push(TokenExpr::token(token))
+    });
     TokenExpr::And(tokens)
 }
 
@@ -134,9 +153,17 @@ pub(crate) fn events_of_legs(engine: &Engine, message: &Message) -> Result<Vec<F
 
 /// The events of a message's legs, in order; with those of the sessions that brought it if
 /// `with_sessions`.
-fn events_of(engine: &Engine, message: &Message, with_sessions: bool) -> Result<Vec<FoundEvent>, Error> {
+fn events_of(
+    engine: &Engine,
+    message: &Message,
+    with_sessions: bool,
+) -> Result<Vec<FoundEvent>, Error> {
     let legs: HashSet<u64> = message.legs.iter().copied().collect();
-    let of_legs = |event: &EventRef<'_>| event.uint(Key::QUEUE_ID).is_some_and(|leg| legs.contains(&leg));
+    let of_legs = |event: &EventRef<'_>| {
+        event
+            .uint(Key::QUEUE_ID)
+            .is_some_and(|leg| legs.contains(&leg))
+    };
     let mut found: HashMap<Place, FoundEvent> = HashMap::new();
     let mut spans = BTreeSet::new();
     let mut keep = |event: FoundEvent| {
@@ -149,7 +176,10 @@ fn events_of(engine: &Engine, message: &Message, with_sessions: bool) -> Result<
             keep(found_in_memory(sequence, event));
         }
     });
-    let stored = message.legs.iter().map(|leg| TokenExpr::token(leg.to_string()));
+    let stored = message
+        .legs
+        .iter()
+        .map(|leg| TokenExpr::token(leg.to_string()));
     let names = message.queue_ids.iter().map(|name| all_tokens(name));
     let tokens = TokenExpr::Or(stored.chain(names).collect());
     let until_ns = message.last_ns.saturating_add(86_400_000_000_000);
@@ -169,7 +199,8 @@ fn events_of(engine: &Engine, message: &Message, with_sessions: bool) -> Result<
     }
     if with_sessions {
         let in_session = |event: &EventRef<'_>| {
-            event.span().is_some_and(|span| spans.contains(&span)) && event.get(Key::QUEUE_ID).is_none()
+            event.span().is_some_and(|span| spans.contains(&span))
+                && event.get(Key::QUEUE_ID).is_none()
         };
         recent.each(&mut |sequence, event| {
             if in_session(event) {
@@ -179,7 +210,8 @@ fn events_of(engine: &Engine, message: &Message, with_sessions: bool) -> Result<
         });
         for (part, rows) in &places {
             let around = rows.ranges().iter().map(|range| {
-                range.start.saturating_sub(SPAN_ROWS)..range.end.saturating_add(SPAN_ROWS).min(part.rows())
+                range.start.saturating_sub(SPAN_ROWS)
+                    ..range.end.saturating_add(SPAN_ROWS).min(part.rows())
             });
             let around = RowSet::from_ranges(around.collect());
             let wanted = rows_of_spans(part, &around, &spans)?;
@@ -192,7 +224,11 @@ fn events_of(engine: &Engine, message: &Message, with_sessions: bool) -> Result<
     }
     let mut events: Vec<FoundEvent> = found.into_values().collect();
     events.sort_by_cached_key(|event| {
-        let stream = event.event().header().position.map_or(0, |position| position.stream);
+        let stream = event
+            .event()
+            .header()
+            .position
+            .map_or(0, |position| position.stream);
         (order_of(&event.event()), stream)
     });
     Ok(events)
@@ -220,7 +256,11 @@ fn rows_of_legs(part: &Part, rows: &RowSet, legs: &HashSet<u64>) -> Result<RowSe
 fn rows_of_spans(part: &Part, rows: &RowSet, spans: &BTreeSet<Id>) -> Result<RowSet, Error> {
     let values = part.read(&[rows::SPAN], rows)?;
     let wanted = (0..values.len())
-        .filter(|row| values.uint(rows::SPAN, *row).is_some_and(|span| spans.contains(&Id(span))))
+        .filter(|row| {
+            values
+                .uint(rows::SPAN, *row)
+                .is_some_and(|span| spans.contains(&Id(span)))
+        })
         .map(|row| values.number(row));
     Ok(RowSet::from_sorted_rows(wanted))
 }
@@ -230,7 +270,9 @@ fn leg_names(events: &[FoundEvent]) -> HashMap<u64, String> {
     let mut names = HashMap::new();
     for found in events {
         let event = found.event();
-        let name = event.str(Key::MTA_QUEUE_ID).or_else(|| event.str(Key::SESSION));
+        let name = event
+            .str(Key::MTA_QUEUE_ID)
+            .or_else(|| event.str(Key::SESSION));
         if let (Some(leg), Some(name)) = (event.uint(Key::QUEUE_ID), name) {
             names.entry(leg).or_insert_with(|| name.to_owned());
         }
@@ -241,13 +283,20 @@ fn leg_names(events: &[FoundEvent]) -> HashMap<u64, String> {
 /// Says how many steps a long story leaves out.
 fn left_out(steps: usize) -> Option<StepObject> {
     let left = steps.checked_sub(STEPS_MAX).filter(|left| *left > 0)?;
-    Some(StepObject { text: format!("… and {left} further steps, left out here; `tidings events` shows all"), ..StepObject::default() })
+    Some(StepObject {
+        text: format!("… and {left} further steps, left out here; `tidings events` shows all"),
+        ..StepObject::default()
+    })
 }
 
 fn step_of(found: &FoundEvent, names: &HashMap<u64, String>, raw: bool) -> StepObject {
     let event = found.event();
     let text = |key| event.str(key).unwrap_or_default().to_owned();
-    let leg = event.uint(Key::QUEUE_ID).and_then(|leg| names.get(&leg)).cloned().unwrap_or_default();
+    let leg = event
+        .uint(Key::QUEUE_ID)
+        .and_then(|leg| names.get(&leg))
+        .cloned()
+        .unwrap_or_default();
     StepObject {
         time: rfc3339(event.time_ns()),
         event: event.kind().name().to_owned(),
@@ -257,7 +306,11 @@ fn step_of(found: &FoundEvent, names: &HashMap<u64, String>, raw: bool) -> StepO
         leg,
         recipient: text(Key::TO),
         span_id: event.span().map(|span| span.to_string()),
-        raw: found.line.as_deref().filter(|_| raw).map(|line| String::from_utf8_lossy(line).into_owned()),
+        raw: found
+            .line
+            .as_deref()
+            .filter(|_| raw)
+            .map(|line| String::from_utf8_lossy(line).into_owned()),
     }
 }
 
@@ -269,11 +322,20 @@ fn words_of(event: &EventRef<'_>) -> String {
         words.push_str(label);
         words.push_str(&value);
     };
-    if matches!(event.kind(), EventType::SMTP_CONNECTION_START | EventType::SMTP_MAIL_FROM)
-        && let Some(name) = event.str(Key::HOSTNAME) {
-            let ip = event.get(Key::REMOTE_IP).and_then(|ip| ip.as_ip());
-            add("from ", format!("{name}{}", ip.map(|ip| format!(" [{ip}]")).unwrap_or_default()));
-        }
+    if matches!(
+        event.kind(),
+        EventType::SMTP_CONNECTION_START | EventType::SMTP_MAIL_FROM
+    ) && let Some(name) = event.str(Key::HOSTNAME)
+    {
+        let ip = event.get(Key::REMOTE_IP).and_then(|ip| ip.as_ip());
+        add(
+            "from ",
+            format!(
+                "{name}{}",
+                ip.map(|ip| format!(" [{ip}]")).unwrap_or_default()
+            ),
+        );
+    }
     for (key, label) in [
         (Key::TO, "to "),
         (Key::ORIGINAL_TO, "for "),
@@ -301,7 +363,10 @@ fn words_of(event: &EventRef<'_>) -> String {
 
 fn summary_of(recipient: &Recipient) -> SummaryObject {
     let verdict = recipient.verdict.unwrap_or(Verdict::Unknown);
-    let (text, advice) = (sentence_of(recipient, verdict), advice_of(recipient, verdict));
+    let (text, advice) = (
+        sentence_of(recipient, verdict),
+        advice_of(recipient, verdict),
+    );
     SummaryObject {
         address: recipient.address.clone(),
         verdict: verdict.as_str().to_owned(),
@@ -311,22 +376,38 @@ fn summary_of(recipient: &Recipient) -> SummaryObject {
 }
 
 fn sentence_of(recipient: &Recipient, verdict: Verdict) -> String {
-    let whom = if recipient.address.is_empty() { "a recipient that the log does not name" } else { &recipient.address };
+    let whom = if recipient.address.is_empty() {
+        "a recipient that the log does not name"
+    } else {
+        &recipient.address
+    };
     let by = recipient.relay.as_deref().filter(|relay| *relay != "none");
     let by = by.map(|relay| format!(" by {relay}")).unwrap_or_default();
     let tries = match recipient.attempts {
         0 | 1 => String::new(),
         tries => format!(" after {tries} attempts"),
     };
-    let said = if recipient.reply.is_empty() { String::new() } else { format!(": {}", recipient.reply) };
+    let said = if recipient.reply.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", recipient.reply)
+    };
     match verdict {
         Verdict::Delivered => format!("Delivered to {whom}{by}{tries}{said}."),
-        Verdict::Deferred => format!("Not delivered to {whom} yet{tries}; it is retried by itself{said}."),
-        Verdict::Bounced => format!("Not delivered to {whom}; it was returned to the sender{said}."),
-        Verdict::Expired => format!("Not delivered to {whom}{tries}; its time in the queue ran out{said}."),
+        Verdict::Deferred => {
+            format!("Not delivered to {whom} yet{tries}; it is retried by itself{said}.")
+        }
+        Verdict::Bounced => {
+            format!("Not delivered to {whom}; it was returned to the sender{said}.")
+        }
+        Verdict::Expired => {
+            format!("Not delivered to {whom}{tries}; its time in the queue ran out{said}.")
+        }
         Verdict::Rejected => format!("Refused for {whom} while it was being received{said}."),
         Verdict::Discarded => format!("Thrown away for {whom} by a rule or an operator{said}."),
-        Verdict::Held => format!("Held in the queue for {whom} until an operator releases it{said}."),
+        Verdict::Held => {
+            format!("Held in the queue for {whom} until an operator releases it{said}.")
+        }
         Verdict::Filtered => format!("Taken out for {whom} by a content filter{said}."),
         Verdict::InQueue => format!("In the queue for {whom}; no attempt has ended yet."),
         Verdict::Unknown => format!("The log does not say what became of it for {whom}."),
@@ -335,12 +416,26 @@ fn sentence_of(recipient: &Recipient, verdict: Verdict) -> String {
 
 fn advice_of(recipient: &Recipient, verdict: Verdict) -> String {
     if recipient.reply.is_empty()
-        || matches!(verdict, Verdict::Delivered | Verdict::InQueue | Verdict::Unknown | Verdict::Discarded)
+        || matches!(
+            verdict,
+            Verdict::Delivered | Verdict::InQueue | Verdict::Unknown | Verdict::Discarded
+        )
     {
         return String::new();
     }
     let parsed = Reply::parse(recipient.reply.as_str());
-    let direction = if recipient.relay.is_none() { Direction::Inbound } else { parsed.direction };
+    let direction = if recipient.relay.is_none() {
+        Direction::Inbound
+    } else {
+        parsed.direction
+    };
     let code = recipient.code.or(parsed.code);
-    diagnose(&Reply { direction, code, provider: recipient.provider.as_deref(), ..parsed }).advice.to_owned()
+    diagnose(&Reply {
+        direction,
+        code,
+        provider: recipient.provider.as_deref(),
+        ..parsed
+    })
+    .advice
+    .to_owned()
 }

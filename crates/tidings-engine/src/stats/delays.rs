@@ -28,7 +28,13 @@ pub(super) struct Delays {
 
 impl Default for Delays {
     fn default() -> Delays {
-        Delays { short: vec![0; SHORT_MS as usize], long: FxHashMap::default(), rounded: false, count: 0, max: 0 }
+        Delays {
+            short: vec![0; SHORT_MS as usize],
+            long: FxHashMap::default(),
+            rounded: false,
+            count: 0,
+            max: 0,
+        }
     }
 }
 
@@ -51,20 +57,35 @@ impl Delays {
 
     /// The delays that half, nine tenths and so on of the deliveries did not exceed.
     pub(super) fn object(&self) -> DelayObject {
-        let mut long: Vec<(u64, u64)> = self.long.iter().map(|(delay_ms, count)| (*delay_ms, *count)).collect();
+        let mut long: Vec<(u64, u64)> = self
+            .long
+            .iter()
+            .map(|(delay_ms, count)| (*delay_ms, *count))
+            .collect();
         long.sort_unstable();
         let at_most = |percent: u64| {
             // A count of rows stays far below 2^57.
             let wanted = (self.count * percent).div_ceil(100);
-            let short = self.short.iter().enumerate().map(|(delay_ms, count)| (delay_ms as u64, *count));
+            let short = self
+                .short
+                .iter()
+                .enumerate()
+                .map(|(delay_ms, count)| (delay_ms as u64, *count));
             let mut reached = 0;
             let found = short.chain(long.iter().copied()).find(|(_, count)| {
                 reached += count;
                 reached >= wanted
             });
-            found.filter(|_| wanted > 0).map_or(0, |(delay_ms, _)| delay_ms)
+            found
+                .filter(|_| wanted > 0)
+                .map_or(0, |(delay_ms, _)| delay_ms)
         };
-        DelayObject { median: at_most(50), p90: at_most(90), p99: at_most(99), max: self.max }
+        DelayObject {
+            median: at_most(50),
+            p90: at_most(90),
+            p99: at_most(99),
+            max: self.max,
+        }
     }
 
     fn add_long(&mut self, delay_ms: u64, count: u64) {
@@ -101,9 +122,25 @@ mod tests {
     #[test]
     fn parts_of_the_deliveries() {
         assert_eq!(of(std::iter::empty()), DelayObject::default());
-        assert_eq!(of([7].into_iter()), DelayObject { median: 7, p90: 7, p99: 7, max: 7 });
+        assert_eq!(
+            of([7].into_iter()),
+            DelayObject {
+                median: 7,
+                p90: 7,
+                p99: 7,
+                max: 7
+            }
+        );
         assert_eq!(of([0, 0].into_iter()), DelayObject::default());
-        assert_eq!(of((1..=100).rev()), DelayObject { median: 50, p90: 90, p99: 99, max: 100 });
+        assert_eq!(
+            of((1..=100).rev()),
+            DelayObject {
+                median: 50,
+                p90: 90,
+                p99: 99,
+                max: 100
+            }
+        );
         let days = (1..=1000).map(|n| n * 86_400_000);
         assert_eq!(of(days).p99, 990 * 86_400_000);
     }
@@ -116,7 +153,10 @@ mod tests {
         }
         assert!(delays.is_approximate() && delays.long.len() < 10_000);
         let found = delays.object();
-        assert!(found.median <= 519_999 && found.median > 519_999 - 520, "{found:?}");
+        assert!(
+            found.median <= 519_999 && found.median > 519_999 - 520,
+            "{found:?}"
+        );
         assert_eq!(found.max, 1_019_999);
     }
 }

@@ -12,12 +12,15 @@ use super::summary::{Failure, Summary, client_name};
 use super::top::Sum;
 use crate::error::Error;
 use crate::message_rows::{
-    CLASS, CLIENT_IP, CLIENT_NAME, DELAY, FROM, ID, KIND, NUMBER, PROVIDER, REPLY, SIZE, TIME, TO, VERDICT, kind_word,
+    CLASS, CLIENT_IP, CLIENT_NAME, DELAY, FROM, ID, KIND, NUMBER, PROVIDER, REPLY, SIZE, TIME, TO,
+    VERDICT, kind_word,
 };
 use crate::reopen::Reopened;
 
 /// What is read of every row.
-const COLUMNS: [ColumnId; 10] = [TIME, ID, NUMBER, KIND, FROM, SIZE, TO, VERDICT, PROVIDER, DELAY];
+const COLUMNS: [ColumnId; 10] = [
+    TIME, ID, NUMBER, KIND, FROM, SIZE, TO, VERDICT, PROVIDER, DELAY,
+];
 
 /// What is read of rows that say why something failed.
 const FAILURE_COLUMNS: [ColumnId; 5] = [VERDICT, CLASS, REPLY, CLIENT_NAME, CLIENT_IP];
@@ -45,10 +48,14 @@ pub(super) fn add_part(
         ControlFlow::Continue(())
     })?;
     if !failures.is_empty() {
-        part.scan(&FAILURE_COLUMNS, &RowSet::from_sorted_rows(failures), &mut |rows| {
-            add_failures(rows, summary);
-            ControlFlow::Continue(())
-        })?;
+        part.scan(
+            &FAILURE_COLUMNS,
+            &RowSet::from_sorted_rows(failures),
+            &mut |rows| {
+                add_failures(rows, summary);
+                ControlFlow::Continue(())
+            },
+        )?;
     }
     Ok(())
 }
@@ -86,7 +93,11 @@ impl<'r> Group<'r> {
             providers: Codes(rows.codes(PROVIDER)),
             is_refused: Meanings::new(rows, KIND, |kind| kind == kind_word(Kind::Refused), false),
             verdict_of: Meanings::new(rows, VERDICT, verdict_of, Verdict::Unknown),
-            reopened: if reopened.contains_any(ids) { ids.iter().map(is_reopened).collect() } else { Vec::new() },
+            reopened: if reopened.contains_any(ids) {
+                ids.iter().map(is_reopened).collect()
+            } else {
+                Vec::new()
+            },
         }
     }
 
@@ -120,7 +131,9 @@ impl<'r> Group<'r> {
             summary.count_verdict(time_ns, verdict);
             counters.recipients.add(to, bytes);
             counters.providers.add(self.providers.at(row), 0);
-            let delay = (verdict == Verdict::Delivered).then(|| self.rows.int(DELAY, row)).flatten();
+            let delay = (verdict == Verdict::Delivered)
+                .then(|| self.rows.int(DELAY, row))
+                .flatten();
             if let Some(delay_ms) = delay.and_then(|delay| u64::try_from(delay).ok()) {
                 summary.delays.add(delay_ms);
             }
@@ -146,11 +159,15 @@ impl Counters {
 
     /// Hands over what was counted of a group.
     fn add_to(&mut self, rows: &Rows, summary: &mut Summary) {
-        self.senders.each(rows, FROM, |from, sum| summary.add_sender(from, sum));
-        self.recipients.each(rows, TO, |to, sum| summary.add_recipient_name(to, sum));
+        self.senders
+            .each(rows, FROM, |from, sum| summary.add_sender(from, sum));
+        self.recipients
+            .each(rows, TO, |to, sum| summary.add_recipient_name(to, sum));
         // Rows without a provider are in the last sum, and in no list.
         self.providers.sums.pop();
-        self.providers.each(rows, PROVIDER, |provider, sum| summary.providers.add(provider, sum));
+        self.providers.each(rows, PROVIDER, |provider, sum| {
+            summary.providers.add(provider, sum)
+        });
     }
 }
 
@@ -164,7 +181,8 @@ struct ByCode {
 impl ByCode {
     fn clear(&mut self, rows: &Rows, column: ColumnId) {
         self.sums.clear();
-        self.sums.resize(rows.code_count(column) + 1, Sum::default());
+        self.sums
+            .resize(rows.code_count(column) + 1, Sum::default());
     }
 
     #[inline]
@@ -175,9 +193,17 @@ impl ByCode {
 
     /// Hands out the texts that occurred; `""` for rows without one.
     fn each(&self, rows: &Rows, column: ColumnId, mut each: impl FnMut(&str, Sum)) {
-        for (code, sum) in self.sums.iter().enumerate().filter(|(_, sum)| sum.count > 0) {
+        for (code, sum) in self
+            .sums
+            .iter()
+            .enumerate()
+            .filter(|(_, sum)| sum.count > 0)
+        {
             // A part has fewer than 2^32 rows, hence codes.
-            each(rows.value_text(column, code as u32).unwrap_or_default(), *sum);
+            each(
+                rows.value_text(column, code as u32).unwrap_or_default(),
+                *sum,
+            );
         }
     }
 }
@@ -224,19 +250,32 @@ fn verdict_of(text: &str) -> Verdict {
 
 /// Counts why rows failed, and whom they refused.
 fn add_failures(rows: &Rows, summary: &mut Summary) {
-    let failure_of = Meanings::new(rows, VERDICT, |verdict| Failure::of(verdict_of(verdict)), None);
+    let failure_of = Meanings::new(
+        rows,
+        VERDICT,
+        |verdict| Failure::of(verdict_of(verdict)),
+        None,
+    );
     let [verdicts, classes, replies, names, ips] =
         [VERDICT, CLASS, REPLY, CLIENT_NAME, CLIENT_IP].map(|column| Codes(rows.codes(column)));
     let mut reasons: FxHashMap<(Failure, u32, u32), u64> = FxHashMap::default();
     let mut clients: FxHashMap<(u32, u32), u64> = FxHashMap::default();
     for row in 0..rows.len() {
-        let Some(failure) = failure_of.of(verdicts.at(row)) else { continue };
-        *reasons.entry((failure, classes.at(row), replies.at(row))).or_default() += 1;
+        let Some(failure) = failure_of.of(verdicts.at(row)) else {
+            continue;
+        };
+        *reasons
+            .entry((failure, classes.at(row), replies.at(row)))
+            .or_default() += 1;
         if failure == Failure::Refused {
             *clients.entry((ips.at(row), names.at(row))).or_default() += 1;
         }
     }
-    let text = |column, code| (code != NULL_CODE).then(|| rows.value_text(column, code)).flatten();
+    let text = |column, code| {
+        (code != NULL_CODE)
+            .then(|| rows.value_text(column, code))
+            .flatten()
+    };
     for ((failure, class, reply), count) in reasons {
         let name = reason_name(text(CLASS, class), text(REPLY, reply).unwrap_or_default());
         summary.add_reason(failure, &name, count);

@@ -15,10 +15,14 @@ use tidings_mail::diagnose::Reply;
 const REASON_BYTES_MAX: usize = 160;
 
 /// Words that ask for what comes behind them: a name there stays even at the end.
-const ASKING: &[&str] = &["by", "for", "from", "to", "with", "see", "at", "of", "on", "than", "visit", "contact"];
+const ASKING: &[&str] = &[
+    "by", "for", "from", "to", "with", "see", "at", "of", "on", "than", "visit", "contact",
+];
 
 /// Words with a digit that are no numbers.
-const WORDS_WITH_DIGITS: &[&str] = &["8bitmime", "ipv4", "ipv6", "smtputf8", "utf-8", "utf8", "x509"];
+const WORDS_WITH_DIGITS: &[&str] = &[
+    "8bitmime", "ipv4", "ipv6", "smtputf8", "utf-8", "utf8", "x509",
+];
 
 /// What counts as one reason: `class: reason`, or one of them where the other is missing.
 pub(super) fn reason_name(class: Option<&str>, reply: &str) -> String {
@@ -125,7 +129,11 @@ fn meaning(token: &str) -> Meaning {
     if is_ip(token) || is_ip(before_port) || is_host(before_port) {
         return Meaning::Name;
     }
-    let is_word = || WORDS_WITH_DIGITS.iter().any(|word| token.eq_ignore_ascii_case(word));
+    let is_word = || {
+        WORDS_WITH_DIGITS
+            .iter()
+            .any(|word| token.eq_ignore_ascii_case(word))
+    };
     if token.contains(|c: char| c.is_ascii_digit()) && !is_word() {
         return Meaning::Nothing;
     }
@@ -133,14 +141,18 @@ fn meaning(token: &str) -> Meaning {
 }
 
 fn is_ip(token: &str) -> bool {
-    token.starts_with(|c: char| c.is_ascii_hexdigit() || c == ':') && token.parse::<IpAddr>().is_ok()
+    token.starts_with(|c: char| c.is_ascii_hexdigit() || c == ':')
+        && token.parse::<IpAddr>().is_ok()
 }
 
 /// Labels with dots between them that end in a word; two sentences without a blank between them
 /// (`does not exist.Please check`) are none.
 fn is_host(token: &str) -> bool {
     let label = |label: &str| {
-        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
     let last = token.rsplit('.').next().unwrap_or_default();
     token.contains('.')
@@ -154,7 +166,9 @@ fn is_host(token: &str) -> bool {
 fn joint(token: &str) -> Option<usize> {
     let bytes = token.as_bytes();
     (1..bytes.len().saturating_sub(1)).find(|at| {
-        bytes[*at] == b'.' && bytes[at - 1].is_ascii_lowercase() && bytes[at + 1].is_ascii_uppercase()
+        bytes[*at] == b'.'
+            && bytes[at - 1].is_ascii_lowercase()
+            && bytes[at + 1].is_ascii_uppercase()
     })
 }
 
@@ -202,7 +216,9 @@ impl Essence {
 
     /// Whether the name of a block list comes next.
     fn tells_a_list(&self) -> bool {
-        ["using", "listed at", "listed by", "listed in", "listed on"].iter().any(|words| self.text.ends_with(words))
+        ["using", "listed at", "listed by", "listed in", "listed on"]
+            .iter()
+            .any(|words| self.text.ends_with(words))
     }
 
     fn push(&mut self, word: &str) {
@@ -229,7 +245,10 @@ impl Essence {
     }
 
     fn mark(&mut self, mark: char) {
-        if self.text.ends_with(|c: char| c.is_alphanumeric() || c == '*') {
+        if self
+            .text
+            .ends_with(|c: char| c.is_alphanumeric() || c == '*')
+        {
             self.text.push(mark);
         }
     }
@@ -253,7 +272,10 @@ impl Essence {
 
 /// The greatest character boundary up to `at`, which is within the text.
 fn floor_char_boundary(text: &str, at: usize) -> usize {
-    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+    (0..=at)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -267,7 +289,10 @@ mod tests {
     #[test]
     fn class_and_reason_make_the_name() {
         let full = "host mx.example[192.0.2.1] said: 452 4.2.2 <bob@x.example>: Mailbox full (in reply to RCPT TO command)";
-        assert_eq!(reason_name(Some("mailbox-full"), full), "mailbox-full: mailbox full");
+        assert_eq!(
+            reason_name(Some("mailbox-full"), full),
+            "mailbox-full: mailbox full"
+        );
         assert_eq!(reason_name(Some("network"), ""), "network");
         assert_eq!(reason_name(Some("network"), "550 5.1.1"), "network");
         assert_eq!(reason_name(None, ""), "");
@@ -304,13 +329,24 @@ mod tests {
                     "550-5.7.1 [192.0.2.25      12] Our system has detected that this 550-5.7.1 message is likely unsolicited mail. k8si123",
                 ],
             ),
-            ("unknown user", &["unknown user: \"loop\"", "unknown user: \"bob smith\""]),
-            ("user doesn't exist", &["550 5.1.1 <a@x.example> User doesn't exist: a@x.example"]),
+            (
+                "unknown user",
+                &["unknown user: \"loop\"", "unknown user: \"bob smith\""],
+            ),
+            (
+                "user doesn't exist",
+                &["550 5.1.1 <a@x.example> User doesn't exist: a@x.example"],
+            ),
             (
                 "cannot append message to file *: cannot create file exclusively: permission denied",
-                &["cannot append message to file /var/mail/bob: cannot create file exclusively: Permission denied"],
+                &[
+                    "cannot append message to file /var/mail/bob: cannot create file exclusively: Permission denied",
+                ],
             ),
-            ("command died with signal", &["Command died with signal 11: \"/usr/local/bin/pipe-exit\""]),
+            (
+                "command died with signal",
+                &["Command died with signal 11: \"/usr/local/bin/pipe-exit\""],
+            ),
             (
                 "reject, banned: application/octet-stream, dat",
                 &["554 5.7.0 Reject, id=00200-03 - BANNED: application/octet-stream,.dat,evil.exe"],
@@ -326,17 +362,31 @@ mod tests {
     #[test]
     fn the_block_list_is_part_of_the_reason() {
         assert_eq!(
-            plain("Service unavailable; Client host [198.51.100.67] blocked using bl.example; see http://bl.example/q?198.51.100.67"),
+            plain(
+                "Service unavailable; Client host [198.51.100.67] blocked using bl.example; see http://bl.example/q?198.51.100.67"
+            ),
             "service unavailable; client host * blocked using bl.example; see *"
         );
-        assert_eq!(plain("198.51.100.67 is listed at bl.example"), "is listed at bl.example");
-        assert_eq!(plain("rejected by DMARC policy for x.example"), "rejected by dmarc policy for *");
-        assert_eq!(plain("mail using alice@x.example is refused"), "mail using * is refused");
+        assert_eq!(
+            plain("198.51.100.67 is listed at bl.example"),
+            "is listed at bl.example"
+        );
+        assert_eq!(
+            plain("rejected by DMARC policy for x.example"),
+            "rejected by dmarc policy for *"
+        );
+        assert_eq!(
+            plain("mail using alice@x.example is refused"),
+            "mail using * is refused"
+        );
     }
 
     #[test]
     fn sentences_without_a_blank_between_them_stay() {
-        assert_eq!(plain("User does not exist.Please check mx.example.net"), "user does not exist. please check");
+        assert_eq!(
+            plain("User does not exist.Please check mx.example.net"),
+            "user does not exist. please check"
+        );
         assert_eq!(plain("said PROD.OUTLOOK.COM to us"), "said * to us");
     }
 
@@ -344,13 +394,22 @@ mod tests {
     fn hostile_texts_end_and_are_short() {
         let long = "very ".repeat(400);
         let cut = plain(&long);
-        assert!(cut.len() <= REASON_BYTES_MAX + 4 && cut.ends_with("very ..."), "{cut}");
+        assert!(
+            cut.len() <= REASON_BYTES_MAX + 4 && cut.ends_with("very ..."),
+            "{cut}"
+        );
         let wide = "ä".repeat(400);
         assert!(plain(&wide).len() <= REASON_BYTES_MAX + 4);
-        for text in ["<", ">", "\"", "[", "[[[", "\"\"\"", "<\"", "=", "a=", "=b", ".", "..", "@", "\u{0}", "é.É", "x.Éa"] {
+        for text in [
+            "<", ">", "\"", "[", "[[[", "\"\"\"", "<\"", "=", "a=", "=b", ".", "..", "@", "\u{0}",
+            "é.É", "x.Éa",
+        ] {
             plain(text);
         }
         assert_eq!(plain("an open \" quote"), "an open quote");
-        assert_eq!(plain("said \"mailbox is full\" today"), "said mailbox is full today");
+        assert_eq!(
+            plain("said \"mailbox is full\" today"),
+            "said mailbox is full today"
+        );
     }
 }

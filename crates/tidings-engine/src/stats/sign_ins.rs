@@ -19,7 +19,10 @@ pub(super) fn add_part(
     memory_from: Option<u64>,
     summary: &mut Summary,
 ) -> Result<(), Error> {
-    let types = SignIn::TYPES.iter().map(|kind| TokenExpr::token(kind.name())).collect();
+    let types = SignIn::TYPES
+        .iter()
+        .map(|kind| TokenExpr::token(kind.name()))
+        .collect();
     let candidates = part.candidates(&TokenExpr::Or(types))?;
     if candidates.is_empty() {
         return Ok(());
@@ -29,8 +32,12 @@ pub(super) fn add_part(
     let columns = Columns::new();
     part.scan(&columns.all(), &rows, &mut |rows| {
         for row in 0..rows.len() {
-            let sequence = rows.int(SEQUENCE, row).and_then(|sequence| u64::try_from(sequence).ok());
-            let in_memory = sequence.zip(memory_from).is_some_and(|(sequence, from)| sequence >= from);
+            let sequence = rows
+                .int(SEQUENCE, row)
+                .and_then(|sequence| u64::try_from(sequence).ok());
+            let in_memory = sequence
+                .zip(memory_from)
+                .is_some_and(|(sequence, from)| sequence >= from);
             if !in_memory {
                 columns.add_row(rows, row, query, summary);
             }
@@ -60,20 +67,41 @@ impl Columns {
     }
 
     fn all(&self) -> [ColumnId; 8] {
-        [TIME, TYPE, SEQUENCE, MORE, self.account, self.ip, self.host, self.repeated]
+        [
+            TIME,
+            TYPE,
+            SEQUENCE,
+            MORE,
+            self.account,
+            self.ip,
+            self.host,
+            self.repeated,
+        ]
     }
 
     fn add_row(&self, rows: &Rows, row: usize, query: &StatsQuery, summary: &mut Summary) {
-        let Some(outcome) = rows.text(TYPE, row).and_then(SignIn::of) else { return };
-        let Some(time_ns) = rows.time(TIME, row).filter(|time_ns| query.covers(*time_ns)) else { return };
+        let Some(outcome) = rows.text(TYPE, row).and_then(SignIn::of) else {
+            return;
+        };
+        let Some(time_ns) = rows
+            .time(TIME, row)
+            .filter(|time_ns| query.covers(*time_ns))
+        else {
+            return;
+        };
         let more = More::read(rows.bytes(MORE, row).unwrap_or_default());
-        let repeated = rows.int(self.repeated, row).and_then(|repeated| u64::try_from(repeated).ok());
+        let repeated = rows
+            .int(self.repeated, row)
+            .and_then(|repeated| u64::try_from(repeated).ok());
         let more_ip = more.ip.map(|ip| ip.to_string());
         let client = client_name(
             rows.text(self.ip, row).or(more_ip.as_deref()),
             rows.text(self.host, row).or(more.host),
         );
-        let account = rows.text(self.account, row).or(more.account).unwrap_or_default();
+        let account = rows
+            .text(self.account, row)
+            .or(more.account)
+            .unwrap_or_default();
         let count = times_of(repeated.or(more.repeated), more.count);
         summary.add_sign_in(time_ns, outcome, account, client, count);
     }

@@ -44,7 +44,10 @@ impl Summary {
         let bytes = message.size.unwrap_or(0);
         self.count_message(message.time_ns, !is_accepted, bytes);
         if is_accepted {
-            self.add_sender(message.from.as_deref().unwrap_or_default(), Sum { count: 1, bytes });
+            self.add_sender(
+                message.from.as_deref().unwrap_or_default(),
+                Sum { count: 1, bytes },
+            );
         }
         for recipient in &message.recipients {
             let verdict = recipient.verdict.unwrap_or(Verdict::Unknown);
@@ -55,7 +58,8 @@ impl Summary {
                 let name = reason_name(recipient.class, &recipient.reply);
                 self.add_reason(failure, &name, 1);
                 if failure == Failure::Refused {
-                    let client = client_name(message.client_ip.as_deref(), message.client_name.as_deref());
+                    let client =
+                        client_name(message.client_ip.as_deref(), message.client_name.as_deref());
                     self.refusal_clients.add(client, Sum { count: 1, bytes: 0 });
                 }
             }
@@ -64,7 +68,10 @@ impl Summary {
 
     fn add_recipient(&mut self, message: &Message, recipient: &Recipient, verdict: Verdict) {
         self.count_verdict(message.time_ns, verdict);
-        let sum = Sum { count: 1, bytes: message.size.unwrap_or(0) };
+        let sum = Sum {
+            count: 1,
+            bytes: message.size.unwrap_or(0),
+        };
         self.add_recipient_name(&recipient.address, sum);
         if let Some(provider) = recipient.provider.as_deref() {
             self.providers.add(provider, Sum { count: 1, bytes: 0 });
@@ -76,9 +83,14 @@ impl Summary {
 
     /// Counts a sign-in, if the event is one.
     pub(super) fn add_event(&mut self, event: &EventRef<'_>) {
-        let Some(outcome) = SignIn::of(event.kind().name()) else { return };
+        let Some(outcome) = SignIn::of(event.kind().name()) else {
+            return;
+        };
         let number = |key| event.get(key).and_then(|value| value.as_u64());
-        let ip = event.get(Key::REMOTE_IP).and_then(|value| value.as_ip()).map(|ip| ip.to_string());
+        let ip = event
+            .get(Key::REMOTE_IP)
+            .and_then(|value| value.as_ip())
+            .map(|ip| ip.to_string());
         let client = client_name(ip.as_deref(), event.str(Key::HOSTNAME));
         let count = times_of(number(Key::REPEATED), number(Key::COUNT));
         let account = event.str(Key::ACCOUNT_NAME).unwrap_or_default();
@@ -86,7 +98,14 @@ impl Summary {
     }
 
     /// Counts sign-ins of an account.
-    pub(super) fn add_sign_in(&mut self, time_ns: i64, outcome: SignIn, account: &str, client: &str, count: u64) {
+    pub(super) fn add_sign_in(
+        &mut self,
+        time_ns: i64,
+        outcome: SignIn,
+        account: &str,
+        client: &str,
+        count: u64,
+    ) {
         self.note_time(time_ns);
         match outcome {
             SignIn::Succeeded => self.sign_ins = self.sign_ins.saturating_add(count),
@@ -133,7 +152,12 @@ impl Summary {
 
     /// Counts recipients of an address.
     pub(super) fn add_recipient_name(&mut self, address: &str, sum: Sum) {
-        add_address(&mut self.recipient_addresses, &mut self.recipient_domains, address, sum);
+        add_address(
+            &mut self.recipient_addresses,
+            &mut self.recipient_domains,
+            address,
+            sum,
+        );
     }
 
     /// Counts recipients by why it failed.
@@ -161,10 +185,18 @@ impl Summary {
     /// The summary as the contract has it, with the hours of `period`; the caller fills in its
     /// ends.
     pub(super) fn into_object(self, top: usize, period: Option<(i64, i64)>) -> StatsObject {
-        let approximate = self.delays.is_approximate() || self.lists().iter().any(|list| list.is_approximate());
-        let verdicts = Verdict::ALL.iter().zip(self.verdicts).filter(|(_, count)| *count > 0);
+        let approximate =
+            self.delays.is_approximate() || self.lists().iter().any(|list| list.is_approximate());
+        let verdicts = Verdict::ALL
+            .iter()
+            .zip(self.verdicts)
+            .filter(|(_, count)| *count > 0);
         let mut verdicts: Vec<CountObject> = verdicts
-            .map(|(verdict, count)| CountObject { name: verdict.as_str().to_owned(), count, bytes: None })
+            .map(|(verdict, count)| CountObject {
+                name: verdict.as_str().to_owned(),
+                count,
+                bytes: None,
+            })
             .collect();
         verdicts.sort_by_key(|verdict| std::cmp::Reverse(verdict.count));
         let (hours, hours_step_s) = match period {
@@ -245,20 +277,32 @@ pub(super) enum SignIn {
 
 impl SignIn {
     /// The event types that tell of sign-ins.
-    pub(super) const TYPES: [EventType; 3] =
-        [EventType::AUTH_SUCCESS, EventType::AUTH_FAILED, EventType::AUTH_TOO_MANY_ATTEMPTS];
+    pub(super) const TYPES: [EventType; 3] = [
+        EventType::AUTH_SUCCESS,
+        EventType::AUTH_FAILED,
+        EventType::AUTH_TOO_MANY_ATTEMPTS,
+    ];
 
     /// What the name of an event type says.
     pub(super) fn of(kind: &str) -> Option<SignIn> {
-        let kind = SignIn::TYPES.into_iter().find(|known| known.name() == kind)?;
-        Some(if kind == EventType::AUTH_SUCCESS { SignIn::Succeeded } else { SignIn::Failed })
+        let kind = SignIn::TYPES
+            .into_iter()
+            .find(|known| known.name() == kind)?;
+        Some(if kind == EventType::AUTH_SUCCESS {
+            SignIn::Succeeded
+        } else {
+            SignIn::Failed
+        })
     }
 }
 
 /// How often it happened: the line stands for `repeated` like it, each of which tells of `count`
 /// attempts.
 pub(super) fn times_of(repeated: Option<u64>, count: Option<u64>) -> u64 {
-    repeated.unwrap_or(1).max(1).saturating_mul(count.unwrap_or(1).max(1))
+    repeated
+        .unwrap_or(1)
+        .max(1)
+        .saturating_mul(count.unwrap_or(1).max(1))
 }
 
 /// A client's address; its name where the log does not tell the address; else nothing.
@@ -270,7 +314,11 @@ pub(super) fn client_name<'n>(ip: Option<&'n str>, name: Option<&'n str>) -> &'n
 /// The null sender is a domain of its own, and what has no domain is in the one without a name.
 fn add_address(addresses: &mut Top, domains: &mut Top, address: &str, sum: Sum) {
     let at = address.rfind('@').map_or(address.len(), |at| at + 1);
-    let domain = if address == "<>" { address } else { &address[at..] };
+    let domain = if address == "<>" {
+        address
+    } else {
+        &address[at..]
+    };
     if domain.bytes().any(|b| b.is_ascii_uppercase()) {
         let domain = domain.to_ascii_lowercase();
         addresses.add(&format!("{}{domain}", &address[..at]), sum);
@@ -296,16 +344,44 @@ mod tests {
     fn addresses_of_one_domain_count_together() {
         let (mut addresses, mut domains) = (Top::default(), Top::default());
         let once = Sum { count: 1, bytes: 5 };
-        for address in ["Bob@Example.ORG", "Bob@example.org", "bob@example.org", "root", "", "<>", "\"a@b\"@x.test"] {
+        for address in [
+            "Bob@Example.ORG",
+            "Bob@example.org",
+            "bob@example.org",
+            "root",
+            "",
+            "<>",
+            "\"a@b\"@x.test",
+        ] {
             add_address(&mut addresses, &mut domains, address, once);
         }
-        let names = |top: &Top| top.most(9).into_iter().map(|(name, sum)| (name.to_owned(), sum.count)).collect::<Vec<_>>();
-        let of = |names: &[(&str, u64)]| names.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect::<Vec<_>>();
+        let names = |top: &Top| {
+            top.most(9)
+                .into_iter()
+                .map(|(name, sum)| (name.to_owned(), sum.count))
+                .collect::<Vec<_>>()
+        };
+        let of = |names: &[(&str, u64)]| {
+            names
+                .iter()
+                .map(|(name, count)| ((*name).to_owned(), *count))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(
             names(&addresses),
-            of(&[("Bob@example.org", 2), ("", 1), ("\"a@b\"@x.test", 1), ("<>", 1), ("bob@example.org", 1), ("root", 1)])
+            of(&[
+                ("Bob@example.org", 2),
+                ("", 1),
+                ("\"a@b\"@x.test", 1),
+                ("<>", 1),
+                ("bob@example.org", 1),
+                ("root", 1)
+            ])
         );
-        assert_eq!(names(&domains), of(&[("example.org", 3), ("", 2), ("<>", 1), ("x.test", 1)]));
+        assert_eq!(
+            names(&domains),
+            of(&[("example.org", 3), ("", 2), ("<>", 1), ("x.test", 1)])
+        );
     }
 
     #[test]

@@ -40,7 +40,11 @@ impl Default for Top {
 
 impl Top {
     fn with_names_max(names_max: usize) -> Top {
-        Top { names: FxHashMap::default(), names_max, approximate: false }
+        Top {
+            names: FxHashMap::default(),
+            names_max,
+            approximate: false,
+        }
     }
 
     /// Counts a name.
@@ -64,7 +68,11 @@ impl Top {
     /// The `top` most frequent names, most first; of equally frequent ones in the order of their
     /// names.
     pub(super) fn most(&self, top: usize) -> Vec<(&str, Sum)> {
-        let mut all: Vec<(&str, Sum)> = self.names.iter().map(|(name, sum)| (&**name, *sum)).collect();
+        let mut all: Vec<(&str, Sum)> = self
+            .names
+            .iter()
+            .map(|(name, sum)| (&**name, *sum))
+            .collect();
         let order = |a: &(&str, Sum), b: &(&str, Sum)| b.1.count.cmp(&a.1.count).then(a.0.cmp(b.0));
         if top < all.len() {
             all.select_nth_unstable_by(top, order);
@@ -86,8 +94,11 @@ impl Top {
 
     fn forget_rarest(&mut self) {
         self.approximate = true;
-        let kept: FxHashMap<Box<str>, Sum> =
-            self.most(self.names_max / 2).into_iter().map(|(name, sum)| (name.into(), sum)).collect();
+        let kept: FxHashMap<Box<str>, Sum> = self
+            .most(self.names_max / 2)
+            .into_iter()
+            .map(|(name, sum)| (name.into(), sum))
+            .collect();
         self.names = kept;
     }
 }
@@ -97,7 +108,10 @@ mod tests {
     use super::*;
 
     fn once() -> Sum {
-        Sum { count: 1, bytes: 10 }
+        Sum {
+            count: 1,
+            bytes: 10,
+        }
     }
 
     #[test]
@@ -107,8 +121,14 @@ mod tests {
             top.add(name, once());
         }
         let objects = top.objects(3, true);
-        let shown: Vec<_> = objects.iter().map(|o| (o.name.as_str(), o.count, o.bytes)).collect();
-        assert_eq!(shown, [("c", 3, Some(30)), ("a", 2, Some(20)), ("b", 1, Some(10))]);
+        let shown: Vec<_> = objects
+            .iter()
+            .map(|o| (o.name.as_str(), o.count, o.bytes))
+            .collect();
+        assert_eq!(
+            shown,
+            [("c", 3, Some(30)), ("a", 2, Some(20)), ("b", 1, Some(10))]
+        );
         assert_eq!(top.objects(0, false), []);
         assert_eq!(top.objects(9, false).len(), 4);
         assert!(!top.is_approximate());
@@ -123,6 +143,15 @@ mod tests {
             assert!(top.names.len() <= 100);
         }
         assert!(top.is_approximate());
-        assert_eq!(top.most(1), [("often", Sum { count: 10_000, bytes: 100_000 })]);
+        assert_eq!(
+            top.most(1),
+            [(
+                "often",
+                Sum {
+                    count: 10_000,
+                    bytes: 100_000
+                }
+            )]
+        );
     }
 }

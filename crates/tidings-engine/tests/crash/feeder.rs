@@ -24,7 +24,9 @@ pub(crate) struct GrowingLog {
 impl GrowingLog {
     pub(crate) fn new(path: &Path, log: &[u8]) -> GrowingLog {
         std::fs::write(path, b"").unwrap();
-        let lines = log.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec);
+        let lines = log
+            .split_inclusive(|byte| *byte == b'\n')
+            .map(<[u8]>::to_vec);
         GrowingLog {
             path: path.to_owned(),
             lines: lines.collect(),
@@ -37,8 +39,12 @@ impl GrowingLog {
     /// Appends some lines; false if there are no more.
     pub(crate) fn grow(&mut self, lines: usize) -> bool {
         let end = self.written.saturating_add(lines).min(self.lines.len());
-        let mut file = std::fs::OpenOptions::new().append(true).open(&self.path).unwrap();
-        file.write_all(&self.lines[self.written..end].concat()).unwrap();
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(&self.path)
+            .unwrap();
+        file.write_all(&self.lines[self.written..end].concat())
+            .unwrap();
         let grown = end > self.written;
         self.written = end;
         grown
@@ -102,11 +108,17 @@ pub(crate) fn catch_up(live: &Live) {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    panic!("the history is {} events behind: {:?}", live.history_lag(), live.engine().take_notes());
+    panic!(
+        "the history is {} events behind: {:?}",
+        live.history_lag(),
+        live.engine().take_notes()
+    );
 }
 
 /// Starts the live path of an engine with [`live_options`].
 pub(crate) fn start(engine: Engine) -> Live {
     let engine = Arc::new(engine);
-    engine.live(live_options()).unwrap_or_else(|error| panic!("{error}"))
+    engine
+        .live(live_options())
+        .unwrap_or_else(|error| panic!("{error}"))
 }

@@ -17,7 +17,11 @@ fn an_import_cut_off_at_any_operation_is_finished_by_the_next() {
     let expected = Shown::of(&engine);
     assert!(expected.events.len() > 400 && expected.messages.len() > 20);
     let operations = calm.operations();
-    println!("{operations} operations, {} events, {} messages", expected.events.len(), expected.messages.len());
+    println!(
+        "{operations} operations, {} events, {} messages",
+        expected.events.len(),
+        expected.messages.len()
+    );
     for n in 1..=operations {
         let disk = MemoryBackend::new();
         disk.crash_at(n);

@@ -32,16 +32,27 @@ impl Ingested {
     /// and all of it or nothing.
     fn assert_kept(&self, live: &Live, round: &str) {
         let mut found: BTreeMap<String, usize> = BTreeMap::new();
-        let query = EventQuery { limit: usize::MAX, now_ns: NOW_NS, ..EventQuery::default() };
+        let query = EventQuery {
+            limit: usize::MAX,
+            now_ns: NOW_NS,
+            ..EventQuery::default()
+        };
         for event in live.engine().events(&query).unwrap() {
-            if let Some(name) = event.event().str(Key::MESSAGE).filter(|name| name.starts_with("ingested-")) {
+            if let Some(name) = event
+                .event()
+                .str(Key::MESSAGE)
+                .filter(|name| name.starts_with("ingested-"))
+            {
                 *found.entry(name.to_owned()).or_default() += 1;
             }
         }
         for (name, acknowledged) in &self.0 {
             let count = found.remove(name).unwrap_or(0);
             let allowed = count == 2 || count == 0 && !acknowledged;
-            assert!(allowed, "{round}: {name} (acknowledged: {acknowledged}) is there {count} times of 2");
+            assert!(
+                allowed,
+                "{round}: {name} (acknowledged: {acknowledged}) is there {count} times of 2"
+            );
         }
         assert!(found.is_empty(), "{round}: nobody ingested {found:?}");
     }
@@ -50,7 +61,14 @@ impl Ingested {
 /// Everything but what was ingested.
 fn shown(live: &Live) -> Shown {
     let mut shown = Shown::of(live.engine());
-    shown.events.retain(|(record, _)| EventRef::read(record).unwrap().0.header().position.is_some());
+    shown.events.retain(|(record, _)| {
+        EventRef::read(record)
+            .unwrap()
+            .0
+            .header()
+            .position
+            .is_some()
+    });
     shown
 }
 
@@ -59,7 +77,9 @@ fn calm_run(dir: &Path, log: &[u8]) -> (Shown, u64) {
     let disk = MemoryBackend::new();
     let live = start(open(&disk).unwrap());
     let mut ingested = Ingested::default();
-    GrowingLog::new(&dir.join("calm.log"), log).follow(&live, STEP, &mut |live| ingested.more(live)).unwrap();
+    GrowingLog::new(&dir.join("calm.log"), log)
+        .follow(&live, STEP, &mut |live| ingested.more(live))
+        .unwrap();
     catch_up(&live);
     ingested.assert_kept(&live, "calm");
     let all = shown(&live);
@@ -73,7 +93,11 @@ fn wherever_the_machine_stops_a_followed_log_ends_as_if_it_had_not() {
     // The dependent lines are the first ones of each step.
     let log = with_dependent_lines(&log_lines(1000, 360), STEP);
     let (expected, operations) = calm_run(dir.path(), &log);
-    println!("{operations} operations, {} events, {} messages", expected.events.len(), expected.messages.len());
+    println!(
+        "{operations} operations, {} events, {} messages",
+        expected.events.len(),
+        expected.messages.len()
+    );
     for n in (1..=operations).step_by(5) {
         let round = format!("crash at {n}");
         let mut file = GrowingLog::new(&dir.path().join("mail.log"), &log);
@@ -91,7 +115,8 @@ fn wherever_the_machine_stops_a_followed_log_ends_as_if_it_had_not() {
             disk = disk.crash((n + time) % 7);
         }
         let live = start(open(&disk).unwrap_or_else(|error| panic!("{round}: {error}")));
-        file.follow(&live, STEP, &mut |live| ingested.more(live)).unwrap_or_else(|error| panic!("{round}: {error}"));
+        file.follow(&live, STEP, &mut |live| ingested.more(live))
+            .unwrap_or_else(|error| panic!("{round}: {error}"));
         catch_up(&live);
         ingested.assert_kept(&live, &round);
         shown(&live).assert_is(&expected, &round);
@@ -122,7 +147,9 @@ fn a_crash_before_the_first_snapshot_doubles_nothing() {
     for n in (6..30).step_by(2) {
         let disk = MemoryBackend::new();
         disk.crash_at(n);
-        if let Ok(live) = open(&disk).and_then(|engine| Arc::new(engine).live(LiveOptions::default())) {
+        if let Ok(live) =
+            open(&disk).and_then(|engine| Arc::new(engine).live(LiveOptions::default()))
+        {
             let _ = file().follow(&live, 1, &mut |_| {});
         }
         let live = start(open(&disk.crash(n)).unwrap());

@@ -28,19 +28,28 @@ fn files_below(disk: &MemoryBackend, directory: &Path, files: &mut Vec<PathBuf>)
 fn grown_directory(dir: &TempDir) -> Vec<(PathBuf, Vec<u8>)> {
     let disk = MemoryBackend::new();
     let engine = open(&disk).unwrap();
-    import(&engine, &cut_into_files(dir.path(), &log_lines(2000, 200), 2)).unwrap();
+    import(
+        &engine,
+        &cut_into_files(dir.path(), &log_lines(2000, 200), 2),
+    )
+    .unwrap();
     let live = start(engine);
     let mut file = GrowingLog::new(&dir.path().join("followed.log"), &log_lines(1000, 400));
     file.follow(&live, 40, &mut |_| {}).unwrap();
     live.shutdown().unwrap();
     let mut files = Vec::new();
     files_below(&disk, Path::new(""), &mut files);
-    files.into_iter().map(|path| (path.clone(), disk.contents(&path).unwrap())).collect()
+    files
+        .into_iter()
+        .map(|path| (path.clone(), disk.contents(&path).unwrap()))
+        .collect()
 }
 
 fn disk_with(files: &[(PathBuf, Vec<u8>)]) -> MemoryBackend {
     let disk = MemoryBackend::new();
-    files.iter().for_each(|(path, bytes)| disk.install(path, bytes));
+    files
+        .iter()
+        .for_each(|(path, bytes)| disk.install(path, bytes));
     disk
 }
 
@@ -63,12 +72,22 @@ fn ask(engine: &Engine) -> Result<Answers, Error> {
     let shown = Shown::try_of(engine)?;
     let mut needles = Vec::new();
     for filter in NEEDLES {
-        let query = EventQuery { filter: filter.into(), limit: 100_000, now_ns: NOW_NS, ..EventQuery::default() };
+        let query = EventQuery {
+            filter: filter.into(),
+            limit: 100_000,
+            now_ns: NOW_NS,
+            ..EventQuery::default()
+        };
         needles.push(engine.events(&query)?.len());
     }
     for filter in &NEEDLES[..2] {
         let (filter, limit) = ((*filter).to_owned(), 100_000);
-        let query = MessageQuery { filter, limit, now_ns: NOW_NS, ..MessageQuery::default() };
+        let query = MessageQuery {
+            filter,
+            limit,
+            now_ns: NOW_NS,
+            ..MessageQuery::default()
+        };
         needles.push(engine.messages(&query)?.len());
     }
     Ok(Answers { shown, needles })
@@ -118,7 +137,11 @@ fn a_flipped_bit_is_named_and_never_hides_anything() {
     assert_eq!(notes, Vec::<String>::new());
     assert_eq!(verify(&disk_with(&files)), Vec::<String>::new());
     assert!(expected.shown.events.len() > 600 && expected.shown.messages.len() > 40);
-    assert!(expected.needles.iter().filter(|found| **found > 3).count() >= 5, "{:?}", expected.needles);
+    assert!(
+        expected.needles.iter().filter(|found| **found > 3).count() >= 5,
+        "{:?}",
+        expected.needles
+    );
     let mut flips = 0;
     for (path, bytes) in &files {
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -127,23 +150,32 @@ fn a_flipped_bit_is_named_and_never_hides_anything() {
         let segment = format!("of segment {number}:");
         println!("{} ({} bytes)", path.display(), bytes.len());
         let step = (bytes.len() / 6).max(1);
-        for offset in (flips % 7..bytes.len()).step_by(step).chain([bytes.len() - 1]) {
+        for offset in (flips % 7..bytes.len())
+            .step_by(step)
+            .chain([bytes.len() - 1])
+        {
             let round = format!("{} at {offset} of {}", path.display(), bytes.len());
             let flipped = || {
                 let disk = disk_with(&files);
-                disk.flip_bit(path, offset as u64, (offset % 8) as u8).unwrap();
+                disk.flip_bit(path, offset as u64, (offset % 8) as u8)
+                    .unwrap();
                 disk
             };
             flips += 1;
             let problems = verify(&flipped());
-            assert!(problems.iter().any(|problem| problem.contains(name)), "{round}: a check finds {problems:?}");
+            assert!(
+                problems.iter().any(|problem| problem.contains(name)),
+                "{round}: a check finds {problems:?}"
+            );
             let (answers, notes) = read(&flipped());
             let is_told = |text: &String| text.contains(name) || text.contains(&segment);
             match answers {
                 Err(error) => assert!(is_told(&error.to_string()), "{round}: {error}"),
                 Ok(answers) if notes.iter().any(is_told) => drop(answers),
                 Ok(answers) => {
-                    answers.shown.assert_is(&expected.shown, &format!("{round}: {notes:?}"));
+                    answers
+                        .shown
+                        .assert_is(&expected.shown, &format!("{round}: {notes:?}"));
                     assert_eq!(answers.needles, expected.needles, "{round}: {notes:?}");
                 }
             }

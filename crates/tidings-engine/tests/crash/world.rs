@@ -37,7 +37,9 @@ pub(crate) fn with_dependent_lines(log: &[u8], step: usize) -> Vec<u8> {
         if count > 0 && count % step == 0 {
             let stamp = line.split(|byte| *byte == b' ').next().unwrap();
             dirty.extend_from_slice(stamp);
-            dirty.extend_from_slice(b" mx last message repeated 2 times\n  without a time of its own\n");
+            dirty.extend_from_slice(
+                b" mx last message repeated 2 times\n  without a time of its own\n",
+            );
             count += 2;
         }
         dirty.extend_from_slice(line);
@@ -113,7 +115,10 @@ impl Shown {
                 assert!(places.insert(place), "an event is there twice: {place:?}");
             }
             if let Some(sequence) = event.sequence {
-                assert!(sequences.insert(sequence), "sequence {sequence} is there twice");
+                assert!(
+                    sequences.insert(sequence),
+                    "sequence {sequence} is there twice"
+                );
             }
             events.push((event.record, event.line));
         }
@@ -124,7 +129,11 @@ impl Shown {
 
     /// The lines, in the order of their bytes.
     pub(crate) fn lines(&self) -> Vec<Vec<u8>> {
-        let mut lines: Vec<_> = self.events.iter().filter_map(|(_, line)| line.clone()).collect();
+        let mut lines: Vec<_> = self
+            .events
+            .iter()
+            .filter_map(|(_, line)| line.clone())
+            .collect();
         lines.sort();
         lines
     }
@@ -149,7 +158,10 @@ impl Shown {
         for event in theirs.difference(&mine).take(5) {
             report += &format!("missing:     {}\n", readable(event));
         }
-        panic!("{report}{}", differences(&self.messages, &expected.messages));
+        panic!(
+            "{report}{}",
+            differences(&self.messages, &expected.messages)
+        );
     }
 }
 
@@ -159,13 +171,25 @@ pub(crate) fn assert_same_messages(
     expected: &BTreeMap<u64, Message>,
     round: &str,
 ) {
-    assert!(shown == expected, "{round}:\n{}", differences(shown, expected));
+    assert!(
+        shown == expected,
+        "{round}:\n{}",
+        differences(shown, expected)
+    );
 }
 
 fn differences(shown: &BTreeMap<u64, Message>, expected: &BTreeMap<u64, Message>) -> String {
     let ids: BTreeSet<_> = shown.keys().chain(expected.keys()).collect();
-    let differ = ids.into_iter().filter(|id| shown.get(id) != expected.get(id));
-    let pair = |id: &u64| format!("message    {:?}\ninstead of {:?}\n", shown.get(id), expected.get(id));
+    let differ = ids
+        .into_iter()
+        .filter(|id| shown.get(id) != expected.get(id));
+    let pair = |id: &u64| {
+        format!(
+            "message    {:?}\ninstead of {:?}\n",
+            shown.get(id),
+            expected.get(id)
+        )
+    };
     differ.take(3).map(pair).collect()
 }
 
@@ -181,7 +205,10 @@ fn messages(engine: &Engine) -> Result<BTreeMap<u64, Message>, Error> {
     let (mut by_id, mut legs) = (BTreeMap::new(), BTreeMap::new());
     for mut message in found {
         // Shown of open messages only.
-        message.recipients.iter_mut().for_each(|recipient| recipient.delays = None);
+        message
+            .recipients
+            .iter_mut()
+            .for_each(|recipient| recipient.delays = None);
         for leg in &message.legs {
             if let Some(other) = legs.insert(*leg, message.clone()) {
                 panic!("two messages have a leg in common:\n{other:?}\n{message:?}");

@@ -120,11 +120,16 @@ fn queue_id(seconds: i64, hash: u64) -> u64 {
 /// The seconds in the first six digits of a long queue id, in base 52; 0 for what is none.
 fn seconds_of(id: &[u8]) -> i64 {
     const DIGITS: &[u8; 52] = b"0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
-    let Some((first, _)) = id.split_first_chunk::<6>() else { return 0 };
-    first.iter().try_fold(0, |seconds, digit| {
-        let value = DIGITS.iter().position(|known| known == digit)?;
-        Some(seconds * 52 + value as i64)
-    }).unwrap_or(0)
+    let Some((first, _)) = id.split_first_chunk::<6>() else {
+        return 0;
+    };
+    first
+        .iter()
+        .try_fold(0, |seconds, digit| {
+            let value = DIGITS.iter().position(|known| known == digit)?;
+            Some(seconds * 52 + value as i64)
+        })
+        .unwrap_or(0)
 }
 
 /// Everything about a line besides its statement.
