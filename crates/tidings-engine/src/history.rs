@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tidings_event::Header;
 use tidings_mail::message::Message;
-use tidings_store::{Committed, Day, NewPart, PartFlags, PartId, RowBatch, RowSet, Store};
+use tidings_store::{Committed, Day, NewPart, Part, PartFlags, PartId, RowBatch, RowSet, Store};
 
 use crate::error::Error;
 use crate::message_rows::{self, MESSAGES};
@@ -38,6 +38,8 @@ pub(crate) struct HistoryWriter {
     deleted: BTreeMap<PartId, RowSet>,
     /// The messages whose rows are deleted.
     taken_out: Vec<TakenOut>,
+    /// The state of the store, and when its newest message began.
+    newest_message: (u64, i64),
     rows: EventRows,
 }
 
@@ -51,6 +53,7 @@ impl HistoryWriter {
             parts: Vec::new(),
             deleted: BTreeMap::new(),
             taken_out: Vec::new(),
+            newest_message: (u64::MAX, i64::MAX),
             rows: EventRows::default(),
         }
     }
@@ -156,6 +159,19 @@ impl HistoryWriter {
         self.events.clear();
         self.messages.clear();
         self.parts.clear();
+    }
+
+    /// When the newest committed message began; asked for every new message, so it is remembered
+    /// from commit to commit.
+    pub(crate) fn newest_message_ns(&mut self) -> Result<i64, Error> {
+        let snapshot = self.store.snapshot();
+        if self.newest_message.0 != snapshot.sequence() {
+            let parts = snapshot.parts(MESSAGES, ..)?;
+            let last_ns = |part: &Part| part.times().map_or(i64::MAX, |(_, last_ns)| last_ns);
+            let newest_ns = parts.iter().map(last_ns).max().unwrap_or(i64::MIN);
+            self.newest_message = (snapshot.sequence(), newest_ns);
+        }
+        Ok(self.newest_message.1)
     }
 
     /// Rows of a part that are taken out and not committed yet.

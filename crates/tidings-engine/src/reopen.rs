@@ -61,9 +61,17 @@ impl<'e, 'w> StoreReopen<'e, 'w> {
         self.failed.map_or(Ok(()), Err)
     }
 
-    fn find(&mut self, leg: u64, name: &str) -> Result<Option<(Message, PartId, RowSet)>, Error> {
+    fn find(
+        &mut self,
+        leg: u64,
+        name: &str,
+        from_ns: i64,
+    ) -> Result<Option<(Message, PartId, RowSet)>, Error> {
+        if from_ns > self.writer.newest_message_ns()? {
+            return Ok(None);
+        }
         let tokens = leg_tokens(leg, name);
-        for part in self.engine.store().snapshot().parts(MESSAGES, ..)? {
+        for part in self.engine.store().snapshot().parts(MESSAGES, from_ns..)? {
             let rows = part.candidates(&TokenExpr::Or(
                 tokens.iter().map(TokenExpr::token).collect(),
             ))?;
@@ -89,8 +97,8 @@ impl<'e, 'w> StoreReopen<'e, 'w> {
 }
 
 impl Reopen for StoreReopen<'_, '_> {
-    fn reopen(&mut self, leg: u64, name: &str, apply: &mut dyn FnMut(&EventRef<'_>)) {
-        let found = self.find(leg, name).and_then(|found| {
+    fn reopen(&mut self, leg: u64, name: &str, from_ns: i64, apply: &mut dyn FnMut(&EventRef<'_>)) {
+        let found = self.find(leg, name, from_ns).and_then(|found| {
             let Some((message, part, rows)) = found else {
                 return Ok(());
             };

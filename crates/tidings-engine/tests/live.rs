@@ -276,3 +276,130 @@ fn a_late_line_corrects_a_settled_message() {
         assert_eq!(messages_with(&live, "status:bounced").len(), 39);
     }
 }
+
+/// Events that come without a server's own id (by ingest, or of an LMTP server alone) are of one
+/// message by their `queueId`, also when it was settled in between.
+#[test]
+fn a_late_event_without_a_name_corrects_a_settled_message() {
+    let (disk, live) = fresh();
+    let event = |minute: i64, kind: &str, queue_id: u64| {
+        let time = tidings_event::time::rfc3339(postfix::TEN_NS + minute * 60 * postfix::SECOND_NS);
+        format!(
+            "{{\"type\":\"{kind}\",\"time\":\"{time}\",\"data\":{{\"queueId\":{queue_id},\"to\":\"user{queue_id}@in.example\",\
+             \"reason\":\"450 4.2.0 later\"}}}}\n"
+        )
+    };
+    let mut body = String::new();
+    for id in 1..=20 {
+        body += &event(0, "delivery.failed", id);
+        body += &event(0, "delivery.completed", id);
+    }
+    for id in 100..1000 {
+        body += &event(60, "delivery.failed", id);
+        body += &event(60, "delivery.completed", id);
+    }
+    live.ingest(body.as_bytes(), NOW_NS).unwrap();
+    catch_up(&live);
+    assert_eq!(messages_with(&live, "to:user7@in.example")[0].recipients[0].verdict, Some(Verdict::Bounced));
+    live.ingest(event(90, "delivery.delivered", 7).as_bytes(), NOW_NS).unwrap();
+    let corrected = |live: &Live| {
+        let found = messages_with(live, "to:user7@in.example");
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].recipients[0].verdict, Some(Verdict::Delivered));
+        assert_eq!(Shown::of(live.engine()).messages.len(), 920);
+    };
+    corrected(&live);
+    let live = reopened(live, &disk);
+    corrected(&live);
+}
+
+/// An import beside the live path brings the beginning of messages that the live path has seen
+/// the end of, and the other way round: each is listed once, also after a crash before the next
+/// seal, and after the next seal.
+#[test]
+fn an_import_beside_the_live_path_and_what_is_followed_make_one_message_each() {
+    let dir = TempDir::new().unwrap();
+    let (disk, live) = fresh();
+    // Yesterday's end was not followed; today begins with the ends of its messages.
+    let (mut before, mut after) = (String::new(), String::new());
+    for number in 0..60 {
+        before += &received(i64::from(number), number);
+        before += &attempted(i64::from(number) + 1, number, "deferred", "450 4.2.0 try later");
+        after += &attempted(100 + i64::from(number), number, "sent", "250 2.0.0 Ok: taken");
+        after += &removed(100 + i64::from(number), number);
+    }
+    for number in 60..90 {
+        before += &delivered(70, number);
+        after += &delivered(200, number + 100);
+    }
+    let (path, rotated) = (dir.path().join("mail.log"), write(&dir, "mail.log.1", before.as_bytes()));
+    let half = after.lines().take(60).map(|line| format!("{line}\n")).collect::<String>();
+    follow(&live, &path, half.as_bytes());
+    let done = import(live.engine(), &[rotated.clone()]).unwrap();
+    assert_eq!((done.files, done.warnings.len()), (1, 0));
+    assert!(done.open > 0, "what the live path has open is left to it");
+    let mut file = GrowingLog::new(&path, after.as_bytes());
+    file.grow(usize::MAX);
+    file.follow(&live, 1, &mut |_| {}).unwrap();
+    catch_up(&live);
+    let complete = |live: &Live, round: &str| {
+        let shown = Shown::of(live.engine());
+        assert_eq!(shown.messages.len(), 120, "{round}");
+        for message in shown.messages.values() {
+            assert_eq!(message.from.as_deref(), Some("ann@out.example"), "{round}: {message:?}");
+            assert_eq!(message.verdict(), Verdict::Delivered, "{round}: {message:?}");
+            let number: u32 = message.queue_ids[0][4..10].parse().unwrap();
+            assert_eq!(message.recipients[0].attempts, if number < 60 { 2 } else { 1 }, "{round}: {message:?}");
+        }
+    };
+    complete(&live, "beside");
+    // A second import, and no seal in between: what both left open is there after a crash.
+    let other = write(&dir, "other.log", received(300, 300).as_bytes());
+    import(live.engine(), &[other]).unwrap();
+    drop(live);
+    let disk = disk.crash(1);
+    let live = start(open(&disk).unwrap());
+    catch_up(&live);
+    assert_eq!(messages_with(&live, &format!("queueId:{}", queue_id(300))).len(), 1);
+    import(live.engine(), &[write(&dir, "again.log", received(300, 300).as_bytes())]).unwrap();
+    let live = reopened(live, &disk);
+    assert_eq!(Shown::of(live.engine()).messages.len(), 121);
+}
+
+/// Logs are imported in the wrong order, the newer one first: a message in both is listed once.
+#[test]
+fn the_beginning_of_a_settled_message_is_joined_to_it() {
+    let dir = TempDir::new().unwrap();
+    let (mut older, mut newer) = (String::new(), String::new());
+    for number in 0..60 {
+        older += &received(i64::from(number), number);
+        newer += &attempted(100 + i64::from(number), number, "sent", "250 2.0.0 Ok: taken");
+        newer += &removed(100 + i64::from(number), number);
+    }
+    for number in 100..300 {
+        newer += &delivered(3600 + i64::from(number), number);
+    }
+    let whole = |shown: &Shown, round: &str| {
+        assert_eq!(shown.messages.len(), 260, "{round}");
+        for message in shown.messages.values() {
+            assert_eq!(message.from.as_deref(), Some("ann@out.example"), "{round}: {message:?}");
+            assert_eq!(message.verdict(), Verdict::Delivered, "{round}: {message:?}");
+        }
+    };
+    let (older, newer_log) = (write(&dir, "mail.log.1", older.as_bytes()), newer);
+    let newer = write(&dir, "mail.log", newer_log.as_bytes());
+    let disk = MemoryBackend::new();
+    let engine = open(&disk).unwrap();
+    import(&engine, &[newer]).unwrap();
+    import(&engine, &[older.clone()]).unwrap();
+    whole(&Shown::of(&engine), "imported");
+    drop(engine);
+    whole(&Shown::of(&open(&disk).unwrap()), "imported, opened again");
+    // The newer one followed, and sealed.
+    let (disk, live) = fresh();
+    follow(&live, &dir.path().join("followed.log"), newer_log.as_bytes());
+    import(live.engine(), &[older]).unwrap();
+    whole(&Shown::of(live.engine()), "followed");
+    let live = reopened(live, &disk);
+    whole(&Shown::of(live.engine()), "followed, opened again");
+}

@@ -42,15 +42,15 @@ impl Default for FolderLimits {
 
 /// Gives back a settled message when a late line speaks of it.
 pub trait Reopen {
-    /// If a settled message has this leg, which its server calls `name`: takes it out of the
-    /// settled ones and feeds the events of all its legs, in order, to `apply`. Otherwise does
-    /// nothing.
-    fn reopen(&mut self, leg: u64, name: &str, apply: &mut dyn FnMut(&EventRef<'_>));
+    /// If a settled message that began at `from_ns` or later has this leg, which its server calls
+    /// `name`: takes it out of the settled ones and feeds the events of all its legs, in order, to
+    /// `apply`. Otherwise does nothing.
+    fn reopen(&mut self, leg: u64, name: &str, from_ns: i64, apply: &mut dyn FnMut(&EventRef<'_>));
 }
 
 /// There is nothing settled yet.
 impl Reopen for () {
-    fn reopen(&mut self, _: u64, _: &str, _: &mut dyn FnMut(&EventRef<'_>)) {}
+    fn reopen(&mut self, _: u64, _: &str, _: i64, _: &mut dyn FnMut(&EventRef<'_>)) {}
 }
 
 /// Legs `from` and `to` are one message, by the name that `from` was told.
@@ -202,7 +202,7 @@ impl Folder {
 
     /// Opens again, from the settled ones, the message that has this leg.
     pub fn open_again(&mut self, leg: u64, name: &str, reopen: &mut dyn Reopen) {
-        reopen.reopen(leg, name, &mut |event| self.apply_again(event));
+        reopen.reopen(leg, name, i64::MIN, &mut |event| self.apply_again(event));
     }
 
     /// How many messages are open.
@@ -264,28 +264,20 @@ impl Folder {
 
     /// Puts an open message back that was saved, or adds it to what is known of its legs.
     pub(super) fn restore_entry(&mut self, entry: Entry) {
-        let (known, new): (Vec<Leg>, Vec<Leg>) = entry
-            .legs
-            .into_iter()
-            .partition(|leg| self.by_leg.contains_key(&leg.id));
-        for leg in known {
-            let Some(slot) = self.by_leg.get(&leg.id).copied() else {
-                continue;
-            };
-            let Some(open) = self.entries[slot as usize].as_mut() else {
-                continue;
-            };
-            open.last_ns = open.last_ns.max(entry.last_ns);
-            if let Some(mine) = open.legs.iter_mut().find(|mine| mine.id == leg.id) {
-                mine.absorb(leg);
-            }
-        }
-        if new.is_empty() {
-            return;
-        }
-        let entry = Entry { legs: new, ..entry };
         self.newest_ns = self.newest_ns.max(entry.last_ns);
-        let slot = self.insert(entry);
+        let slots: Vec<u32> = entry
+            .legs
+            .iter()
+            .filter_map(|leg| self.by_leg.get(&leg.id).copied())
+            .collect();
+        let slot = match slots.split_first() {
+            Some((into, others)) => {
+                others.iter().for_each(|out| self.merge(*into, *out));
+                self.absorb(*into, entry);
+                *into
+            }
+            None => self.insert(entry),
+        };
         let Some(entry) = &self.entries[slot as usize] else {
             return;
         };
@@ -295,17 +287,55 @@ impl Folder {
                 self.by_name
                     .insert(stable_hash(&[leg.name.as_bytes()]), leg.id);
             }
-            for outcome in &leg.outcomes {
-                if let Some(remote) = outcome.remote.as_deref() {
-                    let linked = entry
-                        .links
-                        .iter()
-                        .any(|link| link.from == leg.id && *link.name == *remote);
-                    if !linked {
-                        self.waiting.insert(name_hash(remote), leg.id);
-                    }
+            for remote in leg
+                .outcomes
+                .iter()
+                .filter_map(|outcome| outcome.remote.as_deref())
+            {
+                let is_this = |link: &&Link| link.from == leg.id && *link.name == *remote;
+                if !entry.links.iter().any(|link| is_this(&link)) {
+                    self.waiting.insert(name_hash(remote), leg.id);
                 }
             }
+        }
+    }
+
+    /// Adds what another reading tells of a message to the open one.
+    fn absorb(&mut self, slot: u32, other: Entry) {
+        let Some(open) = self.entries[slot as usize].as_mut() else {
+            return;
+        };
+        open.last_ns = open.last_ns.max(other.last_ns);
+        for leg in other.legs {
+            match open.legs.iter_mut().find(|mine| mine.id == leg.id) {
+                Some(mine) => mine.absorb(leg),
+                None => open.legs.push(leg),
+            }
+        }
+        for link in other.links {
+            let is_known = |known: &Link| known.from == link.from && known.to == link.to;
+            if !open.links.iter().any(is_known) {
+                open.links.push(link);
+            }
+        }
+    }
+
+    /// Makes the messages of two slots one.
+    fn merge(&mut self, into: u32, out: u32) {
+        if into == out {
+            return;
+        }
+        let Some(moved) = self.entries[out as usize].take() else {
+            return;
+        };
+        self.free.push(out);
+        for leg in &moved.legs {
+            self.by_leg.insert(leg.id, into);
+        }
+        if let Some(entry) = self.entries[into as usize].as_mut() {
+            entry.legs.extend(moved.legs);
+            entry.links.extend(moved.links);
+            entry.last_ns = entry.last_ns.max(moved.last_ns);
         }
     }
 
@@ -356,17 +386,15 @@ impl Folder {
         if let Some(slot) = self.by_leg.get(&leg) {
             return *slot;
         }
-        // The first line of a message cannot speak of a settled one.
-        if kind != EventType::SMTP_MAIL_FROM {
-            let name = facts
-                .mta_queue_id
-                .or(facts.session.map(|session| session_base(session).0));
-            reopen.reopen(leg, name.unwrap_or_default(), &mut |event| {
-                self.apply_again(event)
-            });
-            if let Some(slot) = self.by_leg.get(&leg) {
-                return *slot;
-            }
+        // The first line of a message speaks of a settled one only where later lines were read
+        // before: of the next log, or of a log that was followed from then on.
+        let is_first = kind == EventType::SMTP_MAIL_FROM;
+        let from_ns = if is_first { facts.time_ns } else { i64::MIN };
+        let session = facts.session.map(|session| session_base(session).0);
+        let name = facts.mta_queue_id.or(session).unwrap_or_default();
+        reopen.reopen(leg, name, from_ns, &mut |event| self.apply_again(event));
+        if let Some(slot) = self.by_leg.get(&leg) {
+            return *slot;
         }
         self.insert_leg(leg, facts.time_ns)
     }
@@ -526,20 +554,7 @@ impl Folder {
         ) else {
             return;
         };
-        if into != out {
-            let Some(moved) = self.entries[out as usize].take() else {
-                return;
-            };
-            self.free.push(out);
-            for leg in &moved.legs {
-                self.by_leg.insert(leg.id, into);
-            }
-            if let Some(entry) = self.entries[into as usize].as_mut() {
-                entry.legs.extend(moved.legs);
-                entry.links.extend(moved.links);
-                entry.last_ns = entry.last_ns.max(moved.last_ns);
-            }
-        }
+        self.merge(into, out);
         if let Some(entry) = self.entries[into as usize].as_mut() {
             match entry
                 .links
