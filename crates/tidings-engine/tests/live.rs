@@ -300,8 +300,12 @@ fn a_late_event_without_a_name_corrects_a_settled_message() {
     }
     live.ingest(body.as_bytes(), NOW_NS).unwrap();
     catch_up(&live);
-    assert_eq!(messages_with(&live, "to:user7@in.example")[0].recipients[0].verdict, Some(Verdict::Bounced));
-    live.ingest(event(90, "delivery.delivered", 7).as_bytes(), NOW_NS).unwrap();
+    assert_eq!(
+        messages_with(&live, "to:user7@in.example")[0].recipients[0].verdict,
+        Some(Verdict::Bounced)
+    );
+    live.ingest(event(90, "delivery.delivered", 7).as_bytes(), NOW_NS)
+        .unwrap();
     let corrected = |live: &Live| {
         let found = messages_with(live, "to:user7@in.example");
         assert_eq!(found.len(), 1);
@@ -324,16 +328,33 @@ fn an_import_beside_the_live_path_and_what_is_followed_make_one_message_each() {
     let (mut before, mut after) = (String::new(), String::new());
     for number in 0..60 {
         before += &received(i64::from(number), number);
-        before += &attempted(i64::from(number) + 1, number, "deferred", "450 4.2.0 try later");
-        after += &attempted(100 + i64::from(number), number, "sent", "250 2.0.0 Ok: taken");
+        before += &attempted(
+            i64::from(number) + 1,
+            number,
+            "deferred",
+            "450 4.2.0 try later",
+        );
+        after += &attempted(
+            100 + i64::from(number),
+            number,
+            "sent",
+            "250 2.0.0 Ok: taken",
+        );
         after += &removed(100 + i64::from(number), number);
     }
     for number in 60..90 {
         before += &delivered(70, number);
         after += &delivered(200, number + 100);
     }
-    let (path, rotated) = (dir.path().join("mail.log"), write(&dir, "mail.log.1", before.as_bytes()));
-    let half = after.lines().take(60).map(|line| format!("{line}\n")).collect::<String>();
+    let (path, rotated) = (
+        dir.path().join("mail.log"),
+        write(&dir, "mail.log.1", before.as_bytes()),
+    );
+    let half = after
+        .lines()
+        .take(60)
+        .map(|line| format!("{line}\n"))
+        .collect::<String>();
     follow(&live, &path, half.as_bytes());
     let done = import(live.engine(), &[rotated.clone()]).unwrap();
     assert_eq!((done.files, done.warnings.len()), (1, 0));
@@ -346,10 +367,22 @@ fn an_import_beside_the_live_path_and_what_is_followed_make_one_message_each() {
         let shown = Shown::of(live.engine());
         assert_eq!(shown.messages.len(), 120, "{round}");
         for message in shown.messages.values() {
-            assert_eq!(message.from.as_deref(), Some("ann@out.example"), "{round}: {message:?}");
-            assert_eq!(message.verdict(), Verdict::Delivered, "{round}: {message:?}");
+            assert_eq!(
+                message.from.as_deref(),
+                Some("ann@out.example"),
+                "{round}: {message:?}"
+            );
+            assert_eq!(
+                message.verdict(),
+                Verdict::Delivered,
+                "{round}: {message:?}"
+            );
             let number: u32 = message.queue_ids[0][4..10].parse().unwrap();
-            assert_eq!(message.recipients[0].attempts, if number < 60 { 2 } else { 1 }, "{round}: {message:?}");
+            assert_eq!(
+                message.recipients[0].attempts,
+                if number < 60 { 2 } else { 1 },
+                "{round}: {message:?}"
+            );
         }
     };
     complete(&live, "beside");
@@ -360,8 +393,15 @@ fn an_import_beside_the_live_path_and_what_is_followed_make_one_message_each() {
     let disk = disk.crash(1);
     let live = start(open(&disk).unwrap());
     catch_up(&live);
-    assert_eq!(messages_with(&live, &format!("queueId:{}", queue_id(300))).len(), 1);
-    import(live.engine(), &[write(&dir, "again.log", received(300, 300).as_bytes())]).unwrap();
+    assert_eq!(
+        messages_with(&live, &format!("queueId:{}", queue_id(300))).len(),
+        1
+    );
+    import(
+        live.engine(),
+        &[write(&dir, "again.log", received(300, 300).as_bytes())],
+    )
+    .unwrap();
     let live = reopened(live, &disk);
     assert_eq!(Shown::of(live.engine()).messages.len(), 121);
 }
@@ -373,7 +413,12 @@ fn the_beginning_of_a_settled_message_is_joined_to_it() {
     let (mut older, mut newer) = (String::new(), String::new());
     for number in 0..60 {
         older += &received(i64::from(number), number);
-        newer += &attempted(100 + i64::from(number), number, "sent", "250 2.0.0 Ok: taken");
+        newer += &attempted(
+            100 + i64::from(number),
+            number,
+            "sent",
+            "250 2.0.0 Ok: taken",
+        );
         newer += &removed(100 + i64::from(number), number);
     }
     for number in 100..300 {
@@ -382,8 +427,16 @@ fn the_beginning_of_a_settled_message_is_joined_to_it() {
     let whole = |shown: &Shown, round: &str| {
         assert_eq!(shown.messages.len(), 260, "{round}");
         for message in shown.messages.values() {
-            assert_eq!(message.from.as_deref(), Some("ann@out.example"), "{round}: {message:?}");
-            assert_eq!(message.verdict(), Verdict::Delivered, "{round}: {message:?}");
+            assert_eq!(
+                message.from.as_deref(),
+                Some("ann@out.example"),
+                "{round}: {message:?}"
+            );
+            assert_eq!(
+                message.verdict(),
+                Verdict::Delivered,
+                "{round}: {message:?}"
+            );
         }
     };
     let (older, newer_log) = (write(&dir, "mail.log.1", older.as_bytes()), newer);
@@ -397,7 +450,11 @@ fn the_beginning_of_a_settled_message_is_joined_to_it() {
     whole(&Shown::of(&open(&disk).unwrap()), "imported, opened again");
     // The newer one followed, and sealed.
     let (disk, live) = fresh();
-    follow(&live, &dir.path().join("followed.log"), newer_log.as_bytes());
+    follow(
+        &live,
+        &dir.path().join("followed.log"),
+        newer_log.as_bytes(),
+    );
     import(live.engine(), &[older]).unwrap();
     whole(&Shown::of(live.engine()), "followed");
     let live = reopened(live, &disk);
