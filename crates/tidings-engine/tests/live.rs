@@ -356,7 +356,7 @@ fn an_import_beside_the_live_path_and_what_is_followed_make_one_message_each() {
         .map(|line| format!("{line}\n"))
         .collect::<String>();
     follow(&live, &path, half.as_bytes());
-    let done = import(live.engine(), &[rotated.clone()]).unwrap();
+    let done = import(live.engine(), std::slice::from_ref(&rotated)).unwrap();
     assert_eq!((done.files, done.warnings.len()), (1, 0));
     assert!(done.open > 0, "what the live path has open is left to it");
     let mut file = GrowingLog::new(&path, after.as_bytes());
@@ -444,7 +444,7 @@ fn the_beginning_of_a_settled_message_is_joined_to_it() {
     let disk = MemoryBackend::new();
     let engine = open(&disk).unwrap();
     import(&engine, &[newer]).unwrap();
-    import(&engine, &[older.clone()]).unwrap();
+    import(&engine, std::slice::from_ref(&older)).unwrap();
     whole(&Shown::of(&engine), "imported");
     drop(engine);
     whole(&Shown::of(&open(&disk).unwrap()), "imported, opened again");

@@ -426,7 +426,7 @@ fn a_log_cut_at_both_ends_gives_no_wrong_verdict() {
         .filter(|line| !line.is_empty())
         .map(<[u8]>::to_vec)
         .collect();
-    let whole = fold_lines(&[lines.clone()]);
+    let whole = fold_lines(std::slice::from_ref(&lines));
     let verdict_of = |queue_id: &str, address: &str| {
         let message = whole
             .iter()
