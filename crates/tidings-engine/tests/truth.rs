@@ -266,7 +266,7 @@ fn score_refused(score: &mut Score, row: &Value, messages: &[Message]) {
         let found = messages.iter().any(|message| {
             let by_client = message.client_ip.as_deref() == Some(client);
             let rejected = |r: &&Recipient| r.verdict == Some(Verdict::Rejected);
-            let by_address = recipients(message, to).iter().any(|r| rejected(r));
+            let by_address = recipients(message, to).iter().any(rejected);
             let nameless = message
                 .recipients
                 .iter()
