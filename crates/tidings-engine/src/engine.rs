@@ -11,6 +11,9 @@ use tidings_spool::{Backend, DirLock, DiskBackend, lock_dir};
 use tidings_store::Store;
 
 use crate::error::Error;
+use crate::import::STEP_LINES;
+use crate::input::Limits;
+use crate::live::Sources;
 use crate::memory::MemoryTable;
 use crate::message_rows::messages_schema;
 use crate::reopen::Reopened;
@@ -24,12 +27,27 @@ pub(crate) const OPEN_BLOB: &str = "messages/open";
 pub(crate) const OPEN_IMPORT_BLOBS: &str = "messages/open-import/";
 
 /// How a data directory is opened.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// Provider groups besides the built-in ones, in the format of `providers.txt`.
     pub providers: Option<String>,
     /// When messages are settled.
     pub folder: FolderLimits,
+    /// The bounds of reading files that are imported.
+    pub reading: Limits,
+    /// Lines after which an import commits what it has read of a file. Default 2 million.
+    pub import_step_lines: u64,
+}
+
+impl Default for EngineOptions {
+    fn default() -> EngineOptions {
+        EngineOptions {
+            providers: None,
+            folder: FolderLimits::default(),
+            reading: Limits::default(),
+            import_step_lines: STEP_LINES,
+        }
+    }
 }
 
 /// An open data directory.
@@ -57,6 +75,8 @@ pub struct Engine {
     ready: AtomicBool,
     /// The live path runs: its folder is not to be taken away.
     is_live: AtomicBool,
+    /// What the running live path follows.
+    sources: Mutex<Sources>,
     /// What opening found and what happened since, a sentence each.
     notes: Mutex<Vec<String>>,
     _lock: Option<DirLock>,
@@ -124,6 +144,7 @@ impl Engine {
             applied_moved: Condvar::new(),
             ready: AtomicBool::new(true),
             is_live: AtomicBool::new(false),
+            sources: Mutex::default(),
             notes: Mutex::new(notes),
             _lock: lock,
         };
@@ -192,6 +213,11 @@ impl Engine {
 
     pub(crate) fn is_live(&self) -> bool {
         self.is_live.load(Ordering::Acquire)
+    }
+
+    /// What the running live path follows; nothing while there is none.
+    pub(crate) fn sources(&self) -> MutexGuard<'_, Sources> {
+        lock(&self.sources)
     }
 
     pub(crate) fn set_live(&self, is_live: bool) {

@@ -5,6 +5,8 @@
 //! read so far becomes durable together with the file's content chain and the state that the next
 //! line needs, so that an import that was killed goes on where it was, with the same ids.
 
+mod followed;
+
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -19,13 +21,17 @@ use crate::contract::ImportObject;
 use crate::engine::{Engine, OPEN_BLOB, OPEN_IMPORT_BLOBS};
 use crate::error::Error;
 use crate::history::HistoryWriter;
-use crate::input::{Block, ChainId, ChainSet, InputFile, Match, open};
-use crate::interpret::Interpreter;
+use crate::input::{
+    Block, ChainId, ChainSet, Checkpoint, InputError, InputFile, Limits, Match, open_with,
+};
+use crate::interpret::{Interpreter, Trail};
+use crate::live::LIVE_STREAM;
 use crate::reopen::StoreReopen;
 use crate::zone::zone;
+use followed::{Followed, FollowedSet, chain_up_to};
 
-/// Lines after which what was read is committed.
-const STEP_LINES: u64 = 2_000_000;
+/// Lines after which what was read is committed, if nothing else is wanted.
+pub(crate) const STEP_LINES: u64 = 2_000_000;
 
 /// Chunks on their way from the reading to the writing thread.
 const CHUNKS: usize = 3;
@@ -35,6 +41,12 @@ const OPEN_MESSAGES: usize = 40_000;
 
 const CORRELATOR_BLOB: &str = "import/correlator";
 const CHAINS: &str = "chain/";
+
+/// What the last lines of a stream leave for the next one, by chain.
+const TRAILS: &str = "trail/";
+
+/// The chain of the file that was being read at the last commit.
+const UNFINISHED_BLOB: &str = "import/unfinished";
 
 /// What to import, and how to read what the files leave out.
 #[derive(Clone, Debug, Default)]
@@ -97,10 +109,12 @@ impl Engine {
         progress: &mut dyn FnMut(&ImportProgress),
     ) -> Result<ImportObject, Error> {
         let _one_at_a_time = self.no_import();
-        let sources = sources(paths, options)?;
+        let sources = sources(paths, options, self.options().reading)?;
         let mut run = Run {
             options,
+            engine: self,
             chains: self.chains()?,
+            followed: FollowedSet::of(self)?,
             correlator: self.import_correlator()?,
             done: ImportObject::default(),
             shown: ImportProgress {
@@ -136,7 +150,20 @@ impl Engine {
         Ok(done)
     }
 
-    /// The content chains of everything imported or followed.
+    /// Where a log has to be followed from, so that nothing of it that was imported is read again;
+    /// `None` if nothing of it is known.
+    pub fn imported_place(&self, path: &Path) -> Result<Option<Checkpoint>, Error> {
+        let mut file = open_with(path, self.options().reading)?;
+        match self.chains()?.match_file(&mut file)? {
+            Match::New | Match::Diverged { .. } => return Ok(None),
+            Match::Same { .. } | Match::Grown { .. } | Match::PrefixOf { .. } => {}
+        }
+        let end = file.stream_base() + file.offset();
+        let chain = chain_up_to(&ChainSet::new(), path, end)?;
+        Ok(Some(Checkpoint::of_chain(chain)))
+    }
+
+    /// The content chains of everything imported.
     pub(crate) fn chains(&self) -> Result<ChainSet, Error> {
         let snapshot = self.store().snapshot();
         let blobs = snapshot.blobs(CHAINS).filter_map(|(name, bytes)| {
@@ -160,10 +187,14 @@ impl Engine {
 }
 
 /// The files in the order of their first lines.
-fn sources(paths: &[PathBuf], options: &ImportOptions) -> Result<Vec<Source>, Error> {
+fn sources(
+    paths: &[PathBuf],
+    options: &ImportOptions,
+    limits: Limits,
+) -> Result<Vec<Source>, Error> {
     let mut sources = Vec::with_capacity(paths.len());
     for path in paths {
-        let mut file = open(path)?;
+        let mut file = open_with(path, limits)?;
         let facts = file.facts()?;
         let reference_ns = facts
             .gzip_time_ns
@@ -190,7 +221,11 @@ fn first_time(
 ) -> Result<Option<i64>, Error> {
     let mut clock = Clock::new(clock_settings(options, reference_ns)?);
     let mut block = Block::new();
-    file.next_block(&mut block)?;
+    match file.next_block(&mut block) {
+        // Told when the file is read.
+        Err(InputError::Damaged { .. } | InputError::Memory { .. }) => return Ok(None),
+        read => read?,
+    };
     let mut scratch = Vec::new();
     let time = block.lines().take(1000).find_map(|line| {
         let envelope = read(line.bytes, Format::Unknown, &mut scratch);
@@ -215,8 +250,10 @@ fn clock_settings(options: &ImportOptions, reference_ns: i64) -> Result<ClockSet
 
 /// The reading side of an import.
 struct Run<'e> {
+    engine: &'e Engine,
     options: &'e ImportOptions,
     chains: ChainSet,
+    followed: FollowedSet,
     correlator: Correlator,
     done: ImportObject,
     shown: ImportProgress,
@@ -235,11 +272,11 @@ impl Run<'_> {
         let mut read = None;
         for source in sources {
             // The last file is committed with the end of the import, in one step.
-            if let Some(id) = read.take() {
+            if let Some(read_to) = read.take() {
                 send(
                     &to_writer,
                     Chunk {
-                        commit: Some(self.state_blobs(id)),
+                        commit: Some(self.state_blobs(&read_to)),
                         ..Chunk::default()
                     },
                 )?;
@@ -252,7 +289,7 @@ impl Run<'_> {
         }
         self.correlator.forget_closed(self.options.now_ns);
         let blobs = match read {
-            Some(id) => self.state_blobs(id),
+            Some(read_to) => self.state_blobs(&read_to),
             None => self.correlator_blob(),
         };
         send(
@@ -265,7 +302,7 @@ impl Run<'_> {
         )
     }
 
-    /// Reads what is new in a file; gives its chain, which is to be committed.
+    /// Reads what is new in a file; gives how far, which is to be committed.
     fn read_file(
         &mut self,
         source: &Source,
@@ -273,60 +310,139 @@ impl Run<'_> {
         to_writer: &SyncSender<Chunk>,
         used: &Receiver<Chunk>,
         progress: &mut dyn FnMut(&ImportProgress),
-    ) -> Result<Option<ChainId>, Error> {
-        let mut file = open(&source.path)?;
+    ) -> Result<Option<ReadTo>, Error> {
+        let mut file = open_with(&source.path, self.engine.options().reading)?;
         let Some(known) = self.known(&mut file, &source.path)? else {
             return Ok(None);
         };
+        let followed = if self.options.force {
+            None
+        } else {
+            self.followed.find(&source.path)?
+        };
+        if followed
+            .is_some_and(|followed| followed.has_all_from(file.stream_base() + file.offset()))
+        {
+            self.done.files_known += 1;
+            return Ok(None);
+        }
+        let cap = match followed.filter(|followed| followed.goes_on) {
+            Some(followed) => Some(chain_up_to(&self.chains, &source.path, followed.to)?),
+            None => None,
+        };
         let mut block = Block::new();
-        if !file.next_block(&mut block)? {
+        if !self.next_block(&mut file, &mut block)? {
             self.done.files_known += u64::from(known.is_some());
             self.done.files += u64::from(known.is_none());
             return Ok(None);
         }
-        self.done.files += 1;
-        // What follows a known stream is remembered as a stream of its own: it may be another file,
-        // joined to the first.
-        let tail = known.and_then(|_| file.tail_chain());
+        let lines_before = self.done.lines;
+        let (id, is_tail) = self.stream_for(&file, known, &source.path)?;
+        let mut interpreter = self.interpreter(&file, source, id, known)?;
+        let mut step = 0;
+        loop {
+            let mut chunk = used.try_recv().unwrap_or_default();
+            let place = Place {
+                base: file.stream_base(),
+                followed,
+            };
+            let (lines, is_left) = self.interpret(&block, place, &mut interpreter, &mut chunk);
+            step += lines;
+            self.done.bytes += block.bytes().len() as u64;
+            self.shown.bytes_done = before + file.disk_offset();
+            progress(&self.shown);
+            let tail = if is_tail { file.tail_chain() } else { None };
+            let chain = tail.unwrap_or_else(|| file.chain());
+            let capped = cap.clone().filter(|cap| cap.length() <= chain.length());
+            self.chains.update(id, capped.unwrap_or(chain));
+            let more = !is_left && self.next_block(&mut file, &mut block)?;
+            let read_to = ReadTo {
+                id,
+                trail: interpreter.trail(),
+                is_finished: !more,
+            };
+            if more && step >= self.engine.options().import_step_lines {
+                step = 0;
+                chunk.commit = Some(self.state_blobs(&read_to));
+            }
+            send(to_writer, chunk)?;
+            if !more {
+                // All that was new to imports had been followed.
+                let is_known = self.done.lines == lines_before;
+                self.done.files_known += u64::from(is_known);
+                self.done.files += u64::from(!is_known);
+                return Ok(Some(read_to));
+            }
+        }
+    }
+
+    /// The next block; where the file is damaged, its end: what came before is kept, the rest is
+    /// the operator's to mend.
+    fn next_block(&mut self, file: &mut InputFile, block: &mut Block) -> Result<bool, Error> {
+        match file.next_block(block) {
+            Err(
+                error @ (InputError::Damaged { .. }
+                | InputError::Memory { .. }
+                | InputError::Read { .. }),
+            ) => {
+                self.done.warnings.push(error.to_string());
+                Ok(false)
+            }
+            read => Ok(read?),
+        }
+    }
+
+    /// The chain under which what is new of the file is remembered, and whether it is one of its
+    /// own: what follows a known stream may be another file, joined to the first. Not so where an
+    /// import of that stream was cut off.
+    fn stream_for(
+        &mut self,
+        file: &InputFile,
+        known: Option<ChainId>,
+        path: &Path,
+    ) -> Result<(ChainId, bool), Error> {
+        let snapshot = self.engine.store().snapshot();
+        let unfinished = snapshot.blob(UNFINISHED_BLOB).map(|id| id.to_vec());
+        let is_unfinished = |id: &ChainId| unfinished.as_deref() == Some(&id.0.to_le_bytes());
+        let tail = known
+            .filter(|id| !is_unfinished(id))
+            .and_then(|_| file.tail_chain());
         let is_tail = tail.is_some();
         let id = match (known, tail) {
             (Some(id), None) => Some(id),
             (Some(_), Some(tail)) => self.chains.insert(tail),
             (None, _) => self.chains.insert(file.chain()),
         };
-        let id = id
-            .ok_or_else(|| Error::State(format!("{}: it has no content", source.path.display())))?;
+        let id =
+            id.ok_or_else(|| Error::State(format!("{}: it has no content", path.display())))?;
+        Ok((id, is_tail))
+    }
+
+    /// The interpreter for a file's new lines, behind the known ones.
+    fn interpreter(
+        &self,
+        file: &InputFile,
+        source: &Source,
+        id: ChainId,
+        known: Option<ChainId>,
+    ) -> Result<Interpreter, Error> {
         let clock = clock_settings(self.options, source.reference_ns)?;
-        let mut interpreter = Interpreter::new(stream_of(id), file.stream().unwrap_or(id.0), clock);
-        let mut step = 0;
-        loop {
-            let mut chunk = used.try_recv().unwrap_or_default();
-            step += self.interpret(&block, &mut interpreter, &mut chunk);
-            self.done.bytes += block.bytes().len() as u64;
-            self.shown.bytes_done = before + file.disk_offset();
-            progress(&self.shown);
-            let chain = file
-                .tail_chain()
-                .filter(|_| is_tail)
-                .unwrap_or_else(|| file.chain());
-            let more = match file.next_block(&mut block) {
-                Ok(more) => more,
-                Err(error) => {
-                    // What came before the damage is kept; the rest is the operator's to mend.
-                    self.done.warnings.push(error.to_string());
-                    false
-                }
-            };
-            self.chains.update(id, chain);
-            if more && step >= STEP_LINES {
-                step = 0;
-                chunk.commit = Some(self.state_blobs(id));
-            }
-            send(to_writer, chunk)?;
-            if !more {
-                return Ok(Some(id));
-            }
-        }
+        let stream_key = file.stream().unwrap_or(id.0);
+        let snapshot = self.engine.store().snapshot();
+        let trail = known.and_then(|known| snapshot.blob(&format!("{TRAILS}{:x}", known.0)));
+        let Some(trail) = trail else {
+            return Ok(Interpreter::new(stream_of(id), stream_key, clock));
+        };
+        let damaged = |error: String| Error::State(format!("the end of an imported log: {error}"));
+        let trail = zstd::decode_all(trail).map_err(|error| damaged(error.to_string()))?;
+        let trail: Trail =
+            serde_json::from_slice(&trail).map_err(|error| damaged(error.to_string()))?;
+        Ok(Interpreter::behind(
+            stream_of(id),
+            stream_key,
+            clock,
+            &trail,
+        ))
     }
 
     /// The chain that the file continues (`Some(Some)`), that it is new (`Some(None)`), or that
@@ -354,15 +470,25 @@ impl Run<'_> {
         })
     }
 
-    /// Interprets a block into a chunk; gives the number of lines.
+    /// Interprets a block into a chunk; gives the number of lines, and whether the live path has
+    /// the rest of the file for its own.
     fn interpret(
         &mut self,
         block: &Block,
+        place: Place,
         interpreter: &mut Interpreter,
         chunk: &mut Chunk,
-    ) -> u64 {
-        let mut count = 0;
+    ) -> (u64, bool) {
+        let (mut count, mut is_left) = (0, false);
         for line in block.lines() {
+            let before = chunk.records.len();
+            let offset = place.base + line.offset;
+            is_left = place
+                .followed
+                .is_some_and(|followed| followed.will_have(offset));
+            if is_left {
+                break;
+            }
             let done = interpreter.line(
                 line.bytes,
                 line.number,
@@ -370,6 +496,10 @@ impl Run<'_> {
                 &NoLookup,
                 &mut chunk.records,
             );
+            if place.followed.is_some_and(|followed| followed.has(offset)) {
+                chunk.records.truncate(before);
+                continue;
+            }
             chunk.text.extend_from_slice(line.bytes);
             chunk.lines.push((line.bytes.len() as u32, done.events));
             self.done.recognised += u64::from(done.recognised);
@@ -380,15 +510,21 @@ impl Run<'_> {
         self.done.lines += count;
         self.shown.lines = self.done.lines;
         self.shown.recognised = self.done.recognised;
-        count
+        (count, is_left)
     }
 
     /// What must be committed with the lines read so far.
-    fn state_blobs(&self, id: ChainId) -> Vec<(String, Option<Vec<u8>>)> {
+    fn state_blobs(&self, read_to: &ReadTo) -> Vec<(String, Option<Vec<u8>>)> {
+        let id = read_to.id;
         let mut blobs = self.correlator_blob();
         if let Some((_, chain)) = self.chains.entry(id) {
             blobs.push((format!("{CHAINS}{:x}", id.0), Some(chain)));
         }
+        let trail =
+            serde_json::to_vec(&read_to.trail).expect("numbers and lists of them become JSON");
+        blobs.push((format!("{TRAILS}{:x}", id.0), Some(packed(&trail))));
+        let unfinished = (!read_to.is_finished).then(|| id.0.to_le_bytes().to_vec());
+        blobs.push((UNFINISHED_BLOB.to_owned(), unfinished));
         blobs
     }
 
@@ -399,9 +535,23 @@ impl Run<'_> {
     }
 }
 
+/// How far a file was read.
+struct ReadTo {
+    id: ChainId,
+    trail: Trail,
+    is_finished: bool,
+}
+
+/// Where a block's stream begins in its file, and what of the file the live path has.
+#[derive(Clone, Copy)]
+struct Place {
+    base: u64,
+    followed: Option<Followed>,
+}
+
 /// The number of a chain's stream in positions.
 fn stream_of(id: ChainId) -> u32 {
-    id.0 as u32
+    id.0 as u32 & (LIVE_STREAM - 1)
 }
 
 /// Saved state is packed before it goes into the manifest.

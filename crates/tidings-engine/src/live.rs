@@ -10,6 +10,7 @@
 //! crash the last one is loaded, the sources are read again from there, and events that are in the
 //! spool already are not written again: ids and bytes are those of a run that was not interrupted.
 
+mod followed;
 mod keeper;
 mod pipe;
 
@@ -36,8 +37,11 @@ use crate::history::HistoryWriter;
 use crate::input::Block;
 use crate::interpret::Interpreter;
 use crate::memory::each_event;
+use followed::followed_blobs;
 use keeper::Keeper;
 use pipe::{Pipe, Place};
+
+pub(crate) use followed::{FollowedStream, Sources, followed_streams};
 
 /// Records of a batch, in bytes; a block of lines may be several.
 const BATCH_BYTES: usize = 256 << 10;
@@ -197,6 +201,7 @@ impl Engine {
         let history =
             thread.map_err(|error| Error::State(format!("cannot start a thread: {error}")))?;
         self.set_live(true);
+        *self.sources() = Sources::new(&shared);
         Ok(Live {
             engine: Arc::clone(self),
             spool,
@@ -485,6 +490,9 @@ impl LiveSource {
             trail: interpreter.trail(),
         };
         self.stream = Some((stream_key, interpreter));
+        if !block.bytes().is_empty() {
+            pipe.note_stream(&self.name, &place, block.offset());
+        }
         pipe.note_fed(&self.name, place, last, block.bytes().len(), now_ns);
         pipe.flush(&self.spool)
     }

@@ -1,6 +1,8 @@
 //! Crashes, full disks and rot: what was acknowledged is there afterwards, once, with the same
 //! ids, and what the medium damaged is named.
 
+#[path = "crash/again.rs"]
+mod again;
 #[path = "crash/faults.rs"]
 mod faults;
 #[path = "crash/feeder.rs"]

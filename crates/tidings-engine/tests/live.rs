@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
+use tidings_engine::input::{Block, Checkpoint, Follower, Poll, Start};
 use tidings_engine::{EventQuery, Live, MessageQuery, RetentionRules, StoryQuery};
 use tidings_mail::message::{Kind, Message, Verdict};
 use tidings_spool::fault::MemoryBackend;
@@ -356,7 +357,7 @@ fn an_import_beside_the_live_path_and_what_is_followed_make_one_message_each() {
         .map(|line| format!("{line}\n"))
         .collect::<String>();
     follow(&live, &path, half.as_bytes());
-    let done = import(live.engine(), std::slice::from_ref(&rotated)).unwrap();
+    let done = import(live.engine(), &[&rotated]).unwrap();
     assert_eq!((done.files, done.warnings.len()), (1, 0));
     assert!(done.open > 0, "what the live path has open is left to it");
     let mut file = GrowingLog::new(&path, after.as_bytes());
@@ -444,7 +445,7 @@ fn the_beginning_of_a_settled_message_is_joined_to_it() {
     let disk = MemoryBackend::new();
     let engine = open(&disk).unwrap();
     import(&engine, &[newer]).unwrap();
-    import(&engine, std::slice::from_ref(&older)).unwrap();
+    import(&engine, &[&older]).unwrap();
     whole(&Shown::of(&engine), "imported");
     drop(engine);
     whole(&Shown::of(&open(&disk).unwrap()), "imported, opened again");
@@ -459,4 +460,124 @@ fn the_beginning_of_a_settled_message_is_joined_to_it() {
     whole(&Shown::of(live.engine()), "followed");
     let live = reopened(live, &disk);
     whole(&Shown::of(live.engine()), "followed, opened again");
+}
+
+/// A log is followed from its end on, then imported: the lines before are added, those that were
+/// followed are not there twice, those that are still to be followed are left. So it stays while
+/// the server runs, after it has stopped, after the log was rotated and packed, and for a copy.
+#[test]
+fn importing_a_followed_log_adds_only_what_was_not_followed() {
+    let dir = TempDir::new().unwrap();
+    let log = log_lines(600, 900);
+    let lines: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
+    let sorted = |lines: &[&[u8]]| {
+        let mut lines: Vec<Vec<u8>> = lines
+            .iter()
+            .map(|line| line[..line.len() - 1].to_vec())
+            .collect();
+        lines.sort();
+        lines
+    };
+    let path = write(&dir, "mail.log", &lines[..300].concat());
+    let (disk, live) = fresh();
+    let follow_to = |live: &Live, end: usize| {
+        let mut source = live.source("mail.log", "UTC", None).unwrap();
+        let start = match source.resume() {
+            Some(place) => Start::Resume(Checkpoint::decode(&place).unwrap()),
+            None => Start::End,
+        };
+        let mut follower = Follower::new(&path, start);
+        let mut block = Block::new();
+        let (mut grown, mut idle) = (false, 0);
+        while idle < 2 {
+            match follower.poll(0, &mut block).unwrap() {
+                Poll::Lines => {
+                    let place = follower.checkpoint().unwrap().encode();
+                    source
+                        .feed(&block, follower.stream().unwrap(), &place, NOW_NS)
+                        .unwrap();
+                }
+                Poll::Idle if !grown => {
+                    std::fs::write(&path, lines[..end].concat()).unwrap();
+                    grown = true;
+                }
+                Poll::Idle => idle += 1,
+                _ => {}
+            }
+        }
+        catch_up(live);
+    };
+    // Lines 300 to 600 are followed.
+    follow_to(&live, 600);
+    assert_eq!(Shown::of(live.engine()).lines(), sorted(&lines[300..600]));
+    // 50 more are written that nobody has read yet.
+    std::fs::write(&path, lines[..650].concat()).unwrap();
+    let done = import(live.engine(), &[&path]).unwrap();
+    assert_eq!((done.lines, done.files, done.warnings.len()), (300, 1, 0));
+    assert_eq!(Shown::of(live.engine()).lines(), sorted(&lines[..600]));
+    let done = import(live.engine(), &[&path, &path]).unwrap();
+    assert_eq!((done.lines, done.files_known), (0, 2));
+    // What was left is followed, and more.
+    follow_to(&live, 800);
+    assert_eq!(Shown::of(live.engine()).lines(), sorted(&lines[..800]));
+    let done = import(live.engine(), &[&path]).unwrap();
+    assert_eq!((done.lines, done.files_known), (0, 1));
+    // The server stops, and the log goes on and is copied.
+    live.shutdown().unwrap();
+    std::fs::write(&path, lines[..850].concat()).unwrap();
+    let copy = write(&dir, "copy.log", &lines[..820].concat());
+    let engine = open(&disk).unwrap();
+    let done = import(&engine, &[&path, &copy]).unwrap();
+    assert_eq!((done.lines, done.files_known), (0, 2));
+    let live = start(engine);
+    catch_up(&live);
+    follow_to(&live, 900);
+    let all = Shown::of(live.engine());
+    assert_eq!(all.lines(), sorted(&lines));
+    // Rotated and packed, and another one followed; seals make the spool forget what it was.
+    let rotated = dir.path().join("mail.log.1.zst");
+    std::fs::write(&rotated, zstd::encode_all(log.as_slice(), 1).unwrap()).unwrap();
+    let more = log_lines(2000, 600);
+    GrowingLog::new(&path, &more)
+        .follow(&live, 50, &mut |_| {})
+        .unwrap();
+    catch_up(&live);
+    let live = reopened(live, &disk);
+    let done = import(live.engine(), &[&rotated, &path]).unwrap();
+    assert_eq!((done.lines, done.files_known), (0, 2));
+    assert_eq!(
+        Shown::of(live.engine()).events.len(),
+        all.events.len() + events_of(&more)
+    );
+    // Every message is there once, by one id, in spite of having come by two ways.
+    assert_eq!(live.engine().take_notes(), Vec::<String>::new());
+}
+
+/// How many events a log gives, imported alone.
+fn events_of(log: &[u8]) -> usize {
+    let dir = TempDir::new().unwrap();
+    let engine = open(&MemoryBackend::new()).unwrap();
+    import(&engine, &[write(&dir, "alone.log", log)]).unwrap();
+    Shown::of(&engine).events.len()
+}
+
+#[test]
+fn following_an_imported_log_goes_on_behind_what_was_imported() {
+    let dir = TempDir::new().unwrap();
+    let log = log_lines(600, 400);
+    let end = log
+        .split_inclusive(|byte| *byte == b'\n')
+        .take(250)
+        .map(<[u8]>::len)
+        .sum::<usize>();
+    let path = write(&dir, "mail.log", &log[..end]);
+    let engine = open(&MemoryBackend::new()).unwrap();
+    assert!(engine.imported_place(&path).unwrap().is_none());
+    import(&engine, &[&path]).unwrap();
+    std::fs::write(&path, &log).unwrap();
+    let place = engine.imported_place(&path).unwrap().unwrap();
+    let mut follower = Follower::new(&path, Start::Resume(place));
+    let mut block = Block::new();
+    while !matches!(follower.poll(0, &mut block).unwrap(), Poll::Lines) {}
+    assert_eq!((block.offset(), block.first_line()), (end as u64, 251));
 }

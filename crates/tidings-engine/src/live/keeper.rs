@@ -13,7 +13,7 @@ use tidings_event::{Key, Value};
 use tidings_spool::{Clock, Delivery, Frame, Kind, Pin, Reader, Spool, SpoolError};
 
 use super::pipe::Pipe;
-use super::{CURSOR_BLOB, line_of, lock, words_of_gap};
+use super::{CURSOR_BLOB, followed_blobs, line_of, lock, words_of_gap};
 use crate::engine::{Engine, OPEN_BLOB};
 use crate::error::Error;
 use crate::history::HistoryWriter;
@@ -179,6 +179,8 @@ impl Keeper {
             (OPEN_BLOB.to_owned(), Some(packed(&saved))),
             (CURSOR_BLOB.to_owned(), Some(cursor)),
         ];
+        let followed = lock(&self.shared).followed().clone();
+        blobs.extend(followed_blobs(&followed));
         let mut taken_in = engine.taken_in();
         blobs.extend(taken_in.iter().map(|name| (name.clone(), None)));
         writer.commit(&blobs)?;
@@ -186,6 +188,7 @@ impl Keeper {
         folder.forget_settled();
         engine.forget_reopened(&writer.take_deleted_legs());
         engine.memory().drop_before(sequence);
+        lock(&self.shared).forget_finished(&followed);
         Ok(())
     }
 

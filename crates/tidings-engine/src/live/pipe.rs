@@ -32,6 +32,8 @@ const SNAPSHOT_TAG: u8 = 1;
 pub(super) struct Pipe {
     pub(super) correlator: Correlator,
     pub(super) places: BTreeMap<String, Place>,
+    /// The streams of each source that the history does not know of, or not up to here.
+    followed: BTreeMap<String, Vec<Followed>>,
     /// The last event of each stream that the spool holds beyond the places: when the lines behind
     /// them are fed again, events up to this one are not written again.
     done: HashMap<u32, (u64, u16)>,
@@ -52,18 +54,31 @@ pub(super) struct Place {
     pub(super) trail: Trail,
 }
 
+/// A stream of which lines were fed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Followed {
+    /// What tells it from the other streams of its source.
+    pub(super) stream_key: u64,
+    /// Where its first line that was fed begins, in bytes.
+    pub(super) from_offset: u64,
+    /// The follower's checkpoint behind the last one.
+    pub(super) checkpoint: Vec<u8>,
+}
+
 /// The part of a snapshot before the correlator.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Snapshot {
     places: BTreeMap<String, Place>,
+    followed: BTreeMap<String, Vec<Followed>>,
     done: Vec<(u32, u64, u16)>,
 }
 
 impl Pipe {
-    fn new() -> Pipe {
+    pub(super) fn new() -> Pipe {
         Pipe {
             correlator: Correlator::new(CorrelatorLimits::default()),
             places: BTreeMap::new(),
+            followed: BTreeMap::new(),
             done: HashMap::new(),
             unsent: VecDeque::new(),
             fed_bytes: 0,
@@ -121,6 +136,49 @@ impl Pipe {
         Ok(())
     }
 
+    /// Notes that lines of a source's stream from `offset` on were fed, up to `place`.
+    pub(super) fn note_stream(&mut self, source: &str, place: &Place, offset: u64) {
+        let streams = self.followed.entry(source.to_owned()).or_default();
+        match streams
+            .iter_mut()
+            .find(|known| known.stream_key == place.stream_key)
+        {
+            Some(known) => known.checkpoint.clone_from(&place.checkpoint),
+            None => streams.push(Followed {
+                stream_key: place.stream_key,
+                from_offset: offset,
+                checkpoint: place.checkpoint.clone(),
+            }),
+        }
+    }
+
+    /// The streams by source, each with whether the source stands in it.
+    pub(super) fn streams(&self) -> impl Iterator<Item = (&str, &Followed, bool)> {
+        self.followed.iter().flat_map(|(source, streams)| {
+            let current = self.places.get(source).map(|place| place.stream_key);
+            streams
+                .iter()
+                .map(move |stream| (&**source, stream, current == Some(stream.stream_key)))
+        })
+    }
+
+    /// Forgets the streams that no source stands in: the history knows them.
+    pub(super) fn forget_finished(&mut self, kept: &BTreeMap<String, Vec<Followed>>) {
+        let places = &self.places;
+        self.followed.retain(|source, streams| {
+            let current = places.get(source).map(|place| place.stream_key);
+            let is_kept =
+                |stream: &Followed| kept.get(source).is_some_and(|kept| kept.contains(stream));
+            streams.retain(|stream| current == Some(stream.stream_key) || !is_kept(stream));
+            !streams.is_empty()
+        });
+    }
+
+    /// The streams by source.
+    pub(super) fn followed(&self) -> &BTreeMap<String, Vec<Followed>> {
+        &self.followed
+    }
+
     /// Notes that a source has come to `place`, behind so many bytes, and saves the state if it is
     /// time.
     pub(super) fn note_fed(
@@ -149,6 +207,7 @@ impl Pipe {
     pub(super) fn save(&mut self) {
         let snapshot = Snapshot {
             places: self.places.clone(),
+            followed: self.followed.clone(),
             done: self
                 .done
                 .iter()
@@ -175,6 +234,7 @@ impl Pipe {
             serde_json::from_slice(places).map_err(|error| Error::State(error.to_string()))?;
         self.correlator = Correlator::restore(CorrelatorLimits::default(), correlator)?;
         self.places = snapshot.places;
+        self.followed = snapshot.followed;
         self.done = snapshot
             .done
             .into_iter()

@@ -1,6 +1,8 @@
 //! What the tests of whole engines share: pieces of a real log, engines on a simulated disk, and
 //! everything that an engine holds, to be compared.
 
+#![allow(dead_code, reason = "each test crate uses some of it")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,13 +65,12 @@ pub(crate) fn cut_into_files(dir: &Path, log: &[u8], count: usize) -> Vec<PathBu
 
 /// Opens an engine on a simulated disk.
 pub(crate) fn open(disk: &MemoryBackend) -> Result<Engine, Error> {
+    open_with(disk, EngineOptions::default())
+}
+
+pub(crate) fn open_with(disk: &MemoryBackend, options: EngineOptions) -> Result<Engine, Error> {
     let backend: Arc<dyn Backend> = Arc::new(disk.clone());
-    Engine::open_on(
-        backend,
-        Path::new("simulated"),
-        None,
-        EngineOptions::default(),
-    )
+    Engine::open_on(backend, Path::new("simulated"), None, options)
 }
 
 pub(crate) fn import_options() -> ImportOptions {
@@ -80,12 +81,13 @@ pub(crate) fn import_options() -> ImportOptions {
     }
 }
 
-pub(crate) fn import(engine: &Engine, paths: &[PathBuf]) -> Result<ImportObject, Error> {
-    engine.import(paths, &import_options(), &mut |_| {})
+pub(crate) fn import(engine: &Engine, paths: &[impl AsRef<Path>]) -> Result<ImportObject, Error> {
+    let paths: Vec<PathBuf> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
+    engine.import(&paths, &import_options(), &mut |_| {})
 }
 
 /// Everything that an engine shows: events with their lines, and messages.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Shown {
     /// Records and lines, in the order of their bytes; places in the spool are left out.
     pub(crate) events: Vec<(Vec<u8>, Option<Vec<u8>>)>,

@@ -258,3 +258,59 @@ impl http_body::Body for Lines {
         Poll::Ready(Some(Ok(http_body::Frame::data(lines))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    /// Status and body of an answer, or that the body broke off.
+    fn answered(
+        find: impl FnOnce(&mut LineSink) -> Result<(), Failure> + Send + 'static,
+    ) -> (u16, Option<String>) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let response = stream(Duration::from_secs(5), find).await.into_response();
+            let status = response.status().as_u16();
+            let body = response.into_body().collect().await.ok();
+            let text = body.map(|body| String::from_utf8(body.to_bytes().to_vec()).unwrap());
+            (status, text)
+        })
+    }
+
+    #[test]
+    fn an_answer_that_ends_early_is_never_taken_for_a_whole_one() {
+        let lines = |sink: &mut LineSink, count: u32| (0..count).all(|number| sink.push(&number));
+        let (status, text) = answered(move |sink| {
+            assert!(lines(sink, 10_000));
+            Ok(())
+        });
+        let text = text.unwrap();
+        assert_eq!((status, text.lines().count()), (200, 10_000));
+        assert_eq!(text.lines().next_back(), Some("9999"));
+        assert_eq!(answered(|_| Ok(())), (200, Some(String::new())));
+
+        let (status, text) = answered(move |sink| {
+            lines(sink, 10_000);
+            Err(Failure::data("damaged"))
+        });
+        let last = r#"{"error":{"code":"data","message":"damaged"}}"#;
+        let same = |line: &str| {
+            let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+            value(line) == value(last)
+        };
+        assert!(status == 200 && same(text.unwrap().lines().next_back().unwrap()));
+        assert_eq!(answered(|_| Err(Failure::usage("no such field"))).0, 400);
+
+        let (status, text) = answered(move |sink| {
+            lines(sink, 10_000);
+            panic!("a panic that this test makes");
+        });
+        assert_eq!((status, text), (200, None));
+        assert_eq!(answered(|_| panic!("a panic that this test makes")).0, 500);
+    }
+}

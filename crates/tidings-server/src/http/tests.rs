@@ -53,6 +53,9 @@ impl Running {
         if is_live {
             app.live
                 .set(Some(Arc::new(engine.live(LiveOptions::default()).unwrap())));
+            while !app.is_ready() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
         let listeners = Listeners::open(&["127.0.0.1:0".parse().unwrap()], dir.path()).unwrap();
         let address = listeners.addresses().next().unwrap();
@@ -279,7 +282,7 @@ fn who_is_refused_early_still_gets_the_answer() {
         stream.write_all(head.as_bytes()).unwrap();
         // More than fits into the buffers between here and there.
         for _ in 0..64 {
-            let _ = stream.write_all(&[b'\n'; 64 << 10]);
+            stream.write_all(&[b'\n'; 64 << 10]).unwrap();
         }
         assert_eq!(read_answer(&mut stream).0, 413);
     }
@@ -484,6 +487,37 @@ fn files_are_imported_through_the_socket_only() {
             .0,
         400
     );
+}
+
+#[test]
+fn who_does_not_read_its_answer_holds_nothing_up() {
+    let server = Running::with("[http]\nsearches = 1\nstall_timeout = \"300ms\"\n");
+    let corpus =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../corpus/own/mail.rfc3339.log");
+    let options = tidings_engine::ImportOptions::default();
+    server
+        .app
+        .engine
+        .import(&[corpus], &options, &mut |_| {})
+        .unwrap();
+    let mut stalled = server.socket();
+    stalled
+        .write_all(get("/api/tidings/events?raw=true").as_bytes())
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    let watch = Watch::start();
+    let (status, _) = server.ask_socket(get("/api/tidings/events?limit=1"));
+    assert_eq!(status, 200);
+    assert!(
+        watch.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        watch.elapsed()
+    );
+    let mut answer = String::new();
+    let _ = stalled.read_to_string(&mut answer);
+    assert!(answer.starts_with("HTTP/1.1 200 ") && !answer.ends_with("\r\n0\r\n\r\n"));
+    let (_, whole) = server.ask_socket(get("/api/tidings/events?raw=true"));
+    assert!(whole.len() > answer.len() && whole.ends_with("\r\n0\r\n\r\n"));
 }
 
 #[test]
