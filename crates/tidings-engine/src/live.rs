@@ -176,11 +176,13 @@ impl Engine {
         drop(opened.hold);
         self.start_over()?;
         self.set_ready(false);
-        self.note_applied(cursor);
+        let reader = spool.reader(cursor)?;
+        // A spool in which nothing was ever written is no event behind.
+        self.note_applied(reader.sequence());
         let stop = Arc::new(AtomicBool::new(false));
         let keeper = Keeper {
             engine: Arc::clone(self),
-            reader: spool.reader(cursor)?,
+            reader,
             goal: spool.head(),
             spool: Arc::clone(&spool),
             shared: Arc::clone(&shared),
