@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use tidings_event::{EventType, Id, Key, RecordWriter, stable_hash};
 
 use super::Correlator;
+use super::attempts::Teller;
 use super::emit::Emit;
 use super::sessions::{Session, SessionKey};
 use crate::dovecot::{
@@ -153,6 +154,15 @@ pub(super) fn step(state: &mut Correlator, line: &Line<'_>, emit: &mut Emit<'_, 
     }
 }
 
+/// Nobody has told of a failed sign-in in a session.
+const NOBODY: u64 = 0;
+
+/// A password database has, for each attempt.
+const TOLD_BY_DATABASE: u64 = 1;
+
+/// The login process has, for each attempt.
+const TOLD_BY_LOGIN: u64 = 2;
+
 struct Step<'s, 'l> {
     state: &'s mut Correlator,
     host: u16,
@@ -246,11 +256,21 @@ impl Step<'_, '_> {
                 (session.span, session.user)
             });
         let span = known.map(|(span, _)| span);
-        // The password database's own line has told of the same attempts already.
-        let told = known.is_some_and(|(_, user)| user != 0);
+        // Other lines may have told of the same attempts already.
+        let attempts = end.attempts.max(1);
+        let told = match (known, end.who.rip) {
+            (Some((_, user)), _) if user != NOBODY => attempts,
+            (_, Some(ip)) if end.cause == LoginCause::AuthFailed => {
+                let time_ns = emit.at().time_ns;
+                let state = &mut self.state.attempts;
+                state.told_of(self.host, ip, end.who.user, time_ns, attempts)
+            }
+            _ => 0,
+        };
+        let attempts = attempts.saturating_sub(told);
         let kind = match end.cause {
-            LoginCause::AuthFailed if !told => Some(EventType::AUTH_FAILED),
-            LoginCause::Disabled if !told => Some(EventType::AUTH_FAILED),
+            LoginCause::AuthFailed if attempts > 0 => Some(EventType::AUTH_FAILED),
+            LoginCause::Disabled if attempts > 0 => Some(EventType::AUTH_FAILED),
             LoginCause::TlsFailed => Some(EventType::TLS_HANDSHAKE_ERROR),
             LoginCause::PlaintextDisallowed
             | LoginCause::UnsupportedMechanism
@@ -266,8 +286,8 @@ impl Step<'_, '_> {
             event.text(Key::LISTENER_ID, listener(service));
             account(&mut event, &end.who);
             event.text_if(Key::REASON, end.detail);
-            if end.attempts > 1 {
-                event.uint(Key::COUNT, u64::from(end.attempts));
+            if attempts > 1 {
+                event.uint(Key::COUNT, u64::from(attempts));
             }
             event.finish();
         }
@@ -287,13 +307,19 @@ impl Step<'_, '_> {
         cause: LoginCause,
         who: &Who<'_>,
     ) {
-        let span = self
-            .session(emit, who.session, false)
-            .map(|session| session.span);
-        let kind = if cause == LoginCause::AuthFailed {
-            EventType::AUTH_FAILED
-        } else {
-            EventType::AUTH_ERROR
+        let is_failure = cause == LoginCause::AuthFailed;
+        let mut is_told = false;
+        let span = self.session(emit, who.session, false).map(|session| {
+            is_told = session.user == TOLD_BY_DATABASE;
+            if is_failure && !is_told {
+                session.user = TOLD_BY_LOGIN;
+            }
+            session.span
+        });
+        let kind = match (is_failure, is_told) {
+            (true, true) => EventType::AUTH_WARNING,
+            (true, false) => EventType::AUTH_FAILED,
+            (false, _) => EventType::AUTH_ERROR,
         };
         let mut event = emit.event(kind, span);
         event.text(Key::LISTENER_ID, listener(self.line.service));
@@ -334,14 +360,24 @@ impl Step<'_, '_> {
         let refused = auth.outcome.is_refusal();
         let span = self.session(emit, session, false).map(|session| {
             if refused {
-                session.user = 1;
+                session.user = TOLD_BY_DATABASE;
             }
             session.span
         });
+        let teller = Teller::Database {
+            name: auth.driver,
+            session,
+        };
+        let time_ns = emit.at().time_ns;
+        let mut is_told = |ip| {
+            let attempts = &mut self.state.attempts;
+            attempts.tell(self.host, ip, auth.user, time_ns, teller)
+        };
         let kind = match auth.outcome {
             AuthOutcome::Error => EventType::AUTH_ERROR,
             AuthOutcome::Note => EventType::SERVER_NOTICE,
             AuthOutcome::TimedOut => EventType::AUTH_ABORTED,
+            _ if auth.rip.is_some_and(&mut is_told) => EventType::AUTH_WARNING,
             _ => EventType::AUTH_FAILED,
         };
         let mut event = emit.event(kind, span);

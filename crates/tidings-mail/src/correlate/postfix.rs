@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use tidings_event::{EventType, Header, Id, Key, RecordWriter, Records, stable_hash};
 
+use super::attempts::Teller;
 use super::emit::Emit;
 use super::legs::{Leg, LegKey, Role};
 use super::rejection;
@@ -77,6 +78,7 @@ pub(super) fn step(
             let kind = match (lost, aborted) {
                 (true, _) => EventType::AUTH_ERROR,
                 (_, true) => EventType::AUTH_ABORTED,
+                _ if step.is_told(emit, client, user) => EventType::AUTH_WARNING,
                 _ => EventType::AUTH_FAILED,
             };
             let mut event = emit.event(kind, span);
@@ -325,6 +327,15 @@ impl<'l> Step<'_, 'l> {
         event.text_if(Key::STAGE, stage).finish();
     }
 
+    /// Whether the program that smtpd asked has told of this failed sign-in already.
+    fn is_told(&mut self, emit: &Emit<'_, '_>, client: &Peer<'_>, user: &[u8]) -> bool {
+        let time_ns = emit.at().time_ns;
+        client.ip.is_some_and(|ip| {
+            let attempts = &mut self.state.attempts;
+            attempts.tell(self.host, ip, user, time_ns, Teller::Smtpd)
+        })
+    }
+
     /// The message that the session was receiving did not make it into the queue: its client
     /// went away or started over.
     fn abandon_leg(&mut self, emit: &mut Emit<'_, '_>) {
@@ -528,6 +539,9 @@ impl<'l> Step<'_, 'l> {
         let mut rule = Vec::new();
         let mut record = RecordWriter::begin(&mut rule, &Header::new(kind, emit.at().time_ns));
         record.text(Key::ACTION, action.action);
+        if let Some(from) = action.from {
+            record.text(Key::FROM, sender(from));
+        }
         if let Some(to) = action.to {
             record.text(Key::TO, to);
         }
