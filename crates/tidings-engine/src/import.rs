@@ -319,6 +319,10 @@ impl Run<'_> {
         let Some(known) = self.known(&mut file, &source.path)? else {
             return Ok(None);
         };
+        if self.engine.is_live() {
+            // The files before may have taken long.
+            self.followed = FollowedSet::of(self.engine)?;
+        }
         let followed = if self.options.force {
             None
         } else {

@@ -35,7 +35,6 @@ impl FileSource {
     /// last place that was.
     pub(super) fn run(&self) {
         let name = self.name();
-        self.board.update(&name, |_| {});
         let mut told = String::new();
         while !self.stop.is_set() {
             let Err(error) = self.follow(&name) else {

@@ -132,6 +132,25 @@ fn an_imported_log_goes_on_behind_what_was_imported() {
     }
 }
 
+/// An import that was asked for while the server had not yet opened its log read what the server
+/// then read, too.
+#[test]
+fn what_is_imported_and_followed_at_once_is_there_once() {
+    for start in ["beginning", "end", "beginning", "end"] {
+        let place = Place::new();
+        append(&place.log(), &mail(0..100));
+        let settings = place.following("").replace("beginning", start);
+        let server = place.serve(&settings);
+        place.ask(&["import", place.log().to_str().unwrap()]);
+        place.wait_for(100);
+        append(&place.log(), &mail(100..103));
+        place.ask(&["import", place.log().to_str().unwrap()]);
+        place.wait_for(103);
+        assert_eq!(server.stop(), 0);
+        assert_eq!(place.delivered().len(), 103, "{start}");
+    }
+}
+
 #[test]
 fn after_a_kill_each_line_is_there_once() {
     let place = Place::new();
