@@ -426,6 +426,73 @@ fn a_mailbox_server_is_joined_by_its_session_and_a_stranger_cannot_name_it() {
     }
 }
 
+/// Over one connection come several messages, each with several recipients.
+#[test]
+fn messages_of_one_lmtp_connection_are_told_apart() {
+    for (second, its_second_recipient, own_legs) in [(":T2", ":T2:R2", 2), (":2", "", 1)] {
+        let saved = |session: &str, user: &str, id: &str, what: &str| {
+            format!(
+                "12:00:01.2 mx dovecot: lmtp({user})<765><{SESSION}{session}>: sieve: msgid=<{id}>: {what}\n"
+            )
+        };
+        let reply = |session: &str| format!("250 2.0.0 <bob@y> {SESSION}{session} Saved");
+        let relay = "mx.y[private/dovecot-lmtp]";
+        let stored = "stored mail into mailbox 'INBOX'";
+        let discarded = "discarded (discard action)";
+        let mut log = received("12:00:00", "mx", A, OUT, "m@x", "ann@x")
+            + &saved("", "bob@y", "m@x", stored)
+            + &saved(
+                if own_legs == 2 { ":R2" } else { ":2" },
+                "carl@y",
+                "m@x",
+                discarded,
+            )
+            + &sent("12:00:01", "mx", A, "bob@y", relay, "0.9", &reply(""))
+            + &sent(
+                "12:00:01",
+                "mx",
+                A,
+                "carl@y",
+                relay,
+                "0.9",
+                &reply(if own_legs == 2 { ":R2" } else { ":2" }),
+            );
+        if own_legs == 2 {
+            log += &(received("12:00:00", "mx", B, OUT, "n@x", "ann@x")
+                + &saved(second, "bob@y", "n@x", discarded)
+                + &saved(its_second_recipient, "carl@y", "n@x", stored)
+                + &sent("12:00:01", "mx", B, "bob@y", relay, "0.9", &reply(second))
+                + &sent(
+                    "12:00:01",
+                    "mx",
+                    B,
+                    "carl@y",
+                    relay,
+                    "0.9",
+                    &reply(its_second_recipient),
+                ));
+        }
+        let found = fold(&[&log]);
+        assert_eq!(found.len(), own_legs);
+        assert_eq!(
+            recipients(&found[0]),
+            [
+                ("bob@y", None, Verdict::Delivered),
+                ("carl@y", None, Verdict::Discarded)
+            ]
+        );
+        if let Some(second) = found.get(1) {
+            assert_eq!(
+                recipients(second),
+                [
+                    ("bob@y", None, Verdict::Discarded),
+                    ("carl@y", None, Verdict::Delivered)
+                ]
+            );
+        }
+    }
+}
+
 fn picked_up(time: &str, host: &str, id: &str, message_id: &str, from: &str) -> String {
     received(time, host, id, "?", message_id, from)
         .replace("smtpd[1]", "pickup[5]")

@@ -871,8 +871,13 @@ impl<'l> Step<'_, 'l> {
         }
         refused_envelope(&mut event, &reject.client, reject.from, reject.to);
         event.text_if(Key::STAGE, reject.stage);
-        if reject.code != 0 {
-            event.uint(Key::CODE, u64::from(reject.code));
+        // Postscreen does not log the 421 with which it turns a client away at once.
+        let code = match (reject.code, reject.by, reject.stage) {
+            (0, RejectBy::Server, b"CONNECT") => 421,
+            (code, ..) => code,
+        };
+        if code != 0 {
+            event.uint(Key::CODE, u64::from(code));
         }
         event
             .text_if(Key::DSN, reject.dsn)
