@@ -65,7 +65,11 @@ fn an_import_of_a_large_file_goes_on_where_it_was_cut_off() {
     let expected = Shown::of(&engine);
     let operations = calm.operations();
     let rounds = (5..=operations).step_by(9);
-    println!("{} rounds, {} events", rounds.len(), expected.events.len());
+    println!(
+        "{} rounds, {} events",
+        rounds.clone().count(),
+        expected.events.len()
+    );
     for n in rounds {
         let disk = MemoryBackend::new();
         disk.crash_at(n);

@@ -99,7 +99,7 @@ fn wherever_the_machine_stops_a_followed_log_ends_as_if_it_had_not() {
         expected.messages.len()
     );
     let rounds = (1..=operations).step_by(5);
-    println!("{} rounds with two crashes each", rounds.len());
+    println!("{} rounds with two crashes each", rounds.clone().count());
     for n in rounds {
         let round = format!("crash at {n}");
         let mut file = GrowingLog::new(&dir.path().join("mail.log"), &log);
@@ -147,7 +147,7 @@ fn a_crash_before_the_first_snapshot_doubles_nothing() {
     catch_up(&live);
     let expected = Shown::of(live.engine());
     let rounds = (6..30).step_by(2);
-    println!("{} rounds", rounds.len());
+    println!("{} rounds", rounds.clone().count());
     for n in rounds {
         let disk = MemoryBackend::new();
         disk.crash_at(n);
