@@ -25,8 +25,6 @@ mod emit;
 mod legs;
 mod names;
 mod postfix;
-mod rejection;
-mod reply;
 mod rules;
 mod sessions;
 mod snapshot;
