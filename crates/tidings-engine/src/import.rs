@@ -112,12 +112,13 @@ impl Engine {
     ) -> Result<ImportObject, Error> {
         let _one_at_a_time = self.no_import();
         let sources = sources(paths, options, self.options().reading)?;
+        let followed = FollowedSet::of(self)?;
         let mut run = Run {
             options,
             engine: self,
             chains: self.chains()?,
-            followed: FollowedSet::of(self)?,
-            renderings: Renderings::load(self)?,
+            renderings: Renderings::load(self, &followed)?,
+            followed,
             correlator: self.import_correlator()?,
             done: ImportObject::default(),
             shown: ImportProgress {
@@ -347,7 +348,7 @@ impl Run<'_> {
         let lines_before = self.done.lines;
         let (id, is_tail) = self.stream_for(&file, known, &source.path)?;
         let mut interpreter = self.interpreter(&file, source, id, known)?;
-        let is_new = known.is_none() && !self.options.force;
+        let is_new = known.is_none() && followed.is_none() && !self.options.force;
         let mut rendering = self.renderings.begin(id, &source.path, is_new);
         let (mut step, mut is_begun) = (0, false);
         loop {

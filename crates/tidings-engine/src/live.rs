@@ -518,7 +518,7 @@ impl LiveSource {
         };
         self.stream = Some((stream_key, interpreter));
         if let Some(from) = first_offset(block, checkpoint)? {
-            pipe.note_stream(&self.name, &place, from);
+            pipe.note_stream(&self.name, &place, from, block);
         }
         pipe.note_fed(&self.name, place, last, block.bytes().len(), now_ns);
         pipe.flush(&self.spool)

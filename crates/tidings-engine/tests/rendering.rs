@@ -1,5 +1,8 @@
 //! The same log in another rendering is refused, unless it is forced; other logs are not.
 
+#[allow(dead_code, reason = "it uses some of it")]
+#[path = "crash/feeder.rs"]
+mod feeder;
 #[path = "crash/world.rs"]
 mod world;
 
@@ -9,6 +12,7 @@ use tempfile::TempDir;
 use tidings_engine::{Engine, Error, ImportOptions};
 use tidings_spool::fault::MemoryBackend;
 
+use feeder::{GrowingLog, catch_up, start};
 use world::{Shown, corpus, import, import_options, log_lines, open};
 
 const RENDERINGS: [&str; 5] = [
@@ -124,6 +128,29 @@ fn days_with_the_same_lines_are_not_taken_for_one() {
         );
         assert_eq!(done.unwrap().lines, 5, "day {day}");
     }
+}
+
+/// What a server follows in one form is not imported in another, be it running or not.
+#[test]
+fn another_rendering_of_a_followed_log_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let disk = MemoryBackend::new();
+    let live = start(open(&disk).unwrap());
+    let log = std::fs::read(corpus(RENDERINGS[0])).unwrap();
+    let path = dir.path().join("mail.log");
+    let mut growing = GrowingLog::new(&path, &log);
+    growing.follow(&live, 500, &mut |_| {}).unwrap();
+    catch_up(&live);
+    assert_refused(live.engine(), &corpus(RENDERINGS[1]), "is or was followed");
+    // The followed file itself, under any name, is nothing new and no other rendering.
+    let copy = write(&dir, "copy.log", &log);
+    for path in [&path, &copy] {
+        assert_eq!(import(live.engine(), &[path]).unwrap().lines, 0);
+    }
+    live.shutdown().unwrap();
+    let engine = open(&disk).unwrap();
+    let error = import(&engine, &[corpus(RENDERINGS[2])]).unwrap_err();
+    assert!(error.to_string().contains("is or was followed"), "{error}");
 }
 
 /// Pieces of one log, one after the other, have no lines in common.

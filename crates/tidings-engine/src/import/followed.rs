@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::input::{Chain, ChainId, ChainSet, Checkpoint, Match, open};
+use crate::input::{Chain, ChainId, ChainSet, Checkpoint, Match, Sample, open};
 use crate::live::{FollowedStream, followed_streams};
 
 /// The streams that the live path has read or is reading, recognised by their content.
@@ -52,6 +52,13 @@ impl FollowedSet {
             }
         }
         Ok(FollowedSet { chains, streams })
+    }
+
+    /// The samples of the streams, with the names of their sources.
+    pub(super) fn samples(&self) -> impl Iterator<Item = (&str, Sample)> {
+        let sample = |stream: &FollowedStream| Sample::decode(&stream.sample).ok();
+        let streams = self.streams.iter().map(|(_, stream)| stream);
+        streams.filter_map(move |stream| Some((&*stream.source, sample(stream)?)))
     }
 
     /// What the live path has of a file. Of files joined to one, the second and further ones are

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::followed::FollowedSet;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::input::{Block, ChainId, Sample, SampleBuilder, line_key};
@@ -11,9 +12,14 @@ use crate::input::{Block, ChainId, Sample, SampleBuilder, line_key};
 /// Names of blobs that hold the samples of imported streams begin so; the chain's number follows.
 const SAMPLES: &str = "sample/";
 
-/// The samples of all imported streams, by chain.
+/// The samples of all streams that are known.
 #[derive(Debug)]
-pub(super) struct Renderings(BTreeMap<u64, Known>);
+pub(super) struct Renderings {
+    /// The imported ones, by chain.
+    imported: BTreeMap<u64, Known>,
+    /// The followed ones, with their names.
+    followed: Vec<(String, Sample)>,
+}
 
 #[derive(Debug)]
 struct Known {
@@ -36,7 +42,7 @@ pub(super) struct Reading {
 }
 
 impl Renderings {
-    pub(super) fn load(engine: &Engine) -> Result<Renderings, Error> {
+    pub(super) fn load(engine: &Engine, followed: &FollowedSet) -> Result<Renderings, Error> {
         let snapshot = engine.store().snapshot();
         let mut known = BTreeMap::new();
         for (name, bytes) in snapshot.blobs(SAMPLES) {
@@ -47,20 +53,26 @@ impl Renderings {
                 known.insert(id, sample);
             }
         }
-        Ok(Renderings(known))
+        let followed = followed.samples();
+        Ok(Renderings {
+            imported: known,
+            followed: followed
+                .map(|(name, sample)| (name.to_owned(), sample))
+                .collect(),
+        })
     }
 
     /// Begins with a file whose lines go into this chain; `is_new` if nothing of it is known, so
     /// that it may be another rendering.
     pub(super) fn begin(&self, id: ChainId, path: &Path, is_new: bool) -> Reading {
-        let builder = match self.0.get(&id.0) {
+        let builder = match self.imported.get(&id.0) {
             Some(known) => SampleBuilder::resume(line_key, known.sample.clone(), known.lines),
             None => SampleBuilder::new(line_key),
         };
         Reading {
             id,
             name: path.to_string_lossy().into_owned(),
-            lines: self.0.get(&id.0).map_or(0, |known| known.lines),
+            lines: self.imported.get(&id.0).map_or(0, |known| known.lines),
             builder,
             is_asked: is_new,
         }
@@ -77,7 +89,7 @@ impl Renderings {
             lines: file.lines,
             sample: file.builder.sample().clone(),
         };
-        self.0.insert(file.id.0, known);
+        self.imported.insert(file.id.0, known);
     }
 
     /// Tells, once, which known file has the same lines, as far as the file was read; `is_all` if
@@ -87,19 +99,26 @@ impl Renderings {
             return None;
         }
         let sample = file.builder.sample();
-        let is_same = |other: &Known| {
-            sample.head_overlap(&other.sample).is_same_stream()
-                || is_all && sample.overlap(&other.sample).is_same_stream()
+        let is_same = |other: &Sample| {
+            sample.head_overlap(other).is_same_stream()
+                || is_all && sample.overlap(other).is_same_stream()
         };
-        let mut others = self.0.iter().filter(|(id, _)| **id != file.id.0);
-        let (_, twin) = others.find(|(_, other)| is_same(other))?;
+        let mut followed = self.followed.iter();
+        let twin = match followed.find(|(_, other)| is_same(other)) {
+            Some((name, _)) => format!("{name}, which is or was followed"),
+            None => {
+                let mut others = self.imported.iter().filter(|(id, _)| **id != file.id.0);
+                let (_, twin) = others.find(|(_, other)| is_same(&other.sample))?;
+                format!("{}, which was imported before", twin.name)
+            }
+        };
         file.is_asked = false;
-        Some(twin.name.clone())
+        Some(twin)
     }
 
     /// The sample of a stream as it is committed.
     pub(super) fn blob(&self, id: ChainId) -> Option<(String, Option<Vec<u8>>)> {
-        let known = self.0.get(&id.0)?;
+        let known = self.imported.get(&id.0)?;
         Some((format!("{SAMPLES}{:x}", id.0), Some(known.encode())))
     }
 }
@@ -107,8 +126,8 @@ impl Renderings {
 /// Why a file is not imported that has the lines of `known`.
 pub(super) fn refusal(path: &Path, known: &str) -> Error {
     Error::Asked(format!(
-        "{}: has the same lines as {known}, which was imported before, in another rendering (other \
-         time stamps or hosts); nothing of it was imported; give --force to import it too, as a log of \
+        "{}: has the same lines as {known}, in another rendering (other time stamps or \
+         hosts); nothing of it was imported; give --force to import it too, as a log of \
          its own",
         path.display()
     ))
@@ -117,7 +136,7 @@ pub(super) fn refusal(path: &Path, known: &str) -> Error {
 /// What is to be said where that was noticed too late.
 pub(super) fn warning(path: &Path, known: &str) -> String {
     format!(
-        "{}: has the same lines as {known}, which was imported before, in another rendering; this was \
+        "{}: has the same lines as {known}, in another rendering; this was \
          seen only when most of it was imported, so its messages are there twice",
         path.display()
     )

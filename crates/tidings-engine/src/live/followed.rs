@@ -28,12 +28,16 @@ impl Sources {
 /// A stream of which the live path has read lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FollowedStream {
+    /// The source's name, which is its path.
+    pub(crate) source: String,
     /// Where the first line that was read begins, in bytes.
     pub(crate) from_offset: u64,
     /// The follower's checkpoint behind the last one.
     pub(crate) checkpoint: Vec<u8>,
     /// The source stands in it and reads on.
     pub(crate) goes_on: bool,
+    /// Sample of the lines that were read, as far as there is one.
+    pub(crate) sample: Vec<u8>,
 }
 
 /// What a blob holds.
@@ -91,9 +95,11 @@ fn add(
     goes_on: bool,
 ) {
     let followed = FollowedStream {
+        source: source.to_owned(),
         from_offset: stream.from_offset,
         checkpoint: stream.checkpoint.clone(),
         goes_on,
+        sample: stream.sample.clone(),
     };
     streams.insert((source.to_owned(), stream.stream_key), followed);
 }

@@ -11,6 +11,7 @@ use tidings_spool::{Batch, Delivery, Spool, SpoolError, Start};
 
 use crate::error::Error;
 use crate::import::packed;
+use crate::input::{Block, Sample, SampleBuilder, line_key};
 use crate::interpret::Trail;
 use crate::memory::each_event;
 
@@ -63,6 +64,11 @@ pub(super) struct Followed {
     pub(super) from_offset: u64,
     /// The follower's checkpoint behind the last one.
     pub(super) checkpoint: Vec<u8>,
+    /// Sample of the lines that were fed, and their number.
+    #[serde(default)]
+    pub(super) sample: Vec<u8>,
+    #[serde(default)]
+    pub(super) lines: u64,
 }
 
 /// The part of a snapshot before the correlator.
@@ -136,20 +142,29 @@ impl Pipe {
         Ok(())
     }
 
-    /// Notes that lines of a source's stream from `offset` on were fed, up to `place`.
-    pub(super) fn note_stream(&mut self, source: &str, place: &Place, offset: u64) {
+    /// Notes that these lines of a source's stream were fed, up to `place`; `offset` is where the
+    /// first of them begins.
+    pub(super) fn note_stream(&mut self, source: &str, place: &Place, offset: u64, block: &Block) {
         let streams = self.followed.entry(source.to_owned()).or_default();
-        match streams
-            .iter_mut()
-            .find(|known| known.stream_key == place.stream_key)
-        {
-            Some(known) => known.checkpoint.clone_from(&place.checkpoint),
-            None => streams.push(Followed {
+        let at = streams
+            .iter()
+            .position(|known| known.stream_key == place.stream_key);
+        let at = at.unwrap_or_else(|| {
+            streams.push(Followed {
                 stream_key: place.stream_key,
                 from_offset: offset,
-                checkpoint: place.checkpoint.clone(),
-            }),
-        }
+                ..Followed::default()
+            });
+            streams.len() - 1
+        });
+        let stream = &mut streams[at];
+        stream.checkpoint.clone_from(&place.checkpoint);
+        // A sample of an older version is begun anew.
+        let sample = Sample::decode(&stream.sample).unwrap_or_default();
+        let mut builder = SampleBuilder::resume(line_key, sample, stream.lines);
+        block.lines().for_each(|line| builder.line(line.bytes));
+        stream.sample = builder.sample().encode();
+        stream.lines += block.line_count();
     }
 
     /// The streams by source, each with whether the source stands in it.
