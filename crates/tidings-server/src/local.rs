@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_cli::{
     EventsQuery, Failure, Globals, ImportOptions, ImportProgress, MessagesQuery, RepairObject,
-    StatsQuery, Store, StoryOptions, VerifyObject,
+    SOCKET_NAME, StatsQuery, Store, StoryOptions, VerifyObject,
 };
 use tidings_engine::contract::{ImportObject, MessageObject, StatsObject, StoryObject};
 use tidings_engine::input::InputError;
@@ -46,7 +47,8 @@ impl DirectoryStore {
         match &mut self.store {
             Some(store) => Ok(store),
             none => {
-                let engine = open_engine(&self.dir, LOCK_PATIENCE)?;
+                let engine = open_engine(&self.dir, LOCK_PATIENCE)
+                    .map_err(|failure| started_meanwhile(&self.dir).unwrap_or(failure))?;
                 let engine = Arc::new(engine);
                 take_in_spool(&engine)?;
                 Ok(none.insert(EngineStore::new(engine)))
@@ -119,6 +121,15 @@ pub(crate) fn open_engine(dir: &Path, lock_patience: Duration) -> Result<Engine,
         ..EngineOptions::default()
     };
     Engine::open(dir, options).map_err(failure)
+}
+
+/// Says so if a server has the directory now, which did not answer a moment ago.
+fn started_meanwhile(dir: &Path) -> Option<Failure> {
+    UnixStream::connect(dir.join(SOCKET_NAME)).ok()?;
+    Some(Failure::server(format!(
+        "a server has just been started on {}: run this again, it will answer",
+        dir.display()
+    )))
 }
 
 /// Lets searches see what a server has left in the spool, and not yet in the history.

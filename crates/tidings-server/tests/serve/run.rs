@@ -226,3 +226,26 @@ fn the_sample_is_replayed() {
     }
     assert_eq!(server.stop(), 0);
 }
+
+/// A server that is started while a client verb has the directory waits for it.
+#[test]
+fn a_start_waits_for_a_client_that_has_the_directory() {
+    let place = Place::new();
+    append(&place.log(), &mail(0..400));
+    place.ask(&["import", place.log().to_str().unwrap()]);
+    let data = place.data();
+    let busy = std::thread::spawn(move || {
+        for _ in 0..15 {
+            let output = run(&["events", "--data", &data, "--json", "--limit", "0"]);
+            let said = stderr(&output);
+            let is_answered = output.status.success() || said.contains("run this again");
+            assert!(is_answered, "{said}");
+        }
+    });
+    for _ in 0..4 {
+        let server = place.serve(&place.following(""));
+        server.wait_for("following ");
+        assert_eq!(server.stop(), 0);
+    }
+    busy.join().unwrap();
+}
