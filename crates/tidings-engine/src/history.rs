@@ -1,6 +1,7 @@
 //! Writes events and messages into the history, in bulk and all or nothing.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use tidings_event::Header;
 use tidings_mail::message::Message;
@@ -12,7 +13,7 @@ use crate::rows::{EVENTS, EventRows};
 use crate::template::Pairs;
 
 /// Rows of a batch that make a part of their own.
-const PART_ROWS: u32 = 262_144;
+const PART_ROWS: u32 = 131_072;
 
 /// Days that are filled at the same time; the fullest one makes a part when there are more.
 const OPEN_DAYS: usize = 4;
@@ -67,11 +68,10 @@ impl HistoryWriter {
         line: Option<&[u8]>,
     ) -> Result<(), Error> {
         let day = Day::of(header.time_ns);
-        let schema = self.store.schema(EVENTS)?;
-        let batch = self
-            .events
-            .entry(day)
-            .or_insert_with(|| RowBatch::new(schema));
+        let batch = match self.events.entry(day) {
+            Entry::Occupied(batch) => batch.into_mut(),
+            Entry::Vacant(place) => place.insert(RowBatch::new(self.store.schema(EVENTS)?)),
+        };
         self.rows.push(batch, header, pairs, sequence, line);
         if batch.rows() >= PART_ROWS {
             self.build(EVENTS, day)?;
@@ -89,11 +89,10 @@ impl HistoryWriter {
     /// Adds a settled message.
     pub(crate) fn message(&mut self, message: &Message) -> Result<(), Error> {
         let day = Day::of(message.time_ns);
-        let schema = self.store.schema(MESSAGES)?;
-        let batch = self
-            .messages
-            .entry(day)
-            .or_insert_with(|| RowBatch::new(schema));
+        let batch = match self.messages.entry(day) {
+            Entry::Occupied(batch) => batch.into_mut(),
+            Entry::Vacant(place) => place.insert(RowBatch::new(self.store.schema(MESSAGES)?)),
+        };
         message_rows::push(batch, message);
         if batch.rows() >= PART_ROWS {
             self.build(MESSAGES, day)?;
