@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tidings_mail::message::{Folder, FolderLimits};
 use tidings_mail::provider::Providers;
-use tidings_spool::{Backend, DirLock, DiskBackend, lock_dir};
+use tidings_spool::{Backend, DirLock, DiskBackend, LockError, lock_dir};
 use tidings_store::Store;
 
 use crate::error::Error;
@@ -37,6 +37,9 @@ pub struct EngineOptions {
     pub reading: Limits,
     /// Lines after which an import commits what it has read of a file. Default 2 million.
     pub import_step_lines: u64,
+    /// How long to wait for the directory while another process has it, which may be a short
+    /// question of a client. Default not at all.
+    pub lock_patience: Duration,
 }
 
 impl Default for EngineOptions {
@@ -46,6 +49,7 @@ impl Default for EngineOptions {
             folder: FolderLimits::default(),
             reading: Limits::default(),
             import_step_lines: STEP_LINES,
+            lock_patience: Duration::ZERO,
         }
     }
 }
@@ -96,7 +100,8 @@ impl Engine {
         }
         check_is_ours(dir)?;
         let backend = DiskBackend::new(dir).map_err(|error| refuse(error.to_string()))?;
-        let lock = lock_dir(dir).map_err(|error| refuse(error.to_string()))?;
+        let lock =
+            lock_in_time(dir, options.lock_patience).map_err(|error| refuse(error.to_string()))?;
         Engine::open_on(Arc::new(backend), dir, Some(lock), options)
     }
 
@@ -296,6 +301,23 @@ const NOTES_MAX: usize = 1000;
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Takes the lock of a directory as soon as it is free, within this time.
+fn lock_in_time(dir: &Path, patience: Duration) -> Result<DirLock, LockError> {
+    let mut left = patience;
+    loop {
+        match lock_dir(dir) {
+            Err(LockError::Held { .. }) if !left.is_zero() => {
+                std::thread::sleep(LOCK_AGAIN);
+                left = left.saturating_sub(LOCK_AGAIN);
+            }
+            locked => return locked,
+        }
+    }
+}
+
+/// How often a lock that another process has is tried again.
+const LOCK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A directory with files in it that are not ours is not taken for a data directory.
 fn check_is_ours(dir: &Path) -> Result<(), Error> {

@@ -68,8 +68,11 @@ const FAR_BEHIND: u64 = 50_000;
 pub struct LiveOptions {
     /// The spool's limits.
     pub spool: SpoolConfig,
-    /// Bytes of records in the memory table at which it is sealed into parts. Default 16 MiB.
+    /// Bytes of records in the memory table at which it is sealed into parts; smaller ones are an
+    /// hour after the end of the (UTC) day in which their first event came. Default 16 MiB.
     pub seal_bytes: usize,
+    /// Tells the age of what is in memory, and of the spool's segments. Default the system's.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for LiveOptions {
@@ -77,6 +80,7 @@ impl Default for LiveOptions {
         LiveOptions {
             spool: SpoolConfig::default(),
             seal_bytes: 16 << 20,
+            clock: Arc::new(SystemClock::new()),
         }
     }
 }
@@ -145,7 +149,7 @@ impl Engine {
     /// Starts the live path: recovers the spool, and the memory table from it, in the background.
     pub fn live(self: &Arc<Self>, mut options: LiveOptions) -> Result<Live, Error> {
         let _no_import = self.no_import();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let clock = Arc::clone(&options.clock);
         let identity = Identity {
             epoch: random(),
             origin: random() as u32,
@@ -154,7 +158,7 @@ impl Engine {
         options.spool.known_head = options
             .spool
             .known_head
-            .max(known.map_or(0, |(_, sequence)| sequence));
+            .max(known.map_or(0, |cursor| cursor.sequence));
         let directory = options.spool.directory.clone();
         let opened = Spool::open(
             Arc::clone(self.backend()),
@@ -164,23 +168,22 @@ impl Engine {
         )?;
         self.note_recovery(&opened.recovery, &directory);
         let spool = Arc::new(opened.spool);
-        let cursor = match known {
-            // A cursor of another spool says nothing about this one.
-            Some((epoch, sequence)) if epoch == spool.identity().epoch => {
-                sequence.min(spool.head())
-            }
-            _ => 0,
-        };
+        // A cursor of another spool says nothing about this one.
+        let epoch = spool.identity().epoch;
+        let known = known.filter(|cursor| cursor.epoch == epoch);
+        let cursor = known.map_or(0, |known| known.sequence.min(spool.head()));
         let pin = spool.pin(PIN, cursor);
         let shared = Arc::new(Mutex::new(Pipe::recover(&spool)?));
         drop(opened.hold);
         self.start_over()?;
         self.set_ready(false);
-        self.note_applied(cursor);
+        let reader = spool.reader(cursor)?;
+        // A spool in which nothing was ever written is no event behind.
+        self.note_applied(reader.sequence());
         let stop = Arc::new(AtomicBool::new(false));
         let keeper = Keeper {
             engine: Arc::clone(self),
-            reader: spool.reader(cursor)?,
+            reader,
             goal: spool.head(),
             spool: Arc::clone(&spool),
             shared: Arc::clone(&shared),
@@ -191,7 +194,7 @@ impl Engine {
             seal_bytes: options.seal_bytes,
             directory,
             bytes: 0,
-            since_ns: 0,
+            since_ns: known.map_or(0, |known| known.sealed_ns),
             complaint: None,
             patience: keeper::first_patience(),
         };
@@ -211,14 +214,9 @@ impl Engine {
         })
     }
 
-    /// Which spool the history has read, and up to where.
-    fn cursor(&self) -> Option<(u64, u64)> {
-        let snapshot = self.store().snapshot();
-        let (epoch, sequence) = snapshot.blob(CURSOR_BLOB)?.split_first_chunk::<8>()?;
-        Some((
-            u64::from_le_bytes(*epoch),
-            u64::from_le_bytes(*sequence.first_chunk::<8>()?),
-        ))
+    /// What the history has read of the spool.
+    fn cursor(&self) -> Option<Cursor> {
+        Cursor::decode(self.store().snapshot().blob(CURSOR_BLOB)?)
     }
 
     /// Tells of everything that could be a loss.
@@ -244,6 +242,35 @@ impl Engine {
                 lost.end - 1
             ));
         }
+    }
+}
+
+/// Up to where the history has read which spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cursor {
+    epoch: u64,
+    sequence: u64,
+    /// When that was: what lies behind it came later. 0 if nobody noted it.
+    sealed_ns: i64,
+}
+
+impl Cursor {
+    fn encode(&self) -> Vec<u8> {
+        let numbers = [self.epoch, self.sequence, self.sealed_ns as u64];
+        numbers.map(u64::to_le_bytes).concat()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Cursor> {
+        let mut numbers = bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| u64::from_le_bytes(*bytes));
+        Some(Cursor {
+            epoch: numbers.next()?,
+            sequence: numbers.next()?,
+            sealed_ns: numbers.next().unwrap_or(0) as i64,
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 //! the verdict that the driver of the servers expected; refused attempts by recipient and client.
 //! The test prints a table (`cargo test --test truth -- --nocapture`) with every disagreement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tidings_engine::Interpreter;
 use tidings_event::Records;
 use tidings_mail::correlate::{Correlator, Limits, NoLookup};
 use tidings_mail::envelope::{ClockSettings, Zone};
-use tidings_mail::message::{Folder, FolderLimits, Kind, Message, Recipient, Verdict};
+use tidings_mail::message::{Folder, FolderLimits, JoinBy, Kind, Message, Recipient, Verdict};
 use tidings_mail::provider::Providers;
 
 /// Our Postfix in the truth file.
@@ -347,6 +347,73 @@ fn folded_repetitions_change_no_verdict() {
         "dovecot-file.log",
     ];
     assert_perfect("central-folded.log", &fold(&files));
+}
+
+/// How many joins there are of each kind, and between which queue ids those by Message-ID.
+fn joins(messages: &[Message]) -> (BTreeMap<&'static str, u32>, Vec<String>) {
+    let (mut counts, mut by_message_id) = (BTreeMap::new(), Vec::new());
+    for message in messages {
+        for join in &message.joins {
+            *counts.entry(join.by.as_str()).or_default() += 1;
+            if join.by == JoinBy::MessageId {
+                by_message_id.push(format!("{:?} {:?}", message.queue_ids, message.joins));
+            }
+        }
+    }
+    (counts, by_message_id)
+}
+
+/// Where the reply of a delivery line names a queue id of the log, both are one message; where it
+/// names a session of Dovecot's, they are joined. Joins by Message-ID are few, and told here.
+#[test]
+fn legs_of_the_recorded_logs_are_joined() {
+    for rendering in ["mail.rfc3164.log", "mail.rfc3339.log", "central-folded.log"] {
+        let folded = fold(&[rendering, "postfix-b.maillog_file.log", "dovecot-file.log"]);
+        let (counts, by_message_id) = joins(&folded.messages);
+        println!("{rendering}: {counts:?} {by_message_id:#?}");
+        let mut of = BTreeMap::new();
+        for (number, message) in folded.messages.iter().enumerate() {
+            of.extend(message.queue_ids.iter().map(|id| (id.as_str(), number)));
+        }
+        let (mut queue_ids, mut sessions) = (0, BTreeSet::new());
+        let text = String::from_utf8_lossy(&folded.text);
+        for line in text
+            .lines()
+            .filter(|line| line.contains(" postfix") && line.contains("status=sent"))
+        {
+            let (head, reply) = line.split_once(": to=<").unwrap();
+            let id = head.rsplit(' ').next().unwrap();
+            let named = reply
+                .rsplit_once("queued as ")
+                .map(|(_, id)| id.trim_end_matches(')'));
+            if let Some(named) = named.and_then(|named| of.get(named)) {
+                queue_ids += 1;
+                assert_eq!(of[id], *named, "{line}");
+            }
+            let session = reply
+                .strip_suffix(" Saved)")
+                .and_then(|reply| reply.rsplit(' ').next());
+            let base = session.map(|session| session.split(':').next().unwrap());
+            // A redirection alone leaves nothing in a mailbox, and no leg.
+            let is_logged = |base: &&str| {
+                let heads = [format!("<{base}>: "), format!("<{base}:")];
+                let mut lines = text
+                    .lines()
+                    .filter(|line| heads.iter().any(|head| line.contains(head)));
+                lines.any(|line| !line.contains("redirect action"))
+            };
+            sessions.extend(base.filter(is_logged));
+        }
+        assert!(queue_ids > 5);
+        assert_eq!(counts["lmtp-reply"], sessions.len() as u32);
+        assert_eq!(counts["message-id"], 2, "a script of Sieve redirects twice");
+        assert!(
+            by_message_id
+                .iter()
+                .all(|ids| ids.contains("4jXV7t3fk7") || ids.contains("4jXVD52XNY"))
+        );
+        assert!(counts["content-filter"] + counts["next-hop-reply"] >= 7);
+    }
 }
 
 /// A pseudo-random sequence that is the same on every machine.

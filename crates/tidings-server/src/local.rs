@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl DirectoryStore {
         match &mut self.store {
             Some(store) => Ok(store),
             none => {
-                let engine = Engine::open(&self.dir, EngineOptions::default()).map_err(failure)?;
+                let engine = open_engine(&self.dir, LOCK_PATIENCE)?;
                 let engine = Arc::new(engine);
                 take_in_spool(&engine)?;
                 Ok(none.insert(EngineStore::new(engine)))
@@ -106,6 +106,19 @@ impl Store for DirectoryStore {
         let left = tidings_engine::verify(&self.dir).map_err(failure)?;
         Ok(check::repaired(done, left, watch))
     }
+}
+
+/// How long a directory is waited for that another process has: as long as it takes to answer a
+/// question, not as long as an import.
+pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Opens a data directory, once the process that has it lets it go, within this time.
+pub(crate) fn open_engine(dir: &Path, lock_patience: Duration) -> Result<Engine, Failure> {
+    let options = EngineOptions {
+        lock_patience,
+        ..EngineOptions::default()
+    };
+    Engine::open(dir, options).map_err(failure)
 }
 
 /// Lets searches see what a server has left in the spool, and not yet in the history.

@@ -14,20 +14,21 @@
 //! are finished within [`PATIENCE`], the spool is closed. A second signal ends the waiting. What is
 //! then still running is broken off, which loses nothing that was acknowledged.
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidings_cli::{Failure, Globals};
-use tidings_engine::{Engine, EngineOptions, Live, LiveOptions};
+use tidings_cli::{Failure, Globals, SOCKET_NAME};
+use tidings_engine::{Engine, Live, LiveOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::clock::Watch;
 use crate::console::{Console, spawn_tracer};
 use crate::http::{App, Listeners};
-use crate::local::failure;
+use crate::local::{LOCK_PATIENCE, failure, open_engine};
 use crate::settings::{self, Settings};
 use crate::source::{Board, Sources};
 use crate::stop::Stop;
@@ -50,7 +51,14 @@ pub(crate) fn serve(globals: &Globals) -> Result<(), Failure> {
 }
 
 fn run(settings: Settings, data: &Path, console: &Console) -> Result<(), Failure> {
-    let engine = Arc::new(Engine::open(data, EngineOptions::default()).map_err(failure)?);
+    // A server that answers stays; a client verb on the directory is gone in a moment.
+    let is_served = UnixStream::connect(data.join(SOCKET_NAME)).is_ok();
+    let patience = if is_served {
+        Duration::ZERO
+    } else {
+        LOCK_PATIENCE
+    };
+    let engine = Arc::new(open_engine(data, patience)?);
     let listeners = Listeners::open(&settings.http.listen, data)?;
     let app = App::new(
         Arc::clone(&engine),

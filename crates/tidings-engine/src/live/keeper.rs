@@ -13,7 +13,7 @@ use tidings_event::{Key, Value};
 use tidings_spool::{Clock, Delivery, Frame, Kind, Pin, Reader, Spool, SpoolError};
 
 use super::pipe::Pipe;
-use super::{CURSOR_BLOB, followed_blobs, line_of, lock, words_of_gap};
+use super::{CURSOR_BLOB, Cursor, followed_blobs, line_of, lock, words_of_gap};
 use crate::engine::{Engine, OPEN_BLOB};
 use crate::error::Error;
 use crate::history::HistoryWriter;
@@ -51,7 +51,7 @@ pub(super) struct Keeper {
     pub(super) directory: PathBuf,
     /// Bytes of records in the memory table.
     pub(super) bytes: usize,
-    /// When the first of them came.
+    /// When the first of them came, or earlier.
     pub(super) since_ns: i64,
     /// What was complained of last, and how long is waited after the next failure.
     pub(super) complaint: Option<String>,
@@ -90,7 +90,8 @@ impl Keeper {
     fn take(&mut self, delivery: Delivery) {
         match delivery {
             Delivery::Frame(frame) if frame.kind() == Kind::Events => {
-                if self.bytes == 0 {
+                // What was in the spool at the start came some time after the last seal.
+                if self.bytes == 0 && frame.first_sequence() >= self.goal {
                     self.since_ns = self.clock.now_ns();
                 }
                 self.bytes += frame.records().len();
@@ -170,14 +171,14 @@ impl Keeper {
         writer.find_deleted_again()?;
         let mut saved = Vec::new();
         folder.save(&mut saved);
-        let cursor = [
-            self.spool.identity().epoch.to_le_bytes(),
-            sequence.to_le_bytes(),
-        ]
-        .concat();
+        let cursor = Cursor {
+            epoch: self.spool.identity().epoch,
+            sequence,
+            sealed_ns: self.clock.now_ns(),
+        };
         let mut blobs = vec![
             (OPEN_BLOB.to_owned(), Some(packed(&saved))),
-            (CURSOR_BLOB.to_owned(), Some(cursor)),
+            (CURSOR_BLOB.to_owned(), Some(cursor.encode())),
         ];
         let followed = lock(&self.shared).followed().clone();
         blobs.extend(followed_blobs(&followed));

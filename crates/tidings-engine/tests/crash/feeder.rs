@@ -96,6 +96,7 @@ pub(crate) fn live_options() -> LiveOptions {
             ..SpoolConfig::default()
         },
         seal_bytes: 24 << 10,
+        ..LiveOptions::default()
     }
 }
 

@@ -97,7 +97,10 @@ pub fn is_long_id(id: &[u8]) -> bool {
 /// The `queueId` of a long queue id: it follows from host and id. Its upper half is the second that
 /// the id holds, so that ids made at a time are near each other and a message is found by its time.
 pub fn long_queue_id(host: &[u8], id: &[u8]) -> u64 {
-    queue_id(seconds_of(id), stable_hash(&[host, id]))
+    queue_id(
+        seconds_of_long_id(id).unwrap_or(0),
+        stable_hash(&[host, id]),
+    )
 }
 
 /// The `queueId` of a short queue id, which is used again: it follows from host, id and the time
@@ -117,19 +120,15 @@ fn queue_id(seconds: i64, hash: u64) -> u64 {
     (u64::from(seconds) << 32 | hash & 0xffff_ffff).max(1)
 }
 
-/// The seconds in the first six digits of a long queue id, in base 52; 0 for what is none.
-fn seconds_of(id: &[u8]) -> i64 {
+/// The second since the unix epoch at which a long queue id was made: its first six digits, in base
+/// 52. `None` for what is none.
+pub(crate) fn seconds_of_long_id(id: &[u8]) -> Option<i64> {
     const DIGITS: &[u8; 52] = b"0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
-    let Some((first, _)) = id.split_first_chunk::<6>() else {
-        return 0;
-    };
-    first
-        .iter()
-        .try_fold(0, |seconds, digit| {
-            let value = DIGITS.iter().position(|known| known == digit)?;
-            Some(seconds * 52 + value as i64)
-        })
-        .unwrap_or(0)
+    let (first, _) = id.split_first_chunk::<6>()?;
+    first.iter().try_fold(0, |seconds, digit| {
+        let value = DIGITS.iter().position(|known| known == digit)?;
+        Some(seconds * 52 + value as i64)
+    })
 }
 
 /// Everything about a line besides its statement.

@@ -723,7 +723,7 @@ impl<'l> Step<'_, 'l> {
             outcome(&mut event, delivery);
             event.finish();
         }
-        if let Some(child) = forwarded_as(delivery.text) {
+        if let Some(child) = forwarded_as(delivery) {
             self.derive(emit, child, false);
         }
     }
@@ -1022,7 +1022,7 @@ fn delivery_events(
         Status::Sent if service == b"discard" || delivery.relay == b"none" => {
             (None, Some(EventType::DELIVERY_DISCARDED))
         }
-        Status::Sent if forwarded_as(delivery.text).is_some() => {
+        Status::Sent if forwarded_as(delivery).is_some() => {
             (None, Some(EventType::DELIVERY_FORWARDED))
         }
         Status::Sent => (None, Some(EventType::DELIVERY_DELIVERED)),
@@ -1092,7 +1092,7 @@ fn outcome(event: &mut RecordWriter<'_>, delivery: &Delivery<'_>) {
     match delivery.status {
         Status::Sent => {
             event.text_if(Key::DETAILS, delivery.text);
-            if let Some(child) = forwarded_as(delivery.text) {
+            if let Some(child) = forwarded_as(delivery) {
                 event.text(Key::CHILD_QUEUE_ID, child);
             } else if let Some(id) = reply::remote_queue_id(delivery.text) {
                 event.text(Key::REMOTE_QUEUE_ID, id);
@@ -1109,9 +1109,13 @@ fn outcome(event: &mut RecordWriter<'_>, delivery: &Delivery<'_>) {
     }
 }
 
-/// The queue id that `local` gave a forwarded message: `forwarded as QID`.
-fn forwarded_as(text: &[u8]) -> Option<&[u8]> {
-    let id = text.strip_prefix(b"forwarded as ")?;
+/// The queue id that `local` gave a forwarded message: `forwarded as QID`. From any other agent it
+/// would be the word of a stranger.
+fn forwarded_as<'a>(delivery: &Delivery<'a>) -> Option<&'a [u8]> {
+    let id = delivery.text.strip_prefix(b"forwarded as ")?;
+    if delivery.relay != b"local" {
+        return None;
+    }
     (id.len() >= 6 && id.iter().all(u8::is_ascii_alphanumeric)).then_some(id)
 }
 

@@ -6,7 +6,7 @@ use super::{Folder, JoinBy, Verdict};
 use crate::saved::{Load, Save, SavedError};
 
 /// First byte of saved open messages.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl Folder {
     /// Appends all open messages to `out`.
@@ -118,6 +118,7 @@ fn save_leg(save: &mut Save<'_>, leg: &Leg) {
         leg.expired,
         leg.probe,
         leg.derived,
+        leg.local,
     ] {
         save.flag(flag);
     }
@@ -157,6 +158,8 @@ fn load_leg(load: &mut Load<'_>) -> Result<Leg, SavedError> {
         expired: load.flag()?,
         probe: load.flag()?,
         derived: load.flag()?,
+        local: load.flag()?,
+        claimed: false,
         notices: load.list(Load::string)?,
         whole: load.option(load_outcome)?.map(Box::new),
         outcomes: load.list(load_outcome)?,

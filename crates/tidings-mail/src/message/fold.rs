@@ -8,13 +8,11 @@ use rustc_hash::FxHashMap;
 use tidings_event::{EventRef, EventType, Header, Id, Key, Value, stable_hash};
 
 use super::facts::{Facts, may_refuse, session_base};
+use super::joins::{Joins, name_hash};
 use super::leg::{Leg, Outcome};
 use super::view;
 use super::{JoinBy, Message, Verdict};
 use crate::provider::Providers;
-
-/// A next hop's log may begin this much before its sender's says it took the message, or after.
-const JOIN_WITHIN_NS: i64 = 600_000_000_000;
 
 /// Above the limit, messages that are final go first: so many that are not are passed over.
 const SPARED_MAX: u32 = 64;
@@ -76,13 +74,10 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub struct Folder {
     limits: FolderLimits,
-    entries: Vec<Option<Entry>>,
+    pub(super) entries: Vec<Option<Entry>>,
     free: Vec<u32>,
-    by_leg: FxHashMap<u64, u32>,
-    /// Legs by a hash of their server's id.
-    by_name: FxHashMap<u64, u64>,
-    /// Legs that were told an id at the next server that is not known (yet), by its hash.
-    waiting: FxHashMap<u64, u64>,
+    pub(super) by_leg: FxHashMap<u64, u32>,
+    pub(super) joins: Joins,
     /// Slots with the time at which they were last looked at, oldest first.
     quiet: VecDeque<(u32, u64, i64)>,
     newest_ns: i64,
@@ -100,8 +95,7 @@ impl Folder {
             entries: Vec::new(),
             free: Vec::new(),
             by_leg: FxHashMap::default(),
-            by_name: FxHashMap::default(),
-            waiting: FxHashMap::default(),
+            joins: Joins::default(),
             quiet: VecDeque::new(),
             newest_ns: i64::MIN,
             settled: Vec::new(),
@@ -157,16 +151,7 @@ impl Folder {
             let Ok(entry) = Entry::from_saved(&entry) else {
                 continue;
             };
-            for leg in &entry.legs {
-                forget_name(&mut self.by_name, &leg.name, leg.id);
-                for remote in leg
-                    .outcomes
-                    .iter()
-                    .filter_map(|outcome| outcome.remote.as_deref())
-                {
-                    forget_hash(&mut self.waiting, name_hash(remote), leg.id);
-                }
-            }
+            entry.legs.iter().for_each(|leg| self.joins.forget(leg));
             each(self, &entry);
         }
     }
@@ -281,23 +266,12 @@ impl Folder {
         let Some(entry) = &self.entries[slot as usize] else {
             return;
         };
+        let legs: Vec<u64> = entry.legs.iter().map(|leg| leg.id).collect();
         for leg in &entry.legs {
             self.by_leg.insert(leg.id, slot);
-            if !leg.name.is_empty() {
-                self.by_name
-                    .insert(stable_hash(&[leg.name.as_bytes()]), leg.id);
-            }
-            for remote in leg
-                .outcomes
-                .iter()
-                .filter_map(|outcome| outcome.remote.as_deref())
-            {
-                let is_this = |link: &&Link| link.from == leg.id && *link.name == *remote;
-                if !entry.links.iter().any(|link| is_this(&link)) {
-                    self.waiting.insert(name_hash(remote), leg.id);
-                }
-            }
+            self.joins.remember(leg, &entry.links);
         }
+        legs.into_iter().for_each(|leg| self.note_claims(leg));
     }
 
     /// Adds what another reading tells of a message to the open one.
@@ -321,7 +295,7 @@ impl Folder {
     }
 
     /// Makes the messages of two slots one.
-    fn merge(&mut self, into: u32, out: u32) {
+    pub(super) fn merge(&mut self, into: u32, out: u32) {
         if into == out {
             return;
         }
@@ -359,18 +333,9 @@ impl Folder {
         };
         let unnamed = state.name.is_empty();
         state.apply(kind, facts);
-        let named_now = unnamed && !state.name.is_empty();
-        if named_now {
-            let hash = stable_hash(&[state.name.as_bytes()]);
-            self.by_name.insert(hash, leg);
-            if let Some(from) = self.waiting.remove(&hash) {
-                let by = if self.leg(leg).is_some_and(|leg| leg.is_lmtp) {
-                    JoinBy::LmtpReply
-                } else {
-                    JoinBy::NextHopReply
-                };
-                self.join(from, leg, by);
-            }
+        if unnamed && !state.name.is_empty() {
+            let hash = name_hash(&state.name);
+            state.claimed = self.joins.name(hash, leg);
         }
         self.follow(leg, facts, kind);
     }
@@ -439,7 +404,7 @@ impl Folder {
     }
 
     /// Opens a message again that was settled and not taken yet.
-    fn open_settled(&mut self, leg: u64) {
+    pub(super) fn open_settled(&mut self, leg: u64) {
         let Some(at) = self.settled_by_leg.get(&leg) else {
             return;
         };
@@ -452,15 +417,6 @@ impl Folder {
             }
             self.restore_entry(entry);
         }
-    }
-
-    fn leg(&self, id: u64) -> Option<&Leg> {
-        let slot = *self.by_leg.get(&id)?;
-        self.entries[slot as usize]
-            .as_ref()?
-            .legs
-            .iter()
-            .find(|leg| leg.id == id)
     }
 
     /// A command refused before there was a message: a row of its own, settled at once.
@@ -490,82 +446,6 @@ impl Folder {
             ..Entry::default()
         };
         self.settled.push(Some(entry.to_saved()));
-    }
-
-    /// Follows what the event says of other legs.
-    fn follow(&mut self, leg: u64, facts: &Facts<'_>, kind: EventType) {
-        if let (Some(remote), EventType::DELIVERY_DELIVERED) = (facts.remote_queue_id, kind) {
-            let hash = name_hash(remote);
-            match self.by_name.get(&hash).copied() {
-                Some(next) if next != leg => {
-                    let by = if self.leg(next).is_some_and(|leg| leg.is_lmtp) {
-                        JoinBy::LmtpReply
-                    } else {
-                        JoinBy::NextHopReply
-                    };
-                    self.join(leg, next, by);
-                }
-                _ => {
-                    self.waiting.insert(hash, leg);
-                }
-            }
-        }
-        if let Some(before) = facts.original_queue_id
-            && let Some(from) = self
-                .by_name
-                .get(&stable_hash(&[before.as_bytes()]))
-                .copied()
-        {
-            self.join(from, leg, JoinBy::ContentFilter);
-        }
-        if let (Some(parent), EventType::QUEUE_AUTOGENERATED_QUEUED) = (facts.parent_queue_id, kind)
-            && let Some(from) = self
-                .by_name
-                .get(&stable_hash(&[parent.as_bytes()]))
-                .copied()
-        {
-            self.join(from, leg, JoinBy::Forward);
-        }
-    }
-
-    /// Makes one message of the messages of two legs, if nothing speaks against it.
-    fn join(&mut self, from: u64, to: u64, by: JoinBy) {
-        self.open_settled(from);
-        self.open_settled(to);
-        let (Some(a), Some(b)) = (self.leg(from), self.leg(to)) else {
-            return;
-        };
-        let other_message = match (&a.message_id, &b.message_id) {
-            (Some(a), Some(b)) => a.trim_matches(['<', '>']) != b.trim_matches(['<', '>']),
-            _ => false,
-        };
-        if from == to || other_message || (b.first_ns - a.last_ns).abs() > JOIN_WITHIN_NS {
-            return;
-        }
-        let link = Link {
-            by,
-            from,
-            to,
-            name: b.name.clone(),
-        };
-        let (Some(into), Some(out)) = (
-            self.by_leg.get(&from).copied(),
-            self.by_leg.get(&to).copied(),
-        ) else {
-            return;
-        };
-        self.merge(into, out);
-        if let Some(entry) = self.entries[into as usize].as_mut() {
-            match entry
-                .links
-                .iter_mut()
-                .find(|known| known.from == from && known.to == to)
-            {
-                // The reply of the next hop says more than the filter's own word.
-                Some(known) => known.by = known.by.min(by),
-                None => entry.links.push(link),
-            }
-        }
     }
 
     /// Settles what has been quiet for long enough, and what exceeds the limit.
@@ -611,23 +491,6 @@ impl Folder {
             self.settled_by_leg.insert(leg.id, at);
         }
         self.settled.push(Some(entry.to_saved()));
-    }
-}
-
-/// The hash of an id at the next server; of an LMTP session, without the recipient's number.
-fn name_hash(remote: &str) -> u64 {
-    stable_hash(&[session_base(remote).0.as_bytes()])
-}
-
-fn forget_name(names: &mut FxHashMap<u64, u64>, name: &str, leg: u64) {
-    if !name.is_empty() {
-        forget_hash(names, stable_hash(&[name.as_bytes()]), leg);
-    }
-}
-
-fn forget_hash(names: &mut FxHashMap<u64, u64>, hash: u64, leg: u64) {
-    if names.get(&hash) == Some(&leg) {
-        names.remove(&hash);
     }
 }
 

@@ -40,6 +40,11 @@ pub struct Leg {
     pub(super) probe: bool,
     /// It came into being as a notification or forward of the server itself.
     pub(super) derived: bool,
+    /// It was picked up from a program of its own machine.
+    pub(super) local: bool,
+    /// Another leg was told the name of this one, and it is not proved that they are one message.
+    /// Not saved: it follows from the other legs.
+    pub(super) claimed: bool,
     /// What was decided for the message as a whole, with its time and reason.
     pub(super) whole: Option<Box<Outcome>>,
     pub(super) outcomes: Vec<Outcome>,
@@ -134,6 +139,7 @@ impl Leg {
     }
 
     fn received(&mut self, facts: &Facts<'_>) {
+        self.local |= facts.source == Some("local");
         set(&mut self.client_name, facts.hostname);
         if self.client_ip.is_none() {
             self.client_ip = facts.remote_ip.map(|ip| ip.to_string().into());
@@ -243,6 +249,7 @@ impl Leg {
         self.expired |= other.expired;
         self.probe |= other.probe;
         self.derived |= other.derived;
+        self.local |= other.local;
         for notice in other.notices {
             if !self.notices.contains(&notice) {
                 self.notices.push(notice);

@@ -7,8 +7,11 @@
 //! heard of it for a while.
 
 mod codec;
+mod evidence;
 mod facts;
 mod fold;
+mod index;
+mod joins;
 mod leg;
 mod view;
 
@@ -139,13 +142,14 @@ pub struct Recipient {
 pub enum JoinBy {
     /// The content filter told the queue id it came from.
     ContentFilter,
-    /// The next server told the id under which it queued the message.
+    /// The next server told the id under which it queued the message, and what our servers saw
+    /// of it proves that.
     NextHopReply,
-    /// The mailbox server told its session id.
+    /// The mailbox server told its session id, and what its log says proves that.
     LmtpReply,
     /// The server itself forwarded it under a new queue id.
     Forward,
-    /// Same Message-ID, sender and recipient, in the right order of time.
+    /// It was given to a program of its own machine, from where mail with the same Message-ID came.
     MessageId,
 }
 

@@ -1,5 +1,6 @@
 //! Draws up the message that an open entry amounts to: one verdict per recipient, over all legs.
 
+use super::evidence::Handed;
 use super::facts::session_base;
 use super::fold::{Entry, Link};
 use super::leg::{Leg, Outcome};
@@ -9,8 +10,7 @@ use crate::provider::Providers;
 
 /// The message, unless there is none: an address probe, or a transaction that came to nothing.
 pub(super) fn message_of(entry: &Entry, providers: &Providers) -> Option<Message> {
-    let mut legs: Vec<&Leg> = entry.legs.iter().collect();
-    legs.sort_by_key(|leg| (leg.first_ns, leg.id));
+    let legs = in_order(entry);
     let first = *legs.first()?;
     if legs.iter().any(|leg| leg.probe) {
         return None;
@@ -31,7 +31,11 @@ pub(super) fn message_of(entry: &Entry, providers: &Providers) -> Option<Message
         } else {
             Kind::Accepted
         },
-        time_ns: first.first_ns,
+        time_ns: legs
+            .iter()
+            .map(|leg| leg.first_ns)
+            .min()
+            .unwrap_or(first.first_ns),
         last_ns: legs
             .iter()
             .map(|leg| leg.last_ns)
@@ -62,6 +66,38 @@ pub(super) fn message_of(entry: &Entry, providers: &Providers) -> Option<Message
             .collect(),
         relations: relations_of(entry, &legs),
     })
+}
+
+/// The legs in the order in which the message went through them. Times alone do not tell: clocks
+/// differ, and may show whole seconds only.
+fn in_order(entry: &Entry) -> Vec<&Leg> {
+    let mut legs: Vec<(usize, &Leg)> = entry.legs.iter().map(|leg| (0, leg)).collect();
+    // As many rounds as the longest way has legs; more would be a circle.
+    for _ in 1..legs.len() {
+        let mut changed = false;
+        for link in &entry.links {
+            let depth_of = |id: u64| {
+                legs.iter()
+                    .find(|(_, leg)| leg.id == id)
+                    .map(|(depth, _)| *depth)
+            };
+            let Some(depth) = depth_of(link.from) else {
+                continue;
+            };
+            let next = legs.iter_mut().find(|(_, leg)| leg.id == link.to);
+            if let Some((known, _)) =
+                next.filter(|(known, _)| *known <= depth && depth < entry.legs.len())
+            {
+                *known = depth + 1;
+                changed = true;
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    legs.sort_by_key(|(depth, leg)| (*depth, leg.first_ns, leg.id));
+    legs.into_iter().map(|(_, leg)| leg).collect()
 }
 
 /// Nothing more is to come: every leg is over and every recipient final.
@@ -130,6 +166,7 @@ fn recipient_of(
     providers: &Providers,
 ) -> Option<Recipient> {
     match next_of(entry, leg, outcome) {
+        None if is_taken_up(entry, leg, outcome) => None,
         None => Some(recipient(leg, outcome, verdict_in(leg, outcome), providers)),
         Some((_, next)) if next.is_lmtp => {
             let number = outcome
@@ -177,6 +214,30 @@ fn next_of<'e>(entry: &'e Entry, leg: &Leg, outcome: &Outcome) -> Option<(&'e Li
         .find(|link| link.from == leg.id && *link.name == *name)?;
     let next = entry.legs.iter().find(|next| next.id == link.to)?;
     Some((link, next))
+}
+
+/// Whether a program to which the outcome handed the message put it back into the queue for the
+/// same recipient, as a content filter does: that leg tells what became of it.
+fn is_taken_up(entry: &Entry, leg: &Leg, outcome: &Outcome) -> bool {
+    let is_same = |later: &Outcome| {
+        let original = later.original.as_deref();
+        [Some(&*later.to), original]
+            .into_iter()
+            .flatten()
+            .any(|address| address.eq_ignore_ascii_case(&outcome.to))
+    };
+    Handed::of(outcome).is_some()
+        && sent_on(entry, leg).any(|next| next.outcomes.iter().any(is_same))
+}
+
+/// The legs that a program made of what this leg handed to it.
+fn sent_on<'e>(entry: &'e Entry, leg: &Leg) -> impl Iterator<Item = &'e Leg> {
+    let from = leg.id;
+    let links = entry
+        .links
+        .iter()
+        .filter(move |link| link.by == JoinBy::MessageId && link.from == from);
+    links.filter_map(|link| entry.legs.iter().find(|next| next.id == link.to))
 }
 
 /// The verdict of an outcome, given how its leg ended.
@@ -241,7 +302,9 @@ fn note_origins(entry: &Entry, recipients: &mut [Recipient]) {
         };
         let mut led: Vec<&Outcome> = Vec::new();
         for outcome in &from.outcomes {
-            let leads = next_of(entry, from, outcome).is_some_and(|(_, next)| next.id == link.to);
+            let by_program = link.by == JoinBy::MessageId && Handed::of(outcome).is_some();
+            let leads = by_program
+                || next_of(entry, from, outcome).is_some_and(|(_, next)| next.id == link.to);
             if leads && !led.iter().any(|known| known.to == outcome.to) {
                 led.push(outcome);
             }

@@ -74,9 +74,9 @@ impl FileSource {
             match follower.poll(now, &mut block) {
                 Ok(Poll::Lines) => self.feed(name, &mut live, &follower, &block)?,
                 Ok(Poll::Notice(notice)) => self.tell(name, &notice),
-                Ok(Poll::Working) => {}
+                Ok(Poll::Working) => self.keep_first_place(&mut live, &follower)?,
                 Ok(Poll::Idle) => {
-                    keep_first_place(&mut live, &follower)?;
+                    self.keep_first_place(&mut live, &follower)?;
                     self.idle(name);
                     watch.wait();
                 }
@@ -128,6 +128,18 @@ impl FileSource {
         Ok(())
     }
 
+    /// Keeps the place where following began, before the first line is taken: what is written while
+    /// the server is down is then not taken for old, and a log that is rotated meanwhile is known.
+    fn keep_first_place(&self, live: &mut LiveSource, follower: &Follower) -> Result<(), Error> {
+        let Some(place) = follower.checkpoint().filter(|_| live.resume().is_none()) else {
+            return Ok(());
+        };
+        let stream = follower.stream().unwrap_or_default();
+        live.feed(&Block::new(), stream, &place.encode(), clock::now_ns())?;
+        self.live.spool().sync()?;
+        Ok(())
+    }
+
     /// Everything there is was read, unless the file is being waited for.
     fn idle(&self, name: &str) {
         self.board.update(name, |status| {
@@ -170,19 +182,5 @@ impl FileSource {
         if is_news {
             self.console.say(&format!("{name}: waiting for it: {why}"));
         }
-    }
-}
-
-/// Keeps the place where following began, before there was a line: what is written while the server
-/// is down is then not taken for old.
-fn keep_first_place(live: &mut LiveSource, follower: &Follower) -> Result<(), Error> {
-    match follower.checkpoint() {
-        Some(place) if live.resume().is_none() => live.feed(
-            &Block::new(),
-            follower.stream().unwrap_or_default(),
-            &place.encode(),
-            clock::now_ns(),
-        ),
-        _ => Ok(()),
     }
 }

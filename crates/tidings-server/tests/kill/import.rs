@@ -1,0 +1,88 @@
+//! Imports that are killed.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::process::{kill, run, shown, tidings, verify};
+use super::random::{Random, seed};
+use super::world::{Shown, cut_into_files, log_lines};
+
+const ROUNDS: usize = 60;
+
+/// The files as arguments of `tidings import`.
+fn arguments(files: &[PathBuf]) -> Vec<&str> {
+    let mut arguments = vec!["import", "--timezone", "UTC"];
+    arguments.extend(files.iter().map(|file| file.to_str().unwrap()));
+    arguments
+}
+
+fn import(data: &Path, files: &[PathBuf], round: &str) {
+    let output = run(data, &arguments(files));
+    assert!(
+        output.status.success(),
+        "{round}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Four files, the second one packed.
+fn files(dir: &Path, log: &[u8]) -> Vec<PathBuf> {
+    let mut files = cut_into_files(dir, log, 4);
+    let packed = dir.join("mail.log.1.gz");
+    let file = std::fs::File::create(&packed).unwrap();
+    let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    encoder
+        .write_all(&std::fs::read(&files[1]).unwrap())
+        .unwrap();
+    encoder.finish().unwrap();
+    files[1] = packed;
+    files
+}
+
+#[test]
+fn an_import_that_is_killed_is_finished_by_the_next() {
+    let seed = seed();
+    let dir = TempDir::new().unwrap();
+    let files = files(dir.path(), &log_lines(1000, 900));
+    let calm = dir.path().join("calm");
+    let begun = Instant::now();
+    import(&calm, &files, "calm");
+    let takes = begun.elapsed();
+    let expected = shown(&calm);
+    assert!(expected.events.len() > 900 && expected.messages.len() > 50);
+    verify(&calm, "calm");
+    println!("seed {seed}, an import takes {takes:?}");
+    let mut random = Random::new(seed);
+    let mut kills = 0;
+    for number in 0..ROUNDS {
+        let round = format!("seed {seed}, round {number}");
+        let data = dir.path().join(format!("data{number}"));
+        for _ in 0..=random.below(3) {
+            kills += usize::from(kill_an_import(&data, &files, takes, &mut random));
+        }
+        import(&data, &files, &round);
+        check(&data, &expected, &round);
+        std::fs::remove_dir_all(&data).unwrap();
+    }
+    println!("{ROUNDS} rounds with {kills} kills");
+    assert!(kills > ROUNDS / 2, "only {kills} kills");
+}
+
+/// Gives whether it had not ended before.
+fn kill_an_import(data: &Path, files: &[PathBuf], takes: Duration, random: &mut Random) -> bool {
+    let mut command = tidings(data, &arguments(files));
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(takes.mul_f64(random.below(1000) as f64 / 900.0));
+    let is_running = child.try_wait().unwrap().is_none();
+    kill(child);
+    is_running
+}
+
+fn check(data: &Path, expected: &Shown, round: &str) {
+    shown(data).assert_is(expected, round);
+    verify(data, round);
+}
