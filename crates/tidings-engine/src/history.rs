@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ops::Deref;
 
 use tidings_event::Header;
 use tidings_mail::message::Message;
@@ -87,7 +88,10 @@ impl HistoryWriter {
     }
 
     /// Adds a settled message.
-    pub(crate) fn message(&mut self, message: &Message) -> Result<(), Error> {
+    pub(crate) fn message(
+        &mut self,
+        message: &Message<impl Deref<Target = str>>,
+    ) -> Result<(), Error> {
         let day = Day::of(message.time_ns);
         let batch = match self.messages.entry(day) {
             Entry::Occupied(batch) => batch.into_mut(),

@@ -50,6 +50,13 @@ impl Entry {
     }
 }
 
+impl<'s> Entry<&'s str> {
+    /// The same, with texts in the saved form.
+    pub(super) fn in_saved(saved: &'s [u8]) -> Result<Entry<&'s str>, SavedError> {
+        load_entry(&mut Load(saved))
+    }
+}
+
 fn save_entry(save: &mut Save<'_>, entry: &Entry) {
     save.signed(entry.last_ns);
     save.flag(entry.refused);
@@ -70,7 +77,7 @@ fn save_entry(save: &mut Save<'_>, entry: &Entry) {
     }
 }
 
-fn load_entry(load: &mut Load<'_>) -> Result<Entry, SavedError> {
+fn load_entry<'s, S: From<&'s str>>(load: &mut Load<'s>) -> Result<Entry<S>, SavedError> {
     Ok(Entry {
         last_ns: load.signed()?,
         refused: load.flag()?,
@@ -133,7 +140,7 @@ fn save_leg(save: &mut Save<'_>, leg: &Leg) {
     }
 }
 
-fn load_leg(load: &mut Load<'_>) -> Result<Leg, SavedError> {
+fn load_leg<'s, S: From<&'s str>>(load: &mut Load<'s>) -> Result<Leg<S>, SavedError> {
     Ok(Leg {
         id: load.number()?,
         name: load.string()?,
@@ -193,7 +200,7 @@ fn save_outcome(save: &mut Save<'_>, outcome: &Outcome) {
     }
 }
 
-fn load_outcome(load: &mut Load<'_>) -> Result<Outcome, SavedError> {
+fn load_outcome<'s, S: From<&'s str>>(load: &mut Load<'s>) -> Result<Outcome<S>, SavedError> {
     Ok(Outcome {
         to: load.string()?,
         reply: load.string()?,

@@ -9,7 +9,7 @@ use tidings_event::{EventRef, EventType, Header, Id, Key, Value, stable_hash};
 
 use super::facts::{Facts, may_refuse, session_base};
 use super::joins::{Joins, name_hash};
-use super::leg::{Leg, Outcome};
+use super::leg::{Leg, Outcome, ip_text};
 use super::view;
 use super::{JoinBy, Message, Verdict};
 use crate::provider::Providers;
@@ -53,18 +53,18 @@ impl Reopen for () {
 
 /// Legs `from` and `to` are one message, by the name that `from` was told.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Link {
+pub(super) struct Link<S = Box<str>> {
     pub(super) by: JoinBy,
     pub(super) from: u64,
     pub(super) to: u64,
-    pub(super) name: Box<str>,
+    pub(super) name: S,
 }
 
 /// An open message.
 #[derive(Clone, Debug, PartialEq, Default)]
-pub(super) struct Entry {
-    pub(super) legs: Vec<Leg>,
-    pub(super) links: Vec<Link>,
+pub(super) struct Entry<S = Box<str>> {
+    pub(super) legs: Vec<Leg<S>>,
+    pub(super) links: Vec<Link<S>>,
     pub(super) last_ns: i64,
     /// A command refused before there was a message.
     pub(super) refused: bool,
@@ -122,19 +122,18 @@ impl Folder {
 
     /// Gives the messages settled since the last call and forgets them. Until then they are kept,
     /// saved (some 300 bytes each), and a late line opens them again.
-    pub fn take_settled(&mut self, mut each: impl FnMut(Message)) {
-        self.forget_settled_with(|folder, entry| {
-            if let Some(message) = view::message_of(entry, &folder.providers) {
-                each(message);
-            }
-        });
+    pub fn take_settled(&mut self, each: impl FnMut(Message<&str>)) {
+        self.each_settled(each);
+        self.forget_settled();
     }
 
     /// Gives the messages settled since [`forget_settled`](Self::forget_settled), and keeps them:
     /// for a writer that may fail.
-    pub fn each_settled(&self, mut each: impl FnMut(Message)) {
+    pub fn each_settled(&self, mut each: impl FnMut(Message<&str>)) {
         for saved in self.settled.iter().flatten() {
-            if let Some(message) = self.message_of_saved(saved) {
+            if let Ok(entry) = Entry::in_saved(saved)
+                && let Some(message) = view::message_of(&entry, &self.providers)
+            {
                 each(message);
             }
         }
@@ -142,17 +141,21 @@ impl Folder {
 
     /// Forgets the settled messages: they are kept elsewhere now.
     pub fn forget_settled(&mut self) {
-        self.forget_settled_with(|_, _| {});
-    }
-
-    fn forget_settled_with(&mut self, mut each: impl FnMut(&Folder, &Entry)) {
         self.settled_by_leg.clear();
-        for entry in std::mem::take(&mut self.settled).into_iter().flatten() {
-            let Ok(entry) = Entry::from_saved(&entry) else {
-                continue;
-            };
-            entry.legs.iter().for_each(|leg| self.joins.forget(leg));
-            each(self, &entry);
+        let settled = std::mem::take(&mut self.settled);
+        if settled.len() > self.open_count() {
+            // To note the few that stay is less work than to forget the many that go.
+            self.joins = Joins::default();
+            for entry in self.entries.iter().flatten() {
+                let legs = entry.legs.iter();
+                legs.for_each(|leg| self.joins.remember(leg, &entry.links));
+            }
+            return;
+        }
+        for saved in settled.iter().flatten() {
+            if let Ok(entry) = Entry::in_saved(saved) {
+                entry.legs.iter().for_each(|leg| self.joins.forget(leg));
+            }
         }
     }
 
@@ -197,21 +200,13 @@ impl Folder {
 
     /// The messages that are open, or settled and not taken, in no particular order.
     pub fn messages(&self) -> impl Iterator<Item = Message> {
-        let open = self
-            .entries
-            .iter()
-            .flatten()
-            .filter_map(|entry| view::message_of(entry, &self.providers));
-        open.chain(
-            self.settled
-                .iter()
-                .flatten()
-                .filter_map(|saved| self.message_of_saved(saved)),
-        )
-    }
-
-    fn message_of_saved(&self, saved: &[u8]) -> Option<Message> {
-        view::message_of(&Entry::from_saved(saved).ok()?, &self.providers)
+        let of_open = |entry| view::message_of(entry, &self.providers).map(Message::into_owned);
+        let of_settled = |saved: &Box<[u8]>| {
+            let entry = Entry::in_saved(saved).ok()?;
+            view::message_of(&entry, &self.providers).map(Message::into_owned)
+        };
+        let open = self.entries.iter().flatten().filter_map(of_open);
+        open.chain(self.settled.iter().flatten().filter_map(of_settled))
     }
 
     /// Settles what is final and has been quiet for long enough at `now_ns`: for logs that end.
@@ -435,7 +430,7 @@ impl Folder {
         leg.host = facts.host.unwrap_or_default().into();
         leg.from = facts.from.map(Box::from);
         leg.client_name = facts.hostname.map(Box::from);
-        leg.client_ip = facts.remote_ip.map(|ip| ip.to_string().into());
+        leg.client_ip = facts.remote_ip.map(ip_text);
         leg.account = facts.account.map(Box::from);
         leg.outcomes.push(Outcome::new(facts, Verdict::Rejected));
         leg.aborted = true;
