@@ -189,7 +189,7 @@ impl<'a> Names<'a> {
 
 /// Spans and legs that are remembered; beyond that all are forgotten, which costs neighbourhood,
 /// and the bytes of queue ids in their column, nothing else.
-const KNOWN_MAX: usize = 1 << 18;
+const KNOWN_MAX: usize = 1 << 16;
 
 /// Puts the rows of a session, and of the messages it brought, next to each other: they share
 /// their values, and a story reads one page. A group is named by the number of its first line.
