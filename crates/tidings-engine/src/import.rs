@@ -6,6 +6,7 @@
 //! line needs, so that an import that was killed goes on where it was, with the same ids.
 
 mod followed;
+mod rendering;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -29,6 +30,7 @@ use crate::live::LIVE_STREAM;
 use crate::reopen::StoreReopen;
 use crate::zone::zone;
 use followed::{Followed, FollowedSet, chain_up_to};
+use rendering::{Reading, Renderings, refusal, warning};
 
 /// Lines after which what was read is committed, if nothing else is wanted.
 pub(crate) const STEP_LINES: u64 = 2_000_000;
@@ -115,6 +117,7 @@ impl Engine {
             engine: self,
             chains: self.chains()?,
             followed: FollowedSet::of(self)?,
+            renderings: Renderings::load(self)?,
             correlator: self.import_correlator()?,
             done: ImportObject::default(),
             shown: ImportProgress {
@@ -254,6 +257,7 @@ struct Run<'e> {
     options: &'e ImportOptions,
     chains: ChainSet,
     followed: FollowedSet,
+    renderings: Renderings,
     correlator: Correlator,
     done: ImportObject,
     shown: ImportProgress,
@@ -315,6 +319,10 @@ impl Run<'_> {
         let Some(known) = self.known(&mut file, &source.path)? else {
             return Ok(None);
         };
+        if self.engine.is_live() {
+            // The files before may have taken long.
+            self.followed = FollowedSet::of(self.engine)?;
+        }
         let followed = if self.options.force {
             None
         } else {
@@ -339,8 +347,12 @@ impl Run<'_> {
         let lines_before = self.done.lines;
         let (id, is_tail) = self.stream_for(&file, known, &source.path)?;
         let mut interpreter = self.interpreter(&file, source, id, known)?;
-        let mut step = 0;
+        let is_new = known.is_none() && !self.options.force;
+        let mut rendering = self.renderings.begin(id, &source.path, is_new);
+        let (mut step, mut is_begun) = (0, false);
         loop {
+            self.renderings.take(&mut rendering, &block);
+            self.check_rendering(&mut rendering, false, is_begun, &source.path)?;
             let mut chunk = used.try_recv().unwrap_or_default();
             let place = Place {
                 base: file.stream_base(),
@@ -356,13 +368,16 @@ impl Run<'_> {
             let capped = cap.clone().filter(|cap| cap.length() <= chain.length());
             self.chains.update(id, capped.unwrap_or(chain));
             let more = !is_left && self.next_block(&mut file, &mut block)?;
+            if !more {
+                self.check_rendering(&mut rendering, true, is_begun, &source.path)?;
+            }
             let read_to = ReadTo {
                 id,
                 trail: interpreter.trail(),
                 is_finished: !more,
             };
             if more && step >= self.engine.options().import_step_lines {
-                step = 0;
+                (step, is_begun) = (0, true);
                 chunk.commit = Some(self.state_blobs(&read_to));
             }
             send(to_writer, chunk)?;
@@ -374,6 +389,23 @@ impl Run<'_> {
                 return Ok(Some(read_to));
             }
         }
+    }
+
+    /// Refuses a file that is another rendering of a known stream, or warns of it if something of it
+    /// was committed already.
+    fn check_rendering(
+        &mut self,
+        rendering: &mut Reading,
+        is_all: bool,
+        is_begun: bool,
+        path: &Path,
+    ) -> Result<(), Error> {
+        match self.renderings.twin(rendering, is_all) {
+            Some(known) if is_begun => self.done.warnings.push(warning(path, &known)),
+            Some(known) => return Err(refusal(path, &known)),
+            None => {}
+        }
+        Ok(())
     }
 
     /// The next block; where the file is damaged, its end: what came before is kept, the rest is
@@ -523,6 +555,7 @@ impl Run<'_> {
         let trail =
             serde_json::to_vec(&read_to.trail).expect("numbers and lists of them become JSON");
         blobs.push((format!("{TRAILS}{:x}", id.0), Some(packed(&trail))));
+        blobs.extend(self.renderings.blob(id));
         let unfinished = (!read_to.is_finished).then(|| id.0.to_le_bytes().to_vec());
         blobs.push((UNFINISHED_BLOB.to_owned(), unfinished));
         blobs

@@ -34,7 +34,7 @@ use tidings_store::PartFlags;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::history::HistoryWriter;
-use crate::input::Block;
+use crate::input::{Block, Checkpoint};
 use crate::interpret::Interpreter;
 use crate::memory::each_event;
 use followed::followed_blobs;
@@ -517,8 +517,8 @@ impl LiveSource {
             trail: interpreter.trail(),
         };
         self.stream = Some((stream_key, interpreter));
-        if !block.bytes().is_empty() {
-            pipe.note_stream(&self.name, &place, block.offset());
+        if let Some(from) = first_offset(block, checkpoint)? {
+            pipe.note_stream(&self.name, &place, from);
         }
         pipe.note_fed(&self.name, place, last, block.bytes().len(), now_ns);
         pipe.flush(&self.spool)
@@ -547,6 +547,16 @@ impl LiveSource {
             None => Interpreter::new(stream, stream_key, clock),
         }
     }
+}
+
+/// Where the lines of a stream that are followed begin: with this block, or behind what was there
+/// at the start. `None` if there is no stream yet.
+fn first_offset(block: &Block, checkpoint: &[u8]) -> Result<Option<u64>, Error> {
+    if !block.bytes().is_empty() {
+        return Ok(Some(block.offset()));
+    }
+    let place = Checkpoint::decode(checkpoint).map_err(|error| Error::State(error.to_string()))?;
+    Ok(Some(place.chain().length()).filter(|length| *length > 0))
 }
 
 /// Where the first of some records was read.

@@ -16,7 +16,7 @@ fn corpus() -> PathBuf {
 
 const REAL: [&str; 2] = ["2.3-syslog", "2.3-file"];
 
-const HAND_MADE: [&str; 8] = [
+const HAND_MADE: [&str; 9] = [
     "0.99-1.0-syslog",
     "1.x-file",
     "1.1-1.2-syslog",
@@ -24,6 +24,7 @@ const HAND_MADE: [&str; 8] = [
     "2.2-syslog",
     "2.3-more",
     "2.4-file",
+    "spellings",
     "attacks",
 ];
 

@@ -1,68 +1,10 @@
 //! Which legs are one message, by what evidence, and which are not, whatever a stranger says.
 
-use std::sync::Arc;
+#[path = "support/folding.rs"]
+mod folding;
 
-use tidings_event::Records;
-use tidings_event::time::parse_rfc3339;
-use tidings_mail::correlate::{Correlator, Limits, LineAt, NoLookup};
-use tidings_mail::envelope::{Format, Program, read};
-use tidings_mail::message::{Folder, FolderLimits, JoinBy, Kind, Message, Verdict};
-use tidings_mail::provider::Providers;
-use tidings_mail::{dovecot, postfix};
-
-/// Folds logs, one after the other. A line begins with its time of day.
-fn fold(logs: &[&str]) -> Vec<Message> {
-    let mut folder = Folder::new(
-        FolderLimits::default(),
-        Arc::new(Providers::builtin().clone()),
-    );
-    for (stream, log) in logs.iter().enumerate() {
-        let mut state = Correlator::new(Limits::default());
-        let lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
-        for (number, line) in lines.enumerate() {
-            let line = format!("2026-11-22T{}", line.replacen(' ', "+00:00 ", 1));
-            let mut records = Vec::new();
-            events(
-                &mut state,
-                stream as u32,
-                number as u64,
-                &line,
-                &mut records,
-            );
-            for event in Records::new(&records).map(Result::unwrap) {
-                folder.apply(event.header(), &event.pairs().collect::<Vec<_>>(), &mut ());
-            }
-        }
-    }
-    let mut messages: Vec<Message> = folder.messages().collect();
-    messages.retain(|message| message.kind == Kind::Accepted);
-    messages.sort_by_key(|message| (message.time_ns, message.id));
-    messages
-}
-
-fn events(state: &mut Correlator, stream: u32, number: u64, line: &str, records: &mut Vec<u8>) {
-    let mut scratch = Vec::new();
-    let envelope = read(line.as_bytes(), Format::Unknown, &mut scratch);
-    let program = Program::of(envelope.tag, envelope.body);
-    let at = LineAt {
-        time_ns: parse_rfc3339(line.split(' ').next().unwrap()).unwrap(),
-        host: envelope.host,
-        tag: envelope.tag,
-        listener: program.listener,
-        service: program.service,
-        pid: envelope.pid,
-        stream,
-        line: number,
-        stream_key: u64::from(stream) + 1,
-        repeated: 1,
-    };
-    if envelope.tag == b"dovecot" {
-        state.dovecot(&at, &dovecot::read(&envelope), records);
-    } else {
-        let line = postfix::parse(program.service, envelope.body);
-        state.postfix(&at, &line, &NoLookup, records);
-    }
-}
+use folding::fold;
+use tidings_mail::message::{JoinBy, Message, Verdict};
 
 /// A message is received: time, host, queue id, client, Message-ID, sender.
 fn received(
@@ -423,6 +365,73 @@ fn a_mailbox_server_is_joined_by_its_session_and_a_stranger_cannot_name_it() {
         assert_eq!(ids(&found), [A, B]);
         assert_eq!((found[0].legs.len(), found[1].legs.len()), (2, 1));
         assert_eq!(found[1].verdict(), Verdict::Delivered);
+    }
+}
+
+/// Over one connection come several messages, each with several recipients.
+#[test]
+fn messages_of_one_lmtp_connection_are_told_apart() {
+    for (second, its_second_recipient, own_legs) in [(":T2", ":T2:R2", 2), (":2", "", 1)] {
+        let saved = |session: &str, user: &str, id: &str, what: &str| {
+            format!(
+                "12:00:01.2 mx dovecot: lmtp({user})<765><{SESSION}{session}>: sieve: msgid=<{id}>: {what}\n"
+            )
+        };
+        let reply = |session: &str| format!("250 2.0.0 <bob@y> {SESSION}{session} Saved");
+        let relay = "mx.y[private/dovecot-lmtp]";
+        let stored = "stored mail into mailbox 'INBOX'";
+        let discarded = "discarded (discard action)";
+        let mut log = received("12:00:00", "mx", A, OUT, "m@x", "ann@x")
+            + &saved("", "bob@y", "m@x", stored)
+            + &saved(
+                if own_legs == 2 { ":R2" } else { ":2" },
+                "carl@y",
+                "m@x",
+                discarded,
+            )
+            + &sent("12:00:01", "mx", A, "bob@y", relay, "0.9", &reply(""))
+            + &sent(
+                "12:00:01",
+                "mx",
+                A,
+                "carl@y",
+                relay,
+                "0.9",
+                &reply(if own_legs == 2 { ":R2" } else { ":2" }),
+            );
+        if own_legs == 2 {
+            log += &(received("12:00:00", "mx", B, OUT, "n@x", "ann@x")
+                + &saved(second, "bob@y", "n@x", discarded)
+                + &saved(its_second_recipient, "carl@y", "n@x", stored)
+                + &sent("12:00:01", "mx", B, "bob@y", relay, "0.9", &reply(second))
+                + &sent(
+                    "12:00:01",
+                    "mx",
+                    B,
+                    "carl@y",
+                    relay,
+                    "0.9",
+                    &reply(its_second_recipient),
+                ));
+        }
+        let found = fold(&[&log]);
+        assert_eq!(found.len(), own_legs);
+        assert_eq!(
+            recipients(&found[0]),
+            [
+                ("bob@y", None, Verdict::Delivered),
+                ("carl@y", None, Verdict::Discarded)
+            ]
+        );
+        if let Some(second) = found.get(1) {
+            assert_eq!(
+                recipients(second),
+                [
+                    ("bob@y", None, Verdict::Discarded),
+                    ("carl@y", None, Verdict::Delivered)
+                ]
+            );
+        }
     }
 }
 

@@ -30,8 +30,8 @@ pub struct SpoolConfig {
     pub tail_bytes: usize,
     /// Queued bytes that are committed at once, although nobody waits. Default 256 KiB.
     pub group_bytes: usize,
-    /// Otherwise a commit waits this long, or [`sync_share`](Self::sync_share) times the duration
-    /// of the last sync if that is longer. Default 20 ms.
+    /// Otherwise a commit waits this long, or until [`sync_share`](Self::sync_share) times the
+    /// duration of the last sync has passed since its end, if that is longer. Default 20 ms.
     pub commit_delay: Duration,
     /// See [`commit_delay`](Self::commit_delay): with 10, the default, syncing takes at most about
     /// a tenth of the disk's time when nobody waits.

@@ -33,6 +33,8 @@ pub(crate) struct Writer {
     /// The sequence after the last one in `buffer`.
     next_sequence: u64,
     last_sync_ns: u64,
+    /// When the last sync ended, by the monotonic clock.
+    synced_ns: u64,
     /// Whether nothing was written behind the last seal.
     sealed: bool,
 }
@@ -60,6 +62,7 @@ impl Writer {
             taken_bytes: 0,
             next_sequence,
             last_sync_ns: 0,
+            synced_ns: 0,
             sealed,
         }
     }
@@ -117,7 +120,14 @@ impl Writer {
     /// Lets a group gather, unless somebody waits for it.
     fn wait_for_group<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let config = &self.shared.config;
-        let disk_share = Duration::from_nanos(self.last_sync_ns).saturating_mul(config.sync_share);
+        // Time without a sync counts: what comes after a while of quiet does not wait for it.
+        let share_ns = self.last_sync_ns.saturating_mul(config.sync_share.into());
+        let quiet_ns = self
+            .shared
+            .clock
+            .monotonic_ns()
+            .saturating_sub(self.synced_ns);
+        let disk_share = Duration::from_nanos(share_ns.saturating_sub(quiet_ns));
         let delay = config.commit_delay.max(disk_share);
         let must_wait = |state: &mut State| {
             let wanted =
@@ -227,7 +237,8 @@ impl Writer {
             .file
             .sync()
             .map_err(|error| self.failed("sync", error))?;
-        self.last_sync_ns = self.shared.clock.monotonic_ns().saturating_sub(started_ns);
+        self.synced_ns = self.shared.clock.monotonic_ns();
+        self.last_sync_ns = self.synced_ns.saturating_sub(started_ns);
         Ok(())
     }
 

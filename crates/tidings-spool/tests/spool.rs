@@ -13,10 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{IDENTITY, batch, commit, config, frame_offsets, open, read_all, record, segments};
-use tidings_spool::fault::MemoryBackend;
+use common::{
+    IDENTITY, NOW_NS, batch, commit, config, frame_offsets, open, read_all, record, segments,
+};
+use tidings_spool::fault::{ManualClock, MemoryBackend};
 use tidings_spool::{
-    Batch, Delivery, DiskBackend, Full, Kind, MAX_PAYLOAD_BYTES, Opened, Spool, SpoolConfig,
+    Batch, Clock, Delivery, DiskBackend, Full, Kind, MAX_PAYLOAD_BYTES, Opened, Spool, SpoolConfig,
     SpoolError, SystemClock,
 };
 
@@ -229,6 +231,45 @@ fn nobody_waiting_means_commits_by_size_or_time() {
         reader.next(Duration::from_secs(10)).unwrap().is_some(),
         "enough time"
     );
+}
+
+/// A slow disk is given time between syncs; a batch that comes when it has had that time is
+/// committed without another delay.
+#[test]
+fn a_slow_sync_delays_the_next_one_only_for_a_while() {
+    let disk = MemoryBackend::new();
+    let clock = Arc::new(ManualClock::new(NOW_NS));
+    let opened = Spool::open(
+        Arc::new(disk.clone()),
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        SpoolConfig {
+            segment_bytes: 1 << 20,
+            ..config()
+        },
+        IDENTITY,
+    );
+    let spool = opened.unwrap().spool;
+    let (syncs, operations) = (disk.syncs(), disk.operations());
+    let hold = disk.hold_syncs();
+    let first = spool.append(batch(0..1, 84)).unwrap();
+    first.hurry();
+    while disk.operations() == operations {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // The frame is written, and its sync takes an hour.
+    std::thread::sleep(Duration::from_millis(50));
+    clock.advance(3_600_000_000_000);
+    drop(hold);
+    first.wait().unwrap();
+    let soon = spool.append(batch(1..2, 84)).unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(soon.poll().unwrap(), None, "ten hours are not over");
+    soon.wait().unwrap();
+    assert_eq!(disk.syncs() - syncs, 2);
+    clock.advance(36_000_000_000_000);
+    drop(spool.append(batch(2..3, 84)).unwrap());
+    let mut reader = spool.reader(3).unwrap();
+    assert!(reader.next(Duration::from_secs(10)).unwrap().is_some());
 }
 
 #[test]

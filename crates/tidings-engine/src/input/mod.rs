@@ -32,4 +32,4 @@ pub use follow::{Checkpoint, FollowOptions, Follower, Notice, Poll, Start};
 pub use lines::{Block, Line, LineEnd, Lines};
 pub use matching::{ChainId, ChainSet, Growth, Match};
 pub use open::{FileFacts, FileId, Limits, open, open_with};
-pub use sample::{Normalise, Overlap, SAME_STREAM_SHARE, Sample, SampleBuilder};
+pub use sample::{Normalise, Overlap, SAME_STREAM_SHARE, Sample, SampleBuilder, line_key};

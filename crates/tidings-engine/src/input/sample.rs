@@ -9,10 +9,12 @@
 //!
 //! Limits: a stream of fewer than 4 lines is not recognised, nor one whose lines are less than a
 //! fraction of about an eighth of the other's (then too few of the kept hashes can be compared).
+//!
+//! [`line_key`] is what imports compare.
 
 use std::collections::BTreeSet;
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::chain_format::{FormatError, Reader};
 
@@ -27,9 +29,9 @@ const COMPARABLE_MIN: usize = 4;
 /// connections from the same addresses).
 pub const SAME_STREAM_SHARE: f32 = 0.6;
 
-/// Gives the part of a line that is the same in every rendering: what follows time, host and, if
-/// renderings punctuate it differently, the program's tag. `None` for a line to leave out.
-pub type Normalise = fn(&[u8]) -> Option<&[u8]>;
+/// Gives what of a line is the same in every rendering: a part of it, which follows time, host and
+/// the program's tag, and a number, from the time. `None` for a line to leave out.
+pub type Normalise = fn(&[u8]) -> Option<(u64, &[u8])>;
 
 /// Up to 64 hashes that stand for the lines of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -139,10 +141,10 @@ impl SampleBuilder {
     pub fn line(&mut self, line: &[u8]) {
         self.lines += 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let Some(part) = (self.normalise)(line) else {
+        let Some((number, part)) = (self.normalise)(line) else {
             return;
         };
-        let hash = xxh3_64(part);
+        let hash = xxh3_64_with_seed(part, number);
         if self.lines <= HEAD_LINES {
             keep(&mut self.sample.head, hash);
         }
@@ -159,6 +161,58 @@ impl SampleBuilder {
     #[must_use]
     pub fn sample(&self) -> &Sample {
         &self.sample
+    }
+}
+
+/// How far into a line its time is looked for.
+const TIME_WITHIN: usize = 48;
+
+/// What of a line of a mail log is the same in every rendering: its text, and the time within a
+/// quarter of an hour. So much of the time is the same in every zone, and it tells a line from the
+/// same one on another day. (RFC 3164 and 5424, rsyslog's forms with an RFC 3339 time; lines in
+/// which no time is found are left out.)
+#[must_use]
+pub fn line_key(line: &[u8]) -> Option<(u64, &[u8])> {
+    let head = &line[..line.len().min(TIME_WITHIN)];
+    let is_time = |at: usize| {
+        let digits = |at: usize| head[at].is_ascii_digit() && head[at + 1].is_ascii_digit();
+        digits(at)
+            && head[at + 2] == b':'
+            && digits(at + 3)
+            && head[at + 5] == b':'
+            && digits(at + 6)
+    };
+    let at = memchr::memchr_iter(b':', head)
+        .filter_map(|colon| colon.checked_sub(2))
+        .find(|at| at + 8 <= head.len() && is_time(*at))?;
+    let number = |at: usize| u64::from(head[at] - b'0') * 10 + u64::from(head[at + 1] - b'0');
+    let time = number(at + 3) % 15 * 60 + number(at + 6);
+    let rest = &line[at + 8..];
+    let text = if is_rfc5424(line) {
+        after_fields(rest)?
+    } else {
+        &rest[memchr::memmem::find(rest, b": ")? + 2..]
+    };
+    Some((time, text.trim_ascii()))
+}
+
+/// `<22>1 2026-…`: a version stands behind the priority.
+fn is_rfc5424(line: &[u8]) -> bool {
+    let behind = memchr::memchr(b'>', &line[..line.len().min(5)]).filter(|_| line[0] == b'<');
+    behind.is_some_and(|at| line.get(at + 1..at + 3) == Some(b"1 "))
+}
+
+/// The text behind host, program, process id, message id and structured data.
+fn after_fields(rest: &[u8]) -> Option<&[u8]> {
+    let (at, _) = rest
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b' ')
+        .nth(4)?;
+    let rest = &rest[at + 1..];
+    match rest.first() {
+        Some(b'[') => Some(&rest[memchr::memmem::find(rest, b"] ")? + 2..]),
+        _ => rest.get(2..),
     }
 }
 
@@ -193,4 +247,46 @@ fn compare(one: &BTreeSet<u64>, other: &BTreeSet<u64>) -> Overlap {
         shared as f32 / comparable as f32
     };
     Overlap { comparable, share }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rendering_of_a_line_has_the_same_key() {
+        let key = line_key(b"Nov 22 13:20:35 mx postfix/qmgr[12]: AB: removed: yes");
+        assert_eq!(key, Some((5 * 60 + 35, &b"AB: removed: yes"[..])));
+        for line in [
+            &b"<22>Nov 22 13:20:35 mx postfix/qmgr[12]: AB: removed: yes"[..],
+            b"2026-11-22T13:20:35.858771+00:00 mx postfix/qmgr[12]: AB: removed: yes ",
+            b"2026-11-22T18:50:35+05:30 mx postfix/qmgr[12]: AB: removed: yes",
+            b"<22>2026-11-22T13:20:35Z mx.example.test postfix/qmgr[12]: AB: removed: yes",
+            b"<22>1 2026-11-22T13:20:35.858771+00:00 mx postfix/qmgr 12 - - AB: removed: yes",
+            b"<22>1 2026-11-22T13:20:35Z mx postfix/qmgr 12 - [a@1 b=\"c\"] AB: removed: yes",
+        ] {
+            assert_eq!(line_key(line), key, "{}", line.escape_ascii());
+        }
+        let without_pid = line_key(b"Nov 22 13:20:35 mx dovecot: lmtp(ann): saved");
+        assert_eq!(without_pid, Some((335, &b"lmtp(ann): saved"[..])));
+        let tomorrow = line_key(b"Nov 23 14:20:36 mx postfix/qmgr[12]: AB: removed: yes");
+        assert_ne!(tomorrow, key);
+        let hostile = [
+            &b""[..],
+            b":",
+            b"12:34:5",
+            b"::::::::",
+            b"12:34:56",
+            b"<22>1 ",
+            b"<22>1 12:34:56 a b c d",
+            b"12:34:56 a: ",
+            b"no time: at all",
+            b"<22>1 12:34:56 a b c d [",
+            b"<",
+            b"<1>1 12:34:56 a b c d -",
+        ];
+        for line in hostile {
+            let _ = line_key(line);
+        }
+    }
 }

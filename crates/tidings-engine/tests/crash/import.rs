@@ -22,7 +22,7 @@ fn an_import_cut_off_at_any_operation_is_finished_by_the_next() {
     assert!(expected.events.len() > 400 && expected.messages.len() > 20);
     let operations = calm.operations();
     println!(
-        "{operations} operations, {} events, {} messages",
+        "{operations} rounds, one for each operation, {} events, {} messages",
         expected.events.len(),
         expected.messages.len()
     );
@@ -64,8 +64,13 @@ fn an_import_of_a_large_file_goes_on_where_it_was_cut_off() {
     import(&engine, &files).unwrap();
     let expected = Shown::of(&engine);
     let operations = calm.operations();
-    println!("{operations} operations, {} events", expected.events.len());
-    for n in (5..=operations).step_by(9) {
+    let rounds = (5..=operations).step_by(9);
+    println!(
+        "{} rounds, {} events",
+        rounds.clone().count(),
+        expected.events.len()
+    );
+    for n in rounds {
         let disk = MemoryBackend::new();
         disk.crash_at(n);
         let cut_off = open(&disk).and_then(|engine| import(&engine, &files));

@@ -98,7 +98,9 @@ fn wherever_the_machine_stops_a_followed_log_ends_as_if_it_had_not() {
         expected.events.len(),
         expected.messages.len()
     );
-    for n in (1..=operations).step_by(5) {
+    let rounds = (1..=operations).step_by(5);
+    println!("{} rounds with two crashes each", rounds.clone().count());
+    for n in rounds {
         let round = format!("crash at {n}");
         let mut file = GrowingLog::new(&dir.path().join("mail.log"), &log);
         let mut ingested = Ingested::default();
@@ -144,7 +146,9 @@ fn a_crash_before_the_first_snapshot_doubles_nothing() {
     file().follow(&live, 1, &mut |_| {}).unwrap();
     catch_up(&live);
     let expected = Shown::of(live.engine());
-    for n in (6..30).step_by(2) {
+    let rounds = (6..30).step_by(2);
+    println!("{} rounds", rounds.clone().count());
+    for n in rounds {
         let disk = MemoryBackend::new();
         disk.crash_at(n);
         if let Ok(live) =

@@ -19,13 +19,12 @@
 //! **Determinism.** Ids derive from the lines alone (`docs/format.md`, "Ids"): the same lines in
 //! the same order give the same bytes, also when the state was saved and restored in between.
 
+mod attempts;
 mod dovecot;
 mod emit;
 mod legs;
 mod names;
 mod postfix;
-mod rejection;
-mod reply;
 mod rules;
 mod sessions;
 mod snapshot;
@@ -33,6 +32,7 @@ mod spans;
 
 use tidings_event::{EventType, stable_hash};
 
+use attempts::Attempts;
 use emit::Emit;
 use legs::Legs;
 use names::Names;
@@ -164,6 +164,7 @@ pub struct Correlator {
     sessions: Sessions,
     legs: Legs,
     rules: Rules,
+    attempts: Attempts,
     spans: SpanIds,
 }
 
@@ -176,6 +177,7 @@ impl Correlator {
             sessions: Sessions::default(),
             legs: Legs::default(),
             rules: Rules::default(),
+            attempts: Attempts::default(),
             spans: SpanIds::default(),
         }
     }
@@ -224,6 +226,7 @@ impl Correlator {
     pub fn forget_closed(&mut self, now_ns: i64) {
         self.legs.forget_closed(now_ns);
         self.sessions.forget_closed(now_ns);
+        self.attempts.forget_closed(now_ns);
         self.spans.forget();
     }
 

@@ -2,6 +2,7 @@
 
 use tidings_event::Id;
 
+use super::attempts::Attempts;
 use super::legs::{Leg, LegKey};
 use super::rules::Rules;
 use super::sessions::{Session, SessionKey};
@@ -10,7 +11,7 @@ use super::{Correlator, Limits};
 use crate::saved::{Load, Save, SavedError};
 
 /// First byte of a saved correlator.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl Correlator {
     /// Appends the whole state to `out`.
@@ -39,6 +40,7 @@ impl Correlator {
             save.signed(*time_ns);
         }
         self.rules.save(&mut save);
+        self.attempts.save(&mut save);
         self.spans.save(&mut save);
     }
 
@@ -68,6 +70,7 @@ impl Correlator {
             state.legs.close(key, queue_id, load.signed()?);
         }
         state.rules = Rules::load(&mut load)?;
+        state.attempts = Attempts::load(&mut load)?;
         state.spans = SpanIds::load(&mut load)?;
         Ok(state)
     }

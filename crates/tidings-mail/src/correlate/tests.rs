@@ -236,3 +236,63 @@ fn spans_opened_in_one_second_differ() {
         "even for lines with one number, the ids are counted up"
     );
 }
+
+fn failures(lines: &[&str]) -> (usize, u64) {
+    let records = all(lines);
+    let failed = Records::new(&records)
+        .map(Result::unwrap)
+        .filter(|event| event.kind() == EventType::AUTH_FAILED)
+        .map(|event| event.uint(Key::COUNT).unwrap_or(1));
+    (names(&records).len(), failed.sum())
+}
+
+#[test]
+fn a_failed_sign_in_counts_once_whoever_tells_of_it() {
+    let smtp = [
+        "Nov 22 13:21:29 mx dovecot: auth: passwd-file(alice@example.test,198.51.100.9): Password mismatch",
+        "Nov 22 13:21:30 mx postfix/submission/smtpd[860]: warning: laptop.isp.test[198.51.100.9]: SASL PLAIN authentication failed: (reason unavailable), sasl_username=alice@example.test",
+        "Nov 22 13:21:34 mx dovecot: auth: passwd-file(alice@example.test,198.51.100.9): Password mismatch",
+        "Nov 22 13:21:35 mx postfix/submission/smtpd[860]: warning: laptop.isp.test[198.51.100.9]: SASL LOGIN authentication failed: UGFzc3dvcmQ6",
+    ];
+    assert_eq!(failures(&smtp), (4, 2));
+    assert_eq!(failures(&smtp[1..2]).1, 1, "without Dovecot's lines");
+    let imap = [
+        "Nov 22 13:21:29 mx dovecot: auth: sql(bob,198.51.100.9): unknown user",
+        "Nov 22 13:21:29 mx dovecot: auth: ldap(bob,198.51.100.9): unknown user",
+        "Nov 22 13:21:34 mx dovecot: auth: sql(bob,198.51.100.9): unknown user",
+        "Nov 22 13:21:36 mx dovecot: imap-login: Disconnected (auth failed, 3 attempts): user=<bob>, method=PLAIN, rip=198.51.100.9, lip=192.0.2.25",
+    ];
+    assert_eq!(
+        failures(&imap).1,
+        3,
+        "two told by databases, the third by none"
+    );
+    let session = [
+        "Nov 22 13:20:55 mx dovecot: auth: passwd-file(alice,198.51.100.9,<XjPfWN1g7eLGM2QJ>): Password mismatch",
+        "Nov 22 13:20:56 mx dovecot: imap-login: Login failed: Authentication failed.: user=<alice>, method=PLAIN, rip=198.51.100.9, lip=192.0.2.25, session=<XjPfWN1g7eLGM2QJ>",
+        "Nov 22 13:20:56 mx dovecot: imap-login: Disconnected: Connection closed (auth failed, 1 attempts in 1 secs): user=<alice>, method=PLAIN, rip=198.51.100.9, lip=192.0.2.25, session=<XjPfWN1g7eLGM2QJ>",
+    ];
+    assert_eq!(failures(&session).1, 1);
+    assert_eq!(failures(&session[1..]).1, 1);
+    assert_eq!(failures(&session[2..]).1, 1);
+}
+
+#[test]
+fn a_rule_that_holds_a_message_tells_its_sender() {
+    let records = all(&[
+        "Nov 22 13:20:57 mx postfix/smtpd[725]: NOQUEUE: hold: RCPT from out.test[198.51.100.7]: <h@s.test>: Sender address by sender table; from=<h@s.test> to=<b@e.test> proto=ESMTP helo=<out.test>",
+        "Nov 22 13:20:58 mx postfix/smtpd[725]: 4jXV7s1111z1YS43: client=out.test[198.51.100.7]",
+    ]);
+    let held: Vec<_> = Records::new(&records)
+        .map(Result::unwrap)
+        .filter(|event| event.kind() == EventType::QUEUE_HELD)
+        .map(|event| {
+            (
+                event.uint(Key::QUEUE_ID).is_some(),
+                event.str(Key::FROM).map(str::to_owned),
+            )
+        })
+        .collect();
+    let sender = Some("h@s.test".to_owned());
+    assert_eq!(held, [(false, sender.clone()), (true, sender)]);
+}

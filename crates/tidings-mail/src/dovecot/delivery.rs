@@ -24,6 +24,11 @@ pub(super) fn read(text: &[u8]) -> Option<Says<'_>> {
 /// quit (in DATA)`.
 fn session(text: &[u8]) -> Option<Says<'_>> {
     if let Some(peer) = text.strip_prefix(b"Connect from ") {
+        // `Connect from local: 1 client in total` before 2.3.
+        let peer = match scan::split_once(peer, b": ") {
+            Some((peer, rest)) if rest.ends_with(b" in total") => peer,
+            _ => peer,
+        };
         return Some(Says::LmtpConnect {
             peer,
             ip: peer_ip(peer),

@@ -175,8 +175,16 @@ mod tests {
             (&b"GHx3NTfsAmv9AgAALsOh1Q:R2"[..], 2)
         );
         assert_eq!(line.base_session(), b"GHx3NTfsAmv9AgAALsOh1Q");
-        let line = parse(b"lmtp(a)<9><GHx3:L2:R3>: x", false);
-        assert_eq!((line.base_session(), line.recipient()), (&b"GHx3"[..], 3));
+        let line = parse(b"lmtp(a)<9><GHx3:T2:R3>: x", false);
+        assert_eq!(
+            (line.base_session(), line.recipient()),
+            (&b"GHx3:T2"[..], 3)
+        );
+        let line = parse(b"lmtp(a)<9><GHx3:T2>: x", false);
+        assert_eq!(
+            (line.base_session(), line.recipient()),
+            (&b"GHx3:T2"[..], 1)
+        );
         let line = parse(b"lmtp(a)<9><GHx3>: x", false);
         assert_eq!((line.base_session(), line.recipient()), (&b"GHx3"[..], 1));
     }

@@ -28,7 +28,7 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The session without the number of the recipient or message in it: `GHx3…` of `GHx3…:R2`.
+    /// The session without the number of the recipient in it: `GHx3…` of `GHx3…:R2`.
     pub fn base_session(&self) -> &'a [u8] {
         self.split_session().0
     }
@@ -47,26 +47,21 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Takes `:R2`, `:2`, `:L1:R2` and the like off a session id.
+/// Takes the recipient's number off a session id: `:R2`, `:2` before 2.3. What else stands there is
+/// the number of the message within its connection (`:T2`), and part of the id.
 fn split_session(session: &[u8]) -> (&[u8], Option<u32>) {
-    let mut base = session;
-    let mut recipient = None;
-    while let Some(colon) = memchr::memrchr(b':', base) {
-        let suffix = &base[colon + 1..];
-        let digits = match suffix {
-            [b'A'..=b'Z', digits @ ..] => digits,
-            digits => digits,
-        };
-        let number = std::str::from_utf8(digits)
-            .ok()
-            .and_then(|digits| digits.parse().ok());
-        let Some(number) = number else { break };
-        if recipient.is_none() && !matches!(suffix[0], b'A'..=b'Q' | b'S'..=b'Z') {
-            recipient = Some(number);
-        }
-        base = &base[..colon];
+    let Some(colon) = memchr::memrchr(b':', session) else {
+        return (session, None);
+    };
+    let suffix = &session[colon + 1..];
+    let digits = suffix.strip_prefix(b"R").unwrap_or(suffix);
+    let number = std::str::from_utf8(digits)
+        .ok()
+        .and_then(|digits| digits.parse().ok());
+    match number {
+        Some(number) => (&session[..colon], Some(number)),
+        None => (session, None),
     }
-    (base, recipient)
 }
 
 /// Level word of a line.

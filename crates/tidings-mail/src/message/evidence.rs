@@ -116,7 +116,9 @@ impl Handed {
             return None;
         }
         let reply = &*outcome.reply;
+        // Before 2.3: `"|/usr/bin/procmail -t"`, or the name of the service.
         let is_command = reply.starts_with("delivered to command: ")
+            || reply.starts_with("\"|")
             || (reply.starts_with("delivered via ") && reply.contains(" service"))
             || (reply == relay && !reply.is_empty());
         if is_command {

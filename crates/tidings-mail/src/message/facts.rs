@@ -166,10 +166,12 @@ pub(super) fn may_refuse(kind: EventType) -> bool {
     )
 }
 
-/// A Dovecot LMTP session id without the number of the recipient, and that number.
+/// A Dovecot LMTP session id without the number of the recipient, and that number: `:R2`, `:2`
+/// before 2.3.
 pub(super) fn session_base(session: &str) -> (&str, u32) {
-    match session.rsplit_once(":R") {
-        Some((base, number)) => number.parse().map_or((session, 1), |number| (base, number)),
-        None => (session, 1),
-    }
+    let split = session.rsplit_once(':').and_then(|(base, suffix)| {
+        let digits = suffix.strip_prefix('R').unwrap_or(suffix);
+        Some((base, digits.parse().ok()?))
+    });
+    split.unwrap_or((session, 1))
 }

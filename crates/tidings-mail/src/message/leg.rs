@@ -308,7 +308,8 @@ impl Outcome {
         }
     }
 
-    fn is_after(&self, other: &Outcome) -> bool {
+    /// Whether it was said later, or in a later line of the same time.
+    pub(super) fn is_after(&self, other: &Outcome) -> bool {
         (self.time_ns, self.line) >= (other.time_ns, other.line)
     }
 

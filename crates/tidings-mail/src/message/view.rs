@@ -259,6 +259,12 @@ fn verdict_in<S>(leg: &Leg<S>, outcome: &Outcome<S>) -> Verdict {
     if let Some(whole) = whole_verdict(leg).filter(|whole| whole.is_final()) {
         return whole;
     }
+    let is_held = |whole: &Outcome| {
+        whole.verdict == Some(Verdict::Held) && whole.is_after(outcome) && !leg.removed
+    };
+    if leg.whole.as_deref().is_some_and(is_held) {
+        return Verdict::Held;
+    }
     match (leg.expired, leg.removed) {
         // What was held and never released leaves the queue by an operator's hand.
         (false, true) if !leg.queued && verdict == Verdict::Held => Verdict::Discarded,

@@ -26,7 +26,7 @@ use super::answer::{LineSink, Refusal, come_again, refuse, stream};
 use crate::clock::Watch;
 use crate::local::EngineStore;
 
-/// How long a search waits for its turn at most.
+/// How long a search waits for its turn at most, and an import for the sources.
 const TURN: Duration = Duration::from_secs(10);
 
 /// How often an import tells how far it is.
@@ -165,6 +165,11 @@ pub(super) async fn import(
         let why = format!("files: {} is no absolute path", relative.display());
         return Err(refuse(StatusCode::BAD_REQUEST, &why));
     }
+    if !sources_have_begun(&app).await {
+        let why = "the server is still looking for where it goes on with the logs that it follows, which it \
+                   must know before it imports others";
+        return Err(come_again(StatusCode::SERVICE_UNAVAILABLE, why, 10));
+    }
     let Ok(turn) = Arc::clone(&app.limits.imports).try_acquire_owned() else {
         let why = "another import is running; wait for its end";
         return Err(come_again(StatusCode::SERVICE_UNAVAILABLE, why, 10));
@@ -189,6 +194,18 @@ pub(super) async fn import(
         Ok(())
     })
     .await
+}
+
+/// Waits until it is known what is followed: what a source is about to read is not to be imported.
+async fn sources_have_begun(app: &App) -> bool {
+    let watch = Watch::start();
+    while app.live.get().is_none() || !app.board.has_begun() {
+        if watch.elapsed() > TURN {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    true
 }
 
 /// Adds who could not read a file: it is not who asked.

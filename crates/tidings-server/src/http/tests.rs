@@ -17,7 +17,7 @@ use super::{App, Listeners};
 use crate::clock::Watch;
 use crate::console::Console;
 use crate::settings::{Settings, parse};
-use crate::source::Board;
+use crate::source::{Board, State};
 
 const TOKEN: &str = "0123456789abcdef";
 
@@ -41,7 +41,11 @@ impl Running {
         let engine = Arc::new(Engine::open(dir.path(), EngineOptions::default()).unwrap());
         let (console, _) = Console::start();
         let board = Arc::new(Board::default());
-        board.update("/var/log/mail.log", |status| status.lines = 7);
+        board.update("/var/log/mail.log", |status| {
+            status.state = State::Following;
+            status.lines = 7;
+        });
+        board.complete();
         let app = App::new(
             Arc::clone(&engine),
             board,

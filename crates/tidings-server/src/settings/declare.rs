@@ -100,7 +100,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 default: "\"end\"",
                 about: "Where to begin with a log that was never read before: at its `end` (what is \
                         in it already can be imported), or at its `beginning`. A log that was \
-                        followed before goes on where it was left.",
+                        followed or imported before goes on behind what was read of it.",
             },
             Key {
                 name: "timezone",

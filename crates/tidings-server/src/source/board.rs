@@ -1,6 +1,7 @@
 //! How the sources are: what `/readyz` shows, and what is told when it changes.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -39,7 +40,11 @@ pub(crate) struct Status {
 
 /// The sources by name, shared by their threads and the HTTP server.
 #[derive(Debug, Default)]
-pub(crate) struct Board(Mutex<BTreeMap<String, Status>>);
+pub(crate) struct Board {
+    sources: Mutex<BTreeMap<String, Status>>,
+    /// All sources that there are at the start are known.
+    is_complete: AtomicBool,
+}
 
 impl Board {
     /// Changes the status of a source, which is added if it is new.
@@ -56,8 +61,19 @@ impl Board {
         self.lock().clone()
     }
 
+    /// Notes that the sources that there are at the start are known.
+    pub(crate) fn complete(&self) {
+        self.is_complete.store(true, Ordering::Release);
+    }
+
+    /// Whether every source knows where it goes on, as far as its file can be read.
+    pub(crate) fn has_begun(&self) -> bool {
+        let is_starting = |status: &Status| status.state == State::Starting;
+        self.is_complete.load(Ordering::Acquire) && !self.lock().values().any(is_starting)
+    }
+
     /// A status is whole between any two of its changes.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Status>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -35,7 +35,6 @@ impl FileSource {
     /// last place that was.
     pub(super) fn run(&self) {
         let name = self.name();
-        self.board.update(&name, |_| {});
         let mut told = String::new();
         while !self.stop.is_set() {
             let Err(error) = self.follow(&name) else {
@@ -65,7 +64,10 @@ impl FileSource {
         let mut live = self
             .live
             .source(name, &self.settings.timezone, self.settings.year)?;
-        let mut follower = Follower::new(&self.path, self.start(&live)?);
+        let Some(start) = self.start(name, &live)? else {
+            return Ok(());
+        };
+        let mut follower = Follower::new(&self.path, start);
         let mut watch = FileWatch::new(&self.path, self.stop.clone());
         let mut block = Block::new();
         let running = Watch::start();
@@ -89,14 +91,38 @@ impl FileSource {
         Ok(())
     }
 
-    fn start(&self, live: &LiveSource) -> Result<Start, Error> {
-        Ok(match live.resume() {
-            Some(place) => Start::Resume(
-                Checkpoint::decode(&place).map_err(|error| Error::State(error.to_string()))?,
-            ),
-            None if self.settings.from_beginning || self.is_new => Start::Beginning,
-            None => Start::End,
-        })
+    /// Where to begin; `None` if the stop signal came before that could be told.
+    fn start(&self, name: &str, live: &LiveSource) -> Result<Option<Start>, Error> {
+        if let Some(place) = live.resume() {
+            let place = Checkpoint::decode(&place);
+            let place = place.map_err(|error| Error::State(error.to_string()))?;
+            return Ok(Some(Start::Resume(place)));
+        }
+        while !self.stop.is_set() {
+            match self.live.engine().imported_place(&self.path) {
+                Ok(Some(place)) => return Ok(Some(Start::Resume(place))),
+                // Once it is there, all of it is new.
+                Err(Error::Input(error)) if is_missing(&error) => {
+                    return Ok(Some(self.new_start()));
+                }
+                Ok(None) => return Ok(Some(self.new_start())),
+                Err(Error::Input(error)) => {
+                    self.waiting(name, &error);
+                    self.stop.wait(RETRY);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where to begin with a log of which nothing is known.
+    fn new_start(&self) -> Start {
+        if self.settings.from_beginning || self.is_new {
+            Start::Beginning
+        } else {
+            Start::End
+        }
     }
 
     fn feed(
@@ -168,9 +194,7 @@ impl FileSource {
 
     fn waiting(&self, name: &str, error: &InputError) {
         let why = match error {
-            InputError::Open { source, .. } if source.kind() == ErrorKind::NotFound => {
-                "there is no such file".to_owned()
-            }
+            error if is_missing(error) => "there is no such file".to_owned(),
             error => error.to_string(),
         };
         let mut is_news = false;
@@ -183,4 +207,8 @@ impl FileSource {
             self.console.say(&format!("{name}: waiting for it: {why}"));
         }
     }
+}
+
+fn is_missing(error: &InputError) -> bool {
+    matches!(error, InputError::Open { source, .. } if source.kind() == ErrorKind::NotFound)
 }

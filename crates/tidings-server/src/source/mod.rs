@@ -21,6 +21,8 @@ use crate::console::Console;
 use crate::settings::SourceSettings;
 use crate::stop::Stop;
 
+#[cfg(test)]
+pub(crate) use board::State;
 pub(crate) use board::{Board, Status};
 
 use file::FileSource;
@@ -59,6 +61,7 @@ impl Sources {
                 threads: Vec::new(),
             };
             following.look(false);
+            self.board.complete();
             if following.threads.is_empty() {
                 self.console
                     .say("there is no log to follow yet; name some as [[source]] in the settings");
@@ -127,6 +130,7 @@ impl Following<'_> {
         }
         self.seen.insert(path.clone());
         let sources = self.sources;
+        sources.board.update(&path.to_string_lossy(), |_| {});
         let source = FileSource {
             path: path.clone(),
             settings: settings.clone(),

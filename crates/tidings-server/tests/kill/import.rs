@@ -7,11 +7,16 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::process::{kill, run, shown, tidings, verify};
+use super::process::{
+    is_following, kill, run, serve, shown, stop, tidings, verify, wait_for_lines,
+};
 use super::random::{Random, seed};
 use super::world::{Shown, cut_into_files, log_lines};
 
 const ROUNDS: usize = 60;
+
+/// Rounds of imports through a server that is killed.
+const SERVED_ROUNDS: usize = 16;
 
 /// The files as arguments of `tidings import`.
 fn arguments(files: &[PathBuf]) -> Vec<&str> {
@@ -70,6 +75,83 @@ fn an_import_that_is_killed_is_finished_by_the_next() {
     }
     println!("{ROUNDS} rounds with {kills} kills");
     assert!(kills > ROUNDS / 2, "only {kills} kills");
+}
+
+/// As above, with an import that a server does while it follows another log; both are killed.
+#[test]
+fn an_import_by_a_server_that_is_killed_is_finished_by_the_next() {
+    let seed = seed();
+    println!("seed {seed}");
+    let dir = TempDir::new().unwrap();
+    let files = files(dir.path(), &log_lines(1000, 900));
+    let calm = Served::new(dir.path(), "calm");
+    let begun = Instant::now();
+    calm.finish(&files, "calm");
+    let takes = begun.elapsed();
+    let expected = shown(&calm.data);
+    let mut random = Random::new(seed);
+    let mut kills = 0;
+    for number in 0..SERVED_ROUNDS {
+        let round = format!("seed {seed}, round {number}");
+        let served = Served::new(dir.path(), &format!("data{number}"));
+        for _ in 0..=random.below(2) {
+            let server = served.start();
+            let mut command = tidings(&served.data, &arguments(&files));
+            while !is_following(&served.data) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(takes.mul_f64(random.below(1000) as f64 / 2200.0));
+            kills += usize::from(child.try_wait().unwrap().is_none());
+            kill(server);
+            // It has lost its server.
+            child.wait().unwrap();
+        }
+        served.finish(&files, &round);
+        check(&served.data, &expected, &round);
+    }
+    println!("{SERVED_ROUNDS} rounds with {kills} kills");
+    assert!(kills > 0);
+}
+
+/// A data directory whose server follows a log that does not change.
+struct Served {
+    data: PathBuf,
+    settings: PathBuf,
+    said: PathBuf,
+}
+
+impl Served {
+    fn new(dir: &Path, name: &str) -> Served {
+        let log = dir.join("followed.log");
+        std::fs::write(&log, log_lines(600, 400)).unwrap();
+        let settings = dir.join(format!("{name}.toml"));
+        let text = format!(
+            "[http]\nlisten = []\n[console]\nlevel = \"off\"\n\
+             [[source]]\npaths = {log:?}\nstart = \"beginning\"\ntimezone = \"UTC\"\n"
+        );
+        std::fs::write(&settings, text).unwrap();
+        Served {
+            data: dir.join(name),
+            settings,
+            said: dir.join(format!("{name}.said")),
+        }
+    }
+
+    fn start(&self) -> std::process::Child {
+        serve(&self.data, &self.settings, &self.said)
+    }
+
+    /// Lets a server import the files and follow its log to the end.
+    fn finish(&self, files: &[PathBuf], round: &str) {
+        let server = self.start();
+        while !is_following(&self.data) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        import(&self.data, files, round);
+        wait_for_lines(&self.data, 400 + 900, round, &self.said);
+        stop(server);
+    }
 }
 
 /// Gives whether it had not ended before.

@@ -193,3 +193,81 @@ fn damaged_packed_files_are_told_and_what_came_before_is_kept() {
     assert!(kept > 10 && kept < 400, "{kept}");
     assert_eq!(server.stop(), 0);
 }
+
+/// Who may use the socket is not who may read a log: the server reads it, as the user it runs as.
+#[test]
+fn files_are_read_for_root_and_the_server_s_own_user_only() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    const NOBODY: u32 = 65_534;
+    let place = Place::new();
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can ask as another user");
+        return;
+    }
+    fs::set_permissions(place.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let server = place.serve(&place.following(""));
+    let log = place.path("log/other.log");
+    append(&log, &mail(0..1));
+    let data = place.data();
+    let args = ["import", log.to_str().unwrap(), "--data", &data];
+    let ask_as = |gid: u32| {
+        let mut command = super::support::tidings(&args);
+        command.uid(NOBODY).gid(gid).output().unwrap()
+    };
+    let group = fs::metadata(place.path("data/tidings.sock")).unwrap();
+    let member = ask_as(std::os::unix::fs::MetadataExt::gid(&group));
+    let said = stderr(&member);
+    assert_eq!(member.status.code(), Some(5), "{said}");
+    assert!(
+        said.contains("the server reads files only for root and for its own user (id 0)"),
+        "{said}"
+    );
+    let stranger = ask_as(NOBODY);
+    let said = stderr(&stranger);
+    assert_eq!(stranger.status.code(), Some(5), "{said}");
+    assert!(
+        said.contains("run this as root or as a member of its group"),
+        "{said}"
+    );
+    assert!(place.delivered().is_empty());
+    // A path from where one stands is made whole before the server gets it.
+    let mut command = super::support::tidings(&["import", "other.log", "--data", &data]);
+    let done = command.current_dir(place.path("log")).output().unwrap();
+    assert!(done.status.success(), "{}", stderr(&done));
+    assert_eq!(place.delivered().len(), 1);
+    assert_eq!(server.stop(), 0);
+}
+
+/// The server runs as a user who may not read what root, who asks, may.
+#[test]
+fn a_file_that_the_server_may_not_read_is_told_with_its_user() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    const NOBODY: u32 = 65_534;
+    let place = Place::new();
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can start the server as another user");
+        return;
+    }
+    fs::set_permissions(place.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(place.path("data")).unwrap();
+    std::os::unix::fs::chown(place.path("data"), Some(NOBODY), Some(NOBODY)).unwrap();
+    let server = super::support::Server::start(&place, &place.following(""), |command| {
+        command.uid(NOBODY).gid(NOBODY);
+    });
+    let log = place.path("log/secret.log");
+    append(&log, &mail(0..1));
+    fs::set_permissions(&log, fs::Permissions::from_mode(0o600)).unwrap();
+    refused(
+        &["import", log.to_str().unwrap(), "--data", &place.data()],
+        4,
+        &[
+            "secret.log: permission denied",
+            "(the server reads it, as the user with id 65534)",
+        ],
+    );
+    assert_eq!(server.stop(), 0);
+}

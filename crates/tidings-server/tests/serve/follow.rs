@@ -106,6 +106,52 @@ fn a_start_at_the_end_stays_there_over_a_restart() {
 }
 
 #[test]
+fn an_imported_log_goes_on_behind_what_was_imported() {
+    for start in ["beginning", "end"] {
+        let place = Place::new();
+        append(&place.log(), &mail(0..20));
+        place.ask(&["import", place.log().to_str().unwrap()]);
+        append(&place.log(), &mail(20..30));
+        let settings = place.following("").replace("beginning", start);
+        let server = place.serve(&settings);
+        place.wait_for(30);
+        append(&place.log(), &mail(30..33));
+        place.wait_for(33);
+        // What is followed is not imported, whatever its name and packing.
+        fs::copy(place.log(), place.path("log/mail.log.1")).unwrap();
+        gzip(&place.path("log/mail.log.1"));
+        for name in ["log/mail.log", "log/mail.log.1.gz"] {
+            let done = place.ask(&["import", place.path(name).to_str().unwrap(), "--json"]);
+            assert!(done.contains("\"lines\":0"), "{start}, {name}: {done}");
+        }
+        place.wait_for(33);
+        assert_eq!(server.stop(), 0);
+        let done = place.ask(&["import", place.log().to_str().unwrap(), "--json"]);
+        assert!(done.contains("\"lines\":0"), "{start}, stopped: {done}");
+        assert_eq!(place.delivered().len(), 33);
+    }
+}
+
+/// An import that was asked for while the server had not yet opened its log read what the server
+/// then read, too.
+#[test]
+fn what_is_imported_and_followed_at_once_is_there_once() {
+    for start in ["beginning", "end", "beginning", "end"] {
+        let place = Place::new();
+        append(&place.log(), &mail(0..100));
+        let settings = place.following("").replace("beginning", start);
+        let server = place.serve(&settings);
+        place.ask(&["import", place.log().to_str().unwrap()]);
+        place.wait_for(100);
+        append(&place.log(), &mail(100..103));
+        place.ask(&["import", place.log().to_str().unwrap()]);
+        place.wait_for(103);
+        assert_eq!(server.stop(), 0);
+        assert_eq!(place.delivered().len(), 103, "{start}");
+    }
+}
+
+#[test]
 fn after_a_kill_each_line_is_there_once() {
     let place = Place::new();
     append(&place.log(), &mail(0..200));

@@ -1,0 +1,211 @@
+//! Deliveries over LMTP and by the delivery agent, with what Sieve scripts do.
+
+use std::net::IpAddr;
+
+use tidings_event::{EventType, Key, RecordWriter, stable_hash};
+
+use super::Step;
+use crate::correlate::emit::Emit;
+use crate::correlate::sessions::{SessionKey, new_session};
+use crate::dovecot::{Message, Relayed, Says, Sieve, SieveAction};
+
+impl Step<'_, '_> {
+    pub(super) fn lmtp_connect(
+        &mut self,
+        emit: &mut Emit<'_, '_>,
+        peer: &[u8],
+        ip: Option<IpAddr>,
+    ) {
+        let (span, time_ns) = (self.state.spans.fresh(emit.at()), emit.at().time_ns);
+        if let Some(pid) = emit.at().pid {
+            let key = SessionKey::Process {
+                host: self.host,
+                pid,
+            };
+            self.state
+                .sessions
+                .open(key, new_session(span, time_ns, ip, false));
+        }
+        let mut event = emit.event(EventType::SMTP_CONNECTION_START, Some(span));
+        event
+            .str(Key::LISTENER_ID, "lmtp")
+            .text_if(Key::HOSTNAME, peer);
+        if let Some(ip) = ip {
+            event.ip(Key::REMOTE_IP, ip);
+        }
+        event.finish();
+    }
+
+    pub(super) fn lmtp_disconnect(
+        &mut self,
+        emit: &mut Emit<'_, '_>,
+        peer: &[u8],
+        ip: Option<IpAddr>,
+        reason: &[u8],
+        state: &[u8],
+    ) {
+        let span = self.span(emit);
+        let mut event = emit.event(EventType::SMTP_CONNECTION_END, span);
+        event
+            .str(Key::LISTENER_ID, "lmtp")
+            .text_if(Key::HOSTNAME, peer);
+        if let Some(ip) = ip {
+            event.ip(Key::REMOTE_IP, ip);
+        }
+        event
+            .text_if(Key::REASON, reason)
+            .text_if(Key::STAGE, state)
+            .finish();
+    }
+
+    pub(super) fn saved(&mut self, emit: &mut Emit<'_, '_>, message: &Message<'_>, mailbox: &[u8]) {
+        self.about_message(emit, ingest_of(mailbox), message, |event| {
+            event.text_if(Key::MAILBOX_NAME, mailbox);
+        });
+    }
+
+    /// A delivery that did not end in a mailbox of this server.
+    pub(super) fn not_saved(&mut self, emit: &mut Emit<'_, '_>) {
+        match &self.line.says {
+            Says::SaveFailed {
+                message,
+                mailbox,
+                reason,
+                over_quota,
+            } => {
+                let kind = if *over_quota {
+                    EventType::LIMIT_QUOTA
+                } else {
+                    EventType::MESSAGE_INGEST_ERROR
+                };
+                self.about_message(emit, kind, message, |event| {
+                    event
+                        .text_if(Key::MAILBOX_NAME, mailbox)
+                        .text(Key::REASON, reason);
+                });
+            }
+            Says::DeliveryRejected {
+                message,
+                to,
+                reason,
+            } => {
+                self.about_message(emit, EventType::SIEVE_ACTION_REJECT, message, |event| {
+                    event.text_if(Key::TO, to).text(Key::REASON, reason);
+                });
+            }
+            Says::LmtpProxied {
+                sent,
+                to,
+                host,
+                reply,
+            } => {
+                let kind = if *sent {
+                    EventType::DELIVERY_DELIVERED
+                } else {
+                    EventType::DELIVERY_FAILED
+                };
+                let key = if *sent { Key::DETAILS } else { Key::REASON };
+                let span = self.span(emit);
+                emit.event(kind, span)
+                    .text(Key::TO, to)
+                    .text_if(Key::HOSTNAME, host)
+                    .text(key, reply)
+                    .finish();
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn sieve(&mut self, emit: &mut Emit<'_, '_>, sieve: &Sieve<'_>) {
+        let (kind, target) = match sieve.action {
+            SieveAction::Stored => (ingest_of(sieve.target), Key::MAILBOX_NAME),
+            SieveAction::Forwarded => (EventType::SIEVE_ACTION_REDIRECT, Key::TO),
+            SieveAction::Discarded => (EventType::SIEVE_ACTION_DISCARD, Key::MAILBOX_NAME),
+            SieveAction::Rejected => (EventType::SIEVE_ACTION_REJECT, Key::FROM),
+            SieveAction::VacationSent => (EventType::SIEVE_ACTION_VACATION, Key::TO),
+            SieveAction::Notified => (EventType::SIEVE_SEND_MESSAGE, Key::TO),
+            SieveAction::Failed => (EventType::SIEVE_RUNTIME_ERROR, Key::DETAILS),
+            SieveAction::ForwardDuplicate
+            | SieveAction::VacationNotSent
+            | SieveAction::Program
+            | SieveAction::Note => (EventType::SIEVE_ACTION_KEEP, Key::DETAILS),
+        };
+        self.about_message(emit, kind, &sieve.message, |event| {
+            event
+                .text_if(target, sieve.target)
+                .text_if(Key::REASON, sieve.text);
+        });
+    }
+
+    pub(super) fn relayed(&mut self, emit: &mut Emit<'_, '_>, relayed: &Relayed<'_>) {
+        let span = self.span(emit);
+        let kind = if relayed.accepted {
+            EventType::SMTP_MAIL_FROM
+        } else {
+            EventType::SMTP_REJECTED
+        };
+        let mut event = emit.event(kind, span);
+        event
+            .text_if(Key::ACCOUNT_NAME, self.line.user)
+            .text_if(Key::ID, relayed.id);
+        event
+            .text_if(Key::FROM, relayed.from)
+            .text_if(Key::TO, relayed.to);
+        if let Some(size) = relayed.size {
+            event.uint(Key::SIZE, size);
+        }
+        if let Some(recipients) = relayed.recipients {
+            event.uint(Key::TOTAL, recipients);
+        }
+        event.text_if(Key::DETAILS, relayed.reply).finish();
+    }
+
+    /// The leg of an LMTP session.
+    pub(super) fn leg(&self, emit: &Emit<'_, '_>) -> Option<u64> {
+        let session = self.line.base_session();
+        (self.line.service == b"lmtp" && !session.is_empty())
+            .then(|| stable_hash(&[emit.at().host, b"lmtp", session]).max(1))
+    }
+
+    /// An event about a message that is being delivered.
+    fn about_message(
+        &mut self,
+        emit: &mut Emit<'_, '_>,
+        kind: EventType,
+        message: &Message<'_>,
+        rest: impl FnOnce(&mut RecordWriter<'_>),
+    ) {
+        let (span, leg) = (self.span(emit), self.leg(emit));
+        let mut event = emit.event(kind, span);
+        if let Some(leg) = leg {
+            event.uint(Key::QUEUE_ID, leg);
+        }
+        event
+            .text_if(Key::ACCOUNT_NAME, self.line.user)
+            .text_if(Key::SESSION, self.line.session);
+        event
+            .text_if(Key::MESSAGE_ID, message.id)
+            .text_if(Key::FROM, message.from);
+        if let Some(size) = message.size {
+            event.uint(Key::SIZE, size);
+        }
+        rest(&mut event);
+        event.finish();
+    }
+}
+
+/// Mail filed as spam counts as such.
+fn ingest_of(mailbox: &[u8]) -> EventType {
+    let name = mailbox
+        .rsplit(|byte| matches!(byte, b'/' | b'.'))
+        .next()
+        .unwrap_or(mailbox);
+    let is_spam = [b"junk".as_slice(), b"spam", b"bulk mail"]
+        .iter()
+        .any(|spam| name.eq_ignore_ascii_case(spam));
+    if is_spam {
+        EventType::MESSAGE_INGEST_SPAM
+    } else {
+        EventType::MESSAGE_INGEST_HAM
+    }
+}

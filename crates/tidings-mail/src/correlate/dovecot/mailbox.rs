@@ -1,0 +1,106 @@
+//! Sessions of imap, pop3 and managesieve, and what is done in mailboxes.
+
+use tidings_event::{EventType, Key};
+
+use super::{Step, end_of};
+use crate::correlate::emit::Emit;
+use crate::dovecot::{MailAction, MailEvent, MailboxAction, SessionEnd};
+
+impl Step<'_, '_> {
+    pub(super) fn session_end(&mut self, emit: &mut Emit<'_, '_>, end: &SessionEnd<'_>) {
+        let time_ns = emit.at().time_ns;
+        let session = self.line.base_session();
+        let found = self.session(emit, session, false).map(|session| {
+            session.closed = true;
+            (
+                session.span,
+                (!session.implicit).then_some((time_ns - session.start_ns) / 1_000_000),
+            )
+        });
+        let mut event = emit.event(end_of(self.line.service), found.map(|(span, _)| span));
+        event
+            .text_if(Key::ACCOUNT_NAME, self.line.user)
+            .text_if(Key::SESSION, session);
+        if let Some(elapsed_ms) = found
+            .and_then(|(_, elapsed)| elapsed)
+            .and_then(|ms| u64::try_from(ms).ok())
+        {
+            event.duration_ms(Key::ELAPSED, elapsed_ms);
+        }
+        for (key, count) in [
+            (Key::BYTES_IN, end.bytes_in),
+            (Key::BYTES_OUT, end.bytes_out),
+        ] {
+            if let Some(count) = count {
+                event.uint(key, count);
+            }
+        }
+        event
+            .text_if(Key::REASON, end.reason)
+            .text_if(Key::COMMANDS, end.counters)
+            .finish();
+    }
+
+    pub(super) fn mail(&mut self, emit: &mut Emit<'_, '_>, mail: &MailEvent<'_>) {
+        let is_pop3 = self.line.service == b"pop3";
+        let kind = match mail.action {
+            MailAction::Save if self.is_delivery() => EventType::MESSAGE_INGEST_STORED,
+            MailAction::Save | MailAction::Append => EventType::IMAP_APPEND,
+            MailAction::Copy => EventType::IMAP_COPY,
+            MailAction::Delete if is_pop3 => EventType::POP3_DELETE,
+            MailAction::Delete | MailAction::FlagChange | MailAction::Other => {
+                EventType::IMAP_STORE
+            }
+            MailAction::Undelete => EventType::IMAP_UNDELETE,
+            MailAction::Expunge | MailAction::AutoExpunge => EventType::IMAP_EXPUNGE,
+        };
+        let span = self.span(emit);
+        let leg = self.leg(emit);
+        let mut event = emit.event(kind, span);
+        if let Some(leg) = leg.filter(|_| kind == EventType::MESSAGE_INGEST_STORED) {
+            event.uint(Key::QUEUE_ID, leg);
+        }
+        event
+            .text_if(Key::ACCOUNT_NAME, self.line.user)
+            .text_if(Key::SESSION, self.line.session);
+        event
+            .text_if(Key::MAILBOX_NAME, mail.mailbox)
+            .text_if(Key::SOURCE, mail.copied_from);
+        if let Some(uid) = mail.uid {
+            event.uint(Key::UID, uid);
+        }
+        event.text_if(Key::MESSAGE_ID, mail.message_id);
+        if let Some(size) = mail.size {
+            event.uint(Key::SIZE, size);
+        }
+        event
+            .text_if(Key::DETAILS, mail.flags)
+            .text_if(Key::FROM, mail.from);
+        event.text_if(Key::SUBJECT, mail.subject).finish();
+    }
+
+    pub(super) fn mailbox(
+        &mut self,
+        emit: &mut Emit<'_, '_>,
+        action: MailboxAction,
+        mailbox: &[u8],
+        renamed_to: &[u8],
+    ) {
+        let kind = match action {
+            MailboxAction::Created => EventType::IMAP_CREATE_MAILBOX,
+            MailboxAction::Deleted => EventType::IMAP_DELETE_MAILBOX,
+            MailboxAction::Renamed => EventType::IMAP_RENAME_MAILBOX,
+            MailboxAction::Subscribed => EventType::IMAP_SUBSCRIBE,
+            MailboxAction::Unsubscribed => EventType::IMAP_UNSUBSCRIBE,
+        };
+        let span = self.span(emit);
+        let mut event = emit.event(kind, span);
+        event
+            .text_if(Key::ACCOUNT_NAME, self.line.user)
+            .text_if(Key::SESSION, self.line.session);
+        event
+            .text(Key::MAILBOX_NAME, mailbox)
+            .text_if(Key::DETAILS, renamed_to)
+            .finish();
+    }
+}

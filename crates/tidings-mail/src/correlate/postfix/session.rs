@@ -1,0 +1,175 @@
+//! Sessions of smtpd: who connects, breaks off and leaves, and what was left unfinished.
+
+use std::net::IpAddr;
+
+use tidings_event::{EventType, Id, Key, stable_hash};
+
+use super::{Ids, Step, peer};
+use crate::correlate::DISORDER_NS;
+use crate::correlate::emit::Emit;
+use crate::correlate::sessions::{Session, SessionKey, new_session};
+use crate::postfix::{Lost, Peer};
+
+impl Step<'_, '_> {
+    pub(super) fn connect(&mut self, emit: &mut Emit<'_, '_>, client: &Peer<'_>) {
+        let time_ns = emit.at().time_ns;
+        let mut span = self.state.spans.fresh(emit.at());
+        if let Some(key) = self.process_key(emit) {
+            let adopted = self.state.sessions.get_mut(&key).filter(|session| {
+                session.implicit
+                    && session.client == client.ip
+                    && (time_ns - session.start_ns).abs() <= DISORDER_NS
+            });
+            match adopted {
+                Some(session) => {
+                    session.implicit = false;
+                    span = session.span;
+                }
+                None => {
+                    self.state
+                        .sessions
+                        .open(key, new_session(span, time_ns, client.ip, false));
+                }
+            }
+        }
+        let at = emit.at();
+        let mut event = emit.event(EventType::SMTP_CONNECTION_START, Some(span));
+        event.text_if(Key::LISTENER_ID, at.listener);
+        peer(&mut event, client);
+        event.finish();
+    }
+
+    pub(super) fn disconnect(
+        &mut self,
+        emit: &mut Emit<'_, '_>,
+        client: &Peer<'_>,
+        commands: &[u8],
+    ) {
+        let time_ns = emit.at().time_ns;
+        let mut span = None;
+        let mut elapsed_ms = None;
+        if let Some(session) = self.session_with(emit, client.ip) {
+            session.closed = true;
+            span = Some(session.span);
+            if !session.implicit {
+                elapsed_ms = u64::try_from((time_ns - session.start_ns) / 1_000_000).ok();
+            }
+        }
+        let at = emit.at();
+        let mut event = emit.event(EventType::SMTP_CONNECTION_END, span);
+        event.text_if(Key::LISTENER_ID, at.listener);
+        peer(&mut event, client);
+        if let Some(elapsed_ms) = elapsed_ms {
+            event.duration_ms(Key::ELAPSED, elapsed_ms);
+        }
+        event.text_if(Key::COMMANDS, commands).finish();
+        drop(event);
+        self.abandon_leg(emit);
+    }
+
+    pub(super) fn session_lost(
+        &mut self,
+        emit: &mut Emit<'_, '_>,
+        how: Lost,
+        stage: &[u8],
+        client: &Peer<'_>,
+    ) {
+        let span = self.session_with(emit, client.ip).map(|session| {
+            session.lost = true;
+            session.span
+        });
+        let kind = match how {
+            Lost::Connection => EventType::NETWORK_CLOSED,
+            Lost::Timeout => EventType::NETWORK_TIMEOUT,
+            Lost::TooManyErrors => EventType::SMTP_ERROR,
+        };
+        let mut event = emit.event(kind, span);
+        peer(&mut event, client);
+        event.text_if(Key::STAGE, stage).finish();
+    }
+
+    fn process_key(&self, emit: &Emit<'_, '_>) -> Option<SessionKey> {
+        Some(SessionKey::Process {
+            host: self.host,
+            pid: emit.at().pid?,
+        })
+    }
+
+    pub(super) fn endpoint_key(&self, client: &Peer<'_>) -> Option<SessionKey> {
+        let (ip, port) = (client.ip?, client.port?);
+        let hash = stable_hash(&[ip.to_string().as_bytes(), &port.to_le_bytes()]);
+        Some(SessionKey::Hash {
+            host: self.host,
+            hash,
+        })
+    }
+
+    /// The postscreen session of this client, if one is known.
+    pub(super) fn session_of(&mut self, client: &Peer<'_>) -> Option<Id> {
+        let key = self.endpoint_key(client)?;
+        self.state
+            .sessions
+            .get_mut(&key)
+            .map(|session| session.span)
+    }
+
+    /// The session that this process is in, if one is known.
+    pub(super) fn session_of_process(&mut self, emit: &Emit<'_, '_>) -> Option<Id> {
+        let key = self.process_key(emit)?;
+        self.state
+            .sessions
+            .get_mut(&key)
+            .map(|session| session.span)
+    }
+
+    /// The session that this process is in with this client. A line that comes before its
+    /// `connect`, or whose `connect` is not in the log, opens the session.
+    pub(super) fn session_with(
+        &mut self,
+        emit: &Emit<'_, '_>,
+        ip: Option<IpAddr>,
+    ) -> Option<&mut Session> {
+        let key = self.process_key(emit)?;
+        let time_ns = emit.at().time_ns;
+        let known = self.state.sessions.get_mut(&key).is_some_and(|session| {
+            let late = session.closed && time_ns > session.last_ns + DISORDER_NS;
+            session.client == ip && !late
+        });
+        if !known {
+            self.state.sessions.open(
+                key,
+                new_session(self.state.spans.fresh(emit.at()), time_ns, ip, true),
+            );
+        }
+        let session = self.state.sessions.get_mut(&key)?;
+        session.last_ns = session.last_ns.max(time_ns);
+        Some(session)
+    }
+
+    /// The message that the session was receiving did not make it into the queue: its client
+    /// went away or started over.
+    pub(super) fn abandon_leg(&mut self, emit: &mut Emit<'_, '_>) {
+        let Some(key) = self.process_key(emit) else {
+            return;
+        };
+        let Some(session) = self.state.sessions.get_mut(&key) else {
+            return;
+        };
+        let (span, lost, leg_key) = (session.span, session.lost, session.leg.take());
+        let Some(leg_key) = leg_key else { return };
+        let Some(leg) = self.state.legs.current(&leg_key) else {
+            return;
+        };
+        let unfinished = !leg.queued && leg.removed_ns.is_none() && (leg.message.is_none() || lost);
+        if !unfinished {
+            return;
+        }
+        let ids = Ids {
+            queue_id: Some(leg.queue_id),
+            mta: leg_key.id(),
+        };
+        let mut event = emit.event(EventType::SMTP_TRANSACTION_ABORTED, Some(span));
+        ids.write(&mut event);
+        event.finish();
+    }
+}

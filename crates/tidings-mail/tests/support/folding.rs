@@ -1,0 +1,64 @@
+//! Logs to messages, the way the engine does it.
+
+use std::sync::Arc;
+
+use tidings_event::Records;
+use tidings_event::time::parse_rfc3339;
+use tidings_mail::correlate::{Correlator, Limits, LineAt, NoLookup};
+use tidings_mail::envelope::{Format, Program, read};
+use tidings_mail::message::{Folder, FolderLimits, Message};
+use tidings_mail::provider::Providers;
+use tidings_mail::{dovecot, postfix};
+
+/// Folds logs, one after the other. A line begins with its time of day.
+pub(crate) fn fold(logs: &[&str]) -> Vec<Message> {
+    let mut folder = Folder::new(
+        FolderLimits::default(),
+        Arc::new(Providers::builtin().clone()),
+    );
+    for (stream, log) in logs.iter().enumerate() {
+        let mut state = Correlator::new(Limits::default());
+        let lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
+        for (number, line) in lines.enumerate() {
+            let line = format!("2026-11-22T{}", line.replacen(' ', "+00:00 ", 1));
+            let mut records = Vec::new();
+            events(
+                &mut state,
+                stream as u32,
+                number as u64,
+                &line,
+                &mut records,
+            );
+            for event in Records::new(&records).map(Result::unwrap) {
+                folder.apply(event.header(), &event.pairs().collect::<Vec<_>>(), &mut ());
+            }
+        }
+    }
+    let mut messages: Vec<Message> = folder.messages().collect();
+    messages.sort_by_key(|message| (message.time_ns, message.id));
+    messages
+}
+
+fn events(state: &mut Correlator, stream: u32, number: u64, line: &str, records: &mut Vec<u8>) {
+    let mut scratch = Vec::new();
+    let envelope = read(line.as_bytes(), Format::Unknown, &mut scratch);
+    let program = Program::of(envelope.tag, envelope.body);
+    let at = LineAt {
+        time_ns: parse_rfc3339(line.split(' ').next().unwrap()).unwrap(),
+        host: envelope.host,
+        tag: envelope.tag,
+        listener: program.listener,
+        service: program.service,
+        pid: envelope.pid,
+        stream,
+        line: number,
+        stream_key: u64::from(stream) + 1,
+        repeated: 1,
+    };
+    if envelope.tag == b"dovecot" {
+        state.dovecot(&at, &dovecot::read(&envelope), records);
+    } else {
+        let line = postfix::parse(program.service, envelope.body);
+        state.postfix(&at, &line, &NoLookup, records);
+    }
+}
