@@ -37,14 +37,12 @@ impl Folder {
 }
 
 impl Entry {
-    /// The entry in the form that is saved.
-    pub(super) fn to_saved(&self) -> Box<[u8]> {
-        let mut saved = Vec::with_capacity(384);
-        save_entry(&mut Save(&mut saved), self);
-        saved.into()
+    /// Appends the entry in the form that is saved.
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        save_entry(&mut Save(out), self);
     }
 
-    /// The entry that [`to_saved`](Self::to_saved) wrote.
+    /// The entry that [`save`](Self::save) wrote.
     pub(super) fn from_saved(saved: &[u8]) -> Result<Entry, SavedError> {
         load_entry(&mut Load(saved))
     }

@@ -2,6 +2,7 @@
 //! message, and settles messages that are over.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -70,6 +71,41 @@ pub(super) struct Entry<S = Box<str>> {
     pub(super) refused: bool,
 }
 
+/// Settled messages in their saved form, end to end.
+#[derive(Debug, Default)]
+struct Settled {
+    bytes: Vec<u8>,
+    /// Where each lies; empty for those that were opened again.
+    places: Vec<Range<usize>>,
+}
+
+impl Settled {
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.places
+            .iter()
+            .filter(|place| !place.is_empty())
+            .map(|place| &self.bytes[place.clone()])
+    }
+
+    /// Adds a message; gives its number.
+    fn push(&mut self, entry: &Entry) -> u32 {
+        let start = self.bytes.len();
+        entry.save(&mut self.bytes);
+        self.places.push(start..self.bytes.len());
+        self.places.len() as u32 - 1
+    }
+
+    /// Takes a message out.
+    fn take(&mut self, number: u32) -> Option<Entry> {
+        let place = std::mem::take(self.places.get_mut(number as usize)?);
+        Entry::from_saved(self.bytes.get(place)?).ok()
+    }
+}
+
 /// The messages that may still change. See the module's documentation.
 #[derive(Debug)]
 pub struct Folder {
@@ -81,8 +117,8 @@ pub struct Folder {
     /// Slots with the time at which they were last looked at, oldest first.
     quiet: VecDeque<(u32, u64, i64)>,
     newest_ns: i64,
-    /// Settled messages that were not taken yet, saved; `None` for those that were opened again.
-    settled: Vec<Option<Box<[u8]>>>,
+    /// Settled messages that were not taken yet.
+    settled: Settled,
     settled_by_leg: FxHashMap<u64, u32>,
     providers: Arc<Providers>,
 }
@@ -98,7 +134,7 @@ impl Folder {
             joins: Joins::default(),
             quiet: VecDeque::new(),
             newest_ns: i64::MIN,
-            settled: Vec::new(),
+            settled: Settled::default(),
             settled_by_leg: FxHashMap::default(),
             providers,
         }
@@ -130,7 +166,7 @@ impl Folder {
     /// Gives the messages settled since [`forget_settled`](Self::forget_settled), and keeps them:
     /// for a writer that may fail.
     pub fn each_settled(&self, mut each: impl FnMut(Message<&str>)) {
-        for saved in self.settled.iter().flatten() {
+        for saved in self.settled.iter() {
             if let Ok(entry) = Entry::in_saved(saved)
                 && let Some(message) = view::message_of(&entry, &self.providers)
             {
@@ -152,7 +188,7 @@ impl Folder {
             }
             return;
         }
-        for saved in settled.iter().flatten() {
+        for saved in settled.iter() {
             if let Ok(entry) = Entry::in_saved(saved) {
                 entry.legs.iter().for_each(|leg| self.joins.forget(leg));
             }
@@ -201,12 +237,12 @@ impl Folder {
     /// The messages that are open, or settled and not taken, in no particular order.
     pub fn messages(&self) -> impl Iterator<Item = Message> {
         let of_open = |entry| view::message_of(entry, &self.providers).map(Message::into_owned);
-        let of_settled = |saved: &Box<[u8]>| {
+        let of_settled = |saved: &'_ [u8]| {
             let entry = Entry::in_saved(saved).ok()?;
             view::message_of(&entry, &self.providers).map(Message::into_owned)
         };
         let open = self.entries.iter().flatten().filter_map(of_open);
-        open.chain(self.settled.iter().flatten().filter_map(of_settled))
+        open.chain(self.settled.iter().filter_map(of_settled))
     }
 
     /// Settles what is final and has been quiet for long enough at `now_ns`: for logs that end.
@@ -403,10 +439,7 @@ impl Folder {
         let Some(at) = self.settled_by_leg.get(&leg) else {
             return;
         };
-        let Some(saved) = self.settled[*at as usize].take() else {
-            return;
-        };
-        if let Ok(entry) = Entry::from_saved(&saved) {
+        if let Some(entry) = self.settled.take(*at) {
             for leg in &entry.legs {
                 self.settled_by_leg.remove(&leg.id);
             }
@@ -440,7 +473,7 @@ impl Folder {
             refused: true,
             ..Entry::default()
         };
-        self.settled.push(Some(entry.to_saved()));
+        self.settled.push(&entry);
     }
 
     /// Settles what has been quiet for long enough, and what exceeds the limit.
@@ -480,12 +513,11 @@ impl Folder {
             return;
         };
         self.free.push(slot);
-        let at = self.settled.len() as u32;
+        let at = self.settled.push(&entry);
         for leg in &entry.legs {
             self.by_leg.remove(&leg.id);
             self.settled_by_leg.insert(leg.id, at);
         }
-        self.settled.push(Some(entry.to_saved()));
     }
 }
 

@@ -308,11 +308,6 @@ impl Outcome {
         }
     }
 
-    /// Whether it was said later, or in a later line of the same time.
-    pub(super) fn is_after(&self, other: &Outcome) -> bool {
-        (self.time_ns, self.line) >= (other.time_ns, other.line)
-    }
-
     /// A final verdict stands against one that is not, whatever their order; among equals the
     /// later one counts, and a delivery outweighs everything of the same moment.
     fn correct(&mut self, new: Outcome) {
@@ -338,6 +333,13 @@ pub(super) fn ip_text(ip: IpAddr) -> Box<str> {
     let mut text = Vec::with_capacity(15);
     push_ip(&mut text, ip);
     String::from_utf8(text).unwrap_or_default().into()
+}
+
+impl<S> Outcome<S> {
+    /// Whether it was said later, or in a later line of the same time.
+    pub(super) fn is_after(&self, other: &Outcome<S>) -> bool {
+        (self.time_ns, self.line) >= (other.time_ns, other.line)
+    }
 }
 
 fn set(slot: &mut Option<Box<str>>, value: Option<&str>) {

@@ -259,7 +259,7 @@ fn verdict_in<S>(leg: &Leg<S>, outcome: &Outcome<S>) -> Verdict {
     if let Some(whole) = whole_verdict(leg).filter(|whole| whole.is_final()) {
         return whole;
     }
-    let is_held = |whole: &Outcome| {
+    let is_held = |whole: &Outcome<S>| {
         whole.verdict == Some(Verdict::Held) && whole.is_after(outcome) && !leg.removed
     };
     if leg.whole.as_deref().is_some_and(is_held) {
