@@ -191,12 +191,49 @@ fn a_stranger_s_server_cannot_name_the_message_of_somebody_else() {
         (other_id, "mx", "12:00:02", "1.9"),
         (no_id, "mx", "12:00:02", "1.9"),
         (replay.clone(), "mx", "12:00:07", "0.9"),
-        (replay, "mx", "12:00:27", "20"),
+        (replay, "mx", "12:00:27", "26"),
         (slow_replay, "mx1", "12:00:31", "0.9"),
     ] {
         let attack = attack + &sent(time, host, A, "eve@evil.example", EVIL, took, &queued_as(B));
         assert_eq!(either_way(&honest, &attack).len(), 2, "{attack}");
     }
+}
+
+/// Mail comes over one connection: who replays a message at once, through another server of ours,
+/// comes too late.
+#[test]
+fn what_one_server_handed_over_no_other_did() {
+    let relay = received("12:00:00", "relay", A, OUT, "m@x", "ann@x")
+        + &sent(
+            "12:00:01",
+            "relay",
+            A,
+            "eve@evil",
+            "mail.y[192.0.2.9]:25",
+            "0.9",
+            &queued_as(B),
+        );
+    let mail = received("12:00:01", "mail", B, "relay.y[192.0.2.8]", "m@x", "ann@x")
+        + &sent("12:00:01", "mail", B, "eve@evil", EVIL, "0.1", "250 Ok");
+    let other = "4jXSLT4444z1YS66";
+    let replay = received(
+        "12:00:03",
+        "mx2",
+        other,
+        "evil[203.0.113.66]",
+        "m@x",
+        "ann@x",
+    ) + &sent(
+        "12:00:04",
+        "mx2",
+        other,
+        "eve@evil",
+        EVIL,
+        "0.9",
+        &queued_as(B),
+    );
+    let found = fold(&[&relay, &mail, &replay]);
+    assert_eq!(ids(&found), [format!("{A}+{B}"), other.to_owned()]);
 }
 
 /// A claim that is not true must not stand in the way of the one that is.
@@ -435,6 +472,63 @@ fn messages_of_one_lmtp_connection_are_told_apart() {
     }
 }
 
+/// A filter on the machine passes on what it is told; what the servers logged speaks against it.
+#[test]
+fn what_the_logs_contradict_is_not_joined_wherever_the_word_comes_from() {
+    let relay = "127.0.0.1[127.0.0.1]:10024";
+    let first = |id: &str| {
+        received("12:00:00", "mx", A, OUT, id, "ann@x")
+            + &sent("12:00:01", "mx", A, "bob@y", relay, "0.9", &queued_as(B))
+    };
+    let second = |child: String| {
+        child
+            + &sent(
+                "12:00:02",
+                "mx",
+                B,
+                "bob@y",
+                "mail.y[192.0.2.9]:25",
+                "0.1",
+                "250 Ok",
+            )
+    };
+    let here = "localhost[127.0.0.1]";
+    let child = |id: &str| second(received("12:00:01", "mx", B, here, id, "ann@x"));
+    assert_eq!(either_way(&first("m@x"), &child("m@x")).len(), 1);
+    assert_eq!(
+        either_way(&first("m@x"), &child("n@x")).len(),
+        2,
+        "another Message-ID"
+    );
+    let picked_up = second(picked_up("12:00:01", "mx", B, "", "ann@x"));
+    assert_eq!(either_way(&first(""), &picked_up).len(), 2, "no connection");
+    let other_sender = second(received("12:00:01", "mx", B, here, "", "eve@x"));
+    assert_eq!(
+        either_way(&first(""), &other_sender).len(),
+        2,
+        "another sender"
+    );
+}
+
+#[test]
+fn a_message_id_that_is_logged_late_joins_late() {
+    let lines = received("12:00:00", "relay", A, OUT, "m@x", "ann@x")
+        + &sent(
+            "12:00:01",
+            "relay",
+            A,
+            "bob@y",
+            "mail.y[192.0.2.9]:25",
+            "0.9",
+            &queued_as(B),
+        );
+    let (named, rest): (Vec<&str>, Vec<&str>) =
+        lines.lines().partition(|line| line.contains("message-id="));
+    let relay = [rest, named].concat().join("\n");
+    let mail = received("12:00:01", "mail", B, "relay.y[192.0.2.8]", "m@x", "ann@x");
+    assert_eq!(either_way(&mail, &relay), [format!("{A}+{B}")]);
+}
+
 fn picked_up(time: &str, host: &str, id: &str, message_id: &str, from: &str) -> String {
     received(time, host, id, "?", message_id, from)
         .replace("smtpd[1]", "pickup[5]")
@@ -567,6 +661,9 @@ fn copies_of_one_post_that_come_by_themselves_are_messages_by_themselves() {
         [A, B]
     );
     assert_eq!(either_way(&first, &sent_on.replace("m@x", "n@x")), [A, B]);
+    // From a machine that did not get it.
+    let webmail = received("12:00:01", "mx", B, "webmail[10.0.0.7]", "m@x", "bob@y");
+    assert_eq!(either_way(&first, &webmail), [A, B]);
 }
 
 #[test]

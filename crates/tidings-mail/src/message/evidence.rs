@@ -125,10 +125,12 @@ impl Handed {
             return Some(Handed::Command);
         }
         // The session id of a mailbox server names its own leg, not the one that follows.
-        let stored = reply.ends_with(" Saved");
+        let is_last_name = outcome.remote.is_none() || reply.ends_with(" Saved");
+        if !is_last_name || !relay.contains('[') {
+            return None;
+        }
         let is_near = address_in(relay).is_none_or(is_inside);
-        let is_server = relay.ends_with(']') || address_in(relay).is_some();
-        (is_server && is_near && (stored || outcome.remote.is_none())).then_some(Handed::Server)
+        is_near.then_some(Handed::Server)
     }
 }
 

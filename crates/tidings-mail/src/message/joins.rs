@@ -98,14 +98,18 @@ impl Folder {
         {
             self.come_of(parent, leg, JoinBy::Forward);
         }
-        if self.leg(leg).is_some_and(|leg| leg.claimed) {
+        let Some(state) = self.leg(leg) else { return };
+        let is_late = matches!(kind, EventType::SMTP_MESSAGE_ID | EventType::SMTP_MAIL_FROM);
+        // Who else a message goes to may tell what it is; the first recipient is enough.
+        let is_known_now = is_late || facts.to.is_some() && state.outcomes.len() == 1;
+        let is_delivered = kind == EventType::DELIVERY_DELIVERED;
+        if state.claimed {
             self.answer_claims(leg);
         }
-        let is_late = matches!(kind, EventType::SMTP_MESSAGE_ID | EventType::SMTP_MAIL_FROM);
         if is_late {
             self.claim_again(leg);
         }
-        if is_late || facts.to.is_some() {
+        if is_known_now || is_delivered {
             self.seek_by_message_id(leg, facts.to);
         }
     }
