@@ -705,6 +705,42 @@ fn what_a_sieve_script_redirects_is_one_message_with_what_came() {
 }
 
 #[test]
+fn what_an_operator_requeues_goes_on_under_its_new_queue_id() {
+    let before = received("12:00:00", "mx", A, OUT, "m@x", "ann@x").replace("nrcpt=1", "nrcpt=2")
+        + "12:00:01.1 mx postfix/smtp[4]: 4jXSLS1111z1YS5R: to=<carl@y>, relay=mail.y[192.0.2.9]:25, delay=1, dsn=2.0.0, status=sent (250 Ok)\n"
+        + "12:00:01.2 mx postfix/smtp[4]: 4jXSLS1111z1YS5R: to=<bob@z>, relay=none, delay=1, dsn=4.4.1, status=deferred (connect to mail.z[192.0.2.8]:25: Connection timed out)\n"
+        + "12:00:09.0 mx postfix/postsuper[9]: 4jXSLS1111z1YS5R: requeued\n";
+    assert!(before.contains(A));
+    let after = picked_up("12:00:10", "mx", B, "m@x", "ann@x").replace(
+        "uid=1001 from=<ann@x>",
+        &format!("uid=110 from=<ann@x> orig_id={A}"),
+    );
+    let waiting = fold(&[&before, &after]);
+    assert_eq!(ids(&waiting), [format!("{A}+{B}")]);
+    assert_eq!(waiting[0].verdict(), Verdict::InQueue);
+    assert_eq!(waiting[0].joins[0].by, JoinBy::Forward);
+    let end = sent(
+        "12:00:11",
+        "mx",
+        B,
+        "bob@z",
+        "mail.z[192.0.2.8]:25",
+        "0.1",
+        "250 Ok",
+    );
+    let [message] = &fold(&[&before, &(after + &end)])[..] else {
+        panic!()
+    };
+    assert_eq!(
+        recipients(message),
+        [
+            ("carl@y", None, Verdict::Delivered),
+            ("bob@z", None, Verdict::Delivered)
+        ]
+    );
+}
+
+#[test]
 fn only_the_local_agent_can_say_that_it_forwarded() {
     let child = received("12:00:00", "mx", B, OUT, "honest@x", "ann@x");
     let log = received("12:00:00", "mx", A, OUT, "m@x", "eve@x")

@@ -181,6 +181,14 @@ impl Leg {
             .retain(|outcome| outcome.verdict != Some(Verdict::Held));
     }
 
+    /// The whole message got another queue id: what was not final here is told there.
+    pub(super) fn move_on(&mut self) {
+        self.outcomes
+            .retain(|outcome| outcome.verdict.is_some_and(Verdict::is_final));
+        self.queued = false;
+        self.aborted = true;
+    }
+
     /// An event that decides something for a recipient, or for the message as a whole.
     fn decided(&mut self, kind: EventType, facts: &Facts<'_>) -> bool {
         let Some(verdict) = facts.verdict(kind) else {

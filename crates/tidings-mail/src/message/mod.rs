@@ -152,7 +152,7 @@ pub enum JoinBy {
     NextHopReply,
     /// The mailbox server told its session id, and what its log says proves that.
     LmtpReply,
-    /// The server itself forwarded it under a new queue id.
+    /// The server itself forwarded it, or took it up again, under a new queue id.
     Forward,
     /// It was given to a program of its own machine, from where mail with the same Message-ID came.
     MessageId,
