@@ -278,7 +278,9 @@ impl EventRows {
                 (How::Text, Value::Str(text)) => batch.put_text(*column, text),
                 (How::Address, Value::Ipv4(_) | Value::Ipv6(_)) => {
                     self.text.clear();
-                    value.as_ip().map(|ip| push_ip(&mut self.text, ip));
+                    if let Some(ip) = value.as_ip() {
+                        push_ip(&mut self.text, ip);
+                    }
                     batch.put_text(*column, str::from_utf8(&self.text).unwrap_or_default());
                 }
                 (How::Number | How::Duration, Value::UInt(number) | Value::Duration(number)) => {
