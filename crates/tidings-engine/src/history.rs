@@ -1,10 +1,15 @@
 //! Writes events and messages into the history, in bulk and all or nothing.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::Deref;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use tidings_event::Header;
 use tidings_mail::message::Message;
-use tidings_store::{Committed, Day, NewPart, Part, PartFlags, PartId, RowBatch, RowSet, Store};
+use tidings_store::{
+    Committed, Day, Error as StoreError, NewPart, Part, PartFlags, PartId, RowBatch, RowSet, Store,
+};
 
 use crate::error::Error;
 use crate::message_rows::{self, MESSAGES};
@@ -12,7 +17,7 @@ use crate::rows::{EVENTS, EventRows};
 use crate::template::Pairs;
 
 /// Rows of a batch that make a part of their own.
-const PART_ROWS: u32 = 262_144;
+const PART_ROWS: u32 = 131_072;
 
 /// Days that are filled at the same time; the fullest one makes a part when there are more.
 const OPEN_DAYS: usize = 4;
@@ -41,6 +46,7 @@ pub(crate) struct HistoryWriter {
     /// The state of the store, and when its newest message began.
     newest_message: (u64, i64),
     rows: EventRows,
+    builder: Option<Builder>,
 }
 
 impl HistoryWriter {
@@ -55,7 +61,15 @@ impl HistoryWriter {
             taken_out: Vec::new(),
             newest_message: (u64::MAX, i64::MAX),
             rows: EventRows::default(),
+            builder: None,
         }
+    }
+
+    /// Builds parts on a thread of its own from now on, while the next rows are filled in: for
+    /// rows without end. It takes the memory of two more batches.
+    pub(crate) fn build_beside(&mut self) -> Result<(), Error> {
+        self.builder = Some(Builder::start(self.store.clone(), self.flags)?);
+        Ok(())
     }
 
     /// Adds an event; `line` is its line, for the first event of a line.
@@ -67,11 +81,10 @@ impl HistoryWriter {
         line: Option<&[u8]>,
     ) -> Result<(), Error> {
         let day = Day::of(header.time_ns);
-        let schema = self.store.schema(EVENTS)?;
-        let batch = self
-            .events
-            .entry(day)
-            .or_insert_with(|| RowBatch::new(schema));
+        let batch = match self.events.entry(day) {
+            Entry::Occupied(batch) => batch.into_mut(),
+            Entry::Vacant(place) => place.insert(empty(&self.store, &mut self.builder, EVENTS)?),
+        };
         self.rows.push(batch, header, pairs, sequence, line);
         if batch.rows() >= PART_ROWS {
             self.build(EVENTS, day)?;
@@ -87,13 +100,15 @@ impl HistoryWriter {
     }
 
     /// Adds a settled message.
-    pub(crate) fn message(&mut self, message: &Message) -> Result<(), Error> {
+    pub(crate) fn message(
+        &mut self,
+        message: &Message<impl Deref<Target = str>>,
+    ) -> Result<(), Error> {
         let day = Day::of(message.time_ns);
-        let schema = self.store.schema(MESSAGES)?;
-        let batch = self
-            .messages
-            .entry(day)
-            .or_insert_with(|| RowBatch::new(schema));
+        let batch = match self.messages.entry(day) {
+            Entry::Occupied(batch) => batch.into_mut(),
+            Entry::Vacant(place) => place.insert(empty(&self.store, &mut self.builder, MESSAGES)?),
+        };
         message_rows::push(batch, message);
         if batch.rows() >= PART_ROWS {
             self.build(MESSAGES, day)?;
@@ -159,6 +174,9 @@ impl HistoryWriter {
         self.events.clear();
         self.messages.clear();
         self.parts.clear();
+        if let Some(builder) = &mut self.builder {
+            builder.give_up();
+        }
     }
 
     /// When the newest committed message began; asked for every new message, so it is remembered
@@ -194,6 +212,9 @@ impl HistoryWriter {
         for day in days {
             self.build(MESSAGES, day)?;
         }
+        if let Some(builder) = &mut self.builder {
+            builder.finish(&mut self.parts)?;
+        }
         let mut transaction = self.store.begin();
         for part in self.parts.drain(..) {
             transaction.add_part(part);
@@ -215,20 +236,112 @@ impl HistoryWriter {
         Ok(Some(committed))
     }
 
-    fn build(&mut self, table: &str, day: Day) -> Result<(), Error> {
+    fn build(&mut self, table: &'static str, day: Day) -> Result<(), Error> {
         let batches = if table == EVENTS {
             &mut self.events
         } else {
             &mut self.messages
         };
-        let Some(batch) = batches.get_mut(&day) else {
+        let Some(mut batch) = batches.remove(&day) else {
             return Ok(());
         };
-        self.parts
-            .extend(self.store.build(table, day, batch, self.flags)?);
-        if batches.len() > 1 {
-            batches.remove(&day);
+        if let Some(builder) = &mut self.builder {
+            return builder.build(Job { table, day, batch }, &mut self.parts);
+        }
+        let part = self.store.build(table, day, &mut batch, self.flags);
+        // Its memory is used again.
+        if part.is_ok() && batches.is_empty() {
+            batches.insert(day, batch);
+        }
+        self.parts.extend(part?);
+        Ok(())
+    }
+}
+
+/// A batch without rows.
+fn empty(
+    store: &Store,
+    builder: &mut Option<Builder>,
+    table: &'static str,
+) -> Result<RowBatch, Error> {
+    let used = builder
+        .as_mut()
+        .and_then(|builder| builder.used.remove(table));
+    Ok(match used {
+        Some(batch) => batch,
+        None => RowBatch::new(store.schema(table)?),
+    })
+}
+
+/// A thread that builds parts, one after the other.
+struct Builder {
+    jobs: SyncSender<Job>,
+    built: Receiver<(Job, Result<Option<NewPart>, StoreError>)>,
+    outstanding: usize,
+    /// Batches that were built, for their memory.
+    used: BTreeMap<&'static str, RowBatch>,
+}
+
+/// A batch that makes a part.
+struct Job {
+    table: &'static str,
+    day: Day,
+    batch: RowBatch,
+}
+
+impl Builder {
+    fn start(store: Store, flags: PartFlags) -> Result<Builder, Error> {
+        let (jobs, to_do) = sync_channel::<Job>(1);
+        let (done, built) = sync_channel(1);
+        let work = move || {
+            while let Ok(mut job) = to_do.recv() {
+                let part = store.build(job.table, job.day, &mut job.batch, flags);
+                if done.send((job, part)).is_err() {
+                    break;
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("parts".into())
+            .spawn(work)
+            .map_err(|error| Error::State(format!("cannot start a thread: {error}")))?;
+        Ok(Builder {
+            jobs,
+            built,
+            outstanding: 0,
+            used: BTreeMap::new(),
+        })
+    }
+
+    /// Hands a batch over, after the one before is built.
+    fn build(&mut self, job: Job, parts: &mut Vec<NewPart>) -> Result<(), Error> {
+        self.finish(parts)?;
+        let sent = self.jobs.send(job);
+        self.outstanding += usize::from(sent.is_ok());
+        sent.map_err(|_| gone())
+    }
+
+    /// Waits for what was handed over.
+    fn finish(&mut self, parts: &mut Vec<NewPart>) -> Result<(), Error> {
+        while self.outstanding > 0 {
+            let (job, part) = self.built.recv().map_err(|_| gone())?;
+            self.outstanding -= 1;
+            if part.is_ok() {
+                self.used.insert(job.table, job.batch);
+            }
+            parts.extend(part?);
         }
         Ok(())
     }
+
+    /// Waits for what was handed over and throws it away.
+    fn give_up(&mut self) {
+        while self.outstanding > 0 && self.built.recv().is_ok() {
+            self.outstanding -= 1;
+        }
+    }
+}
+
+fn gone() -> Error {
+    Error::State("the thread that builds parts has ended".into())
 }

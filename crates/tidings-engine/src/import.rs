@@ -648,10 +648,12 @@ impl<'e> Books<'e> {
             folder.restore(&saved)?;
         }
         let number = engine.store().snapshot().sequence();
+        let mut writer = HistoryWriter::new(engine.store().clone(), PartFlags::IMPORTED);
+        writer.build_beside()?;
         Ok(Books {
             engine,
             folder,
-            writer: HistoryWriter::new(engine.store().clone(), PartFlags::IMPORTED),
+            writer,
             beside: is_beside.then(|| format!("{OPEN_IMPORT_BLOBS}{number:x}")),
             written: Written::default(),
         })

@@ -1,6 +1,8 @@
 //! Messages as rows of the history's `messages` table and back: one row a recipient, so that
 //! anyone can count verdicts, and a row without recipient for a message that has none.
 
+use std::ops::Deref;
+
 use tidings_event::Id;
 use tidings_mail::diagnose::{Action, Class, Scope};
 use tidings_mail::message::{
@@ -99,7 +101,7 @@ pub(crate) fn all_columns() -> Vec<ColumnId> {
 }
 
 /// Adds a message's rows.
-pub(crate) fn push(batch: &mut RowBatch, message: &Message) {
+pub(crate) fn push<S: Deref<Target = str>>(batch: &mut RowBatch, message: &Message<S>) {
     if message.recipients.is_empty() {
         push_common(batch, message);
         return;
@@ -110,8 +112,8 @@ pub(crate) fn push(batch: &mut RowBatch, message: &Message) {
     }
 }
 
-fn push_common(batch: &mut RowBatch, message: &Message) {
-    let text = |batch: &mut RowBatch, column, text: &Option<String>| {
+fn push_common<S: Deref<Target = str>>(batch: &mut RowBatch, message: &Message<S>) {
+    let text = |batch: &mut RowBatch, column, text: &Option<S>| {
         if let Some(text) = text {
             batch.put_text(column, text);
         }
@@ -122,11 +124,7 @@ fn push_common(batch: &mut RowBatch, message: &Message) {
     batch.put_time(LAST, message.last_ns);
     batch.put_text(KIND, kind_word(message.kind));
     text(batch, MESSAGE_ID, &message.message_id);
-    put_list(
-        batch,
-        QUEUE_IDS,
-        message.queue_ids.iter().map(String::as_str),
-    );
+    put_list(batch, QUEUE_IDS, message.queue_ids.iter().map(|id| &**id));
     // A message without a name is found by its leg alone.
     let is_nameless = message.queue_ids.is_empty() && message.kind == MessageKind::Accepted;
     if message.legs.len() > 1 || is_nameless {
@@ -141,7 +139,7 @@ fn push_common(batch: &mut RowBatch, message: &Message) {
     if let Some(size) = message.size.and_then(|size| i64::try_from(size).ok()) {
         batch.put_int(SIZE, size);
     }
-    put_list(batch, HOSTS, message.hosts.iter().map(String::as_str));
+    put_list(batch, HOSTS, message.hosts.iter().map(|host| &**host));
     text(batch, CLIENT_NAME, &message.client_name);
     text(batch, CLIENT_IP, &message.client_ip);
     text(batch, ACCOUNT, &message.account);
@@ -162,14 +160,19 @@ fn push_common(batch: &mut RowBatch, message: &Message) {
                 } else {
                     "child"
                 },
-                relation.queue_id
+                &*relation.queue_id
             )
         })
         .collect();
     put_list(batch, RELATED, related.iter().map(String::as_str));
 }
 
-fn push_recipient(batch: &mut RowBatch, message: &Message, number: usize, recipient: &Recipient) {
+fn push_recipient<S: Deref<Target = str>>(
+    batch: &mut RowBatch,
+    message: &Message<S>,
+    number: usize,
+    recipient: &Recipient<S>,
+) {
     if number > 0 {
         batch.put_int(NUMBER, number as i64);
     }
@@ -182,7 +185,7 @@ fn push_recipient(batch: &mut RowBatch, message: &Message, number: usize, recipi
         (ORIGINAL_TO, recipient.original_address.as_deref()),
         (
             REPLY,
-            Some(recipient.reply.as_str()).filter(|reply| !reply.is_empty()),
+            Some(&*recipient.reply).filter(|reply| !reply.is_empty()),
         ),
         (DSN, recipient.dsn.as_deref()),
         (CLASS, recipient.class),

@@ -7,11 +7,12 @@
 
 mod form;
 
-use std::fmt::Write as _;
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use rustc_hash::FxHashMap;
+use tidings_event::digits::push_ip;
 use tidings_event::{EventRef, EventType, Header, Id, Key, Level, Position, RecordWriter, Value};
 use tidings_mail::correlate::{is_long_id, long_queue_id, short_queue_id};
 use tidings_store::{Column, ColumnId, Kind, RowBatch, Rows, Schema};
@@ -147,10 +148,6 @@ pub(crate) fn column_of(key: Key) -> Option<ColumnId> {
     }
 }
 
-/// Legs with a short queue id whose first time is remembered; beyond that all are forgotten, and
-/// further events of theirs keep their queue id in its column.
-const LEGS_MAX: usize = 1 << 20;
-
 /// Writes events into batches; keeps its buffers.
 #[derive(Debug, Default)]
 pub(crate) struct EventRows {
@@ -159,53 +156,87 @@ pub(crate) struct EventRows {
     keys: Vec<(Key, How)>,
     residue: Vec<u8>,
     more: Vec<u8>,
-    text: String,
-    /// First time of legs with a short queue id, by queue id.
-    legs: FxHashMap<u64, i64>,
-    groups: Groups,
+    text: Vec<u8>,
+    known: Known,
 }
 
-/// Spans and legs whose group is remembered; beyond that all are forgotten, which costs
-/// neighbourhood, nothing else.
-const GROUPS_MAX: usize = 1 << 18;
+/// The pairs that place an event.
+#[derive(Clone, Copy, Default)]
+struct Names<'a> {
+    leg: Option<u64>,
+    host: &'a [u8],
+    queue_id: Option<&'a [u8]>,
+}
+
+impl<'a> Names<'a> {
+    fn of(pairs: &Pairs<'a>) -> Names<'a> {
+        let mut names = Names::default();
+        for (key, value) in pairs {
+            match (*key, value) {
+                (Key::QUEUE_ID, Value::UInt(id)) => names.leg = names.leg.or(Some(*id)),
+                (Key::NODE, Value::Str(host)) if names.host.is_empty() => {
+                    names.host = host.as_bytes();
+                }
+                (Key::MTA_QUEUE_ID, Value::Str(name)) if names.queue_id.is_none() => {
+                    names.queue_id = Some(name.as_bytes());
+                }
+                _ => {}
+            }
+        }
+        names
+    }
+}
+
+/// Spans and legs that are remembered; beyond that all are forgotten, which costs neighbourhood,
+/// and the bytes of queue ids in their column, nothing else.
+const KNOWN_MAX: usize = 1 << 16;
 
 /// Puts the rows of a session, and of the messages it brought, next to each other: they share
 /// their values, and a story reads one page. A group is named by the number of its first line.
 #[derive(Debug, Default)]
-struct Groups {
-    spans: FxHashMap<u64, (u32, u64)>,
-    legs: FxHashMap<u64, (u32, u64)>,
+struct Known {
+    spans: FxHashMap<u64, Group>,
+    legs: FxHashMap<u64, KnownLeg>,
 }
 
-impl Groups {
-    fn of(&mut self, header: &Header, pairs: &Pairs<'_>, position: Position) -> u64 {
-        if self.spans.len() + self.legs.len() > GROUPS_MAX {
+/// A stream and the number of its line with which the group begins.
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    stream: u32,
+    line: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct KnownLeg {
+    group: Group,
+    /// Its first time, if its queue id follows from that.
+    first_ns: Option<i64>,
+}
+
+impl Known {
+    /// The group of an event, and the first time of its leg where that is known.
+    fn place(&mut self, header: &Header, leg: Option<u64>, here: Group) -> (u64, Option<i64>) {
+        if self.spans.len() + self.legs.len() > KNOWN_MAX {
             self.spans.clear();
             self.legs.clear();
         }
-        let here = (position.stream, position.line);
-        let known = |group: &(u32, u64)| group.0 == here.0 && group.1 <= here.1;
-        let leg = pairs
-            .iter()
-            .find(|(key, _)| *key == Key::QUEUE_ID)
-            .and_then(|(_, value)| value.as_u64());
-        let of_leg = leg
-            .and_then(|leg| self.legs.get(&leg))
-            .copied()
-            .filter(known);
-        let of_span = header
-            .span
-            .and_then(|span| self.spans.get(&span.0))
-            .copied()
-            .filter(known);
+        let is_before = |group: &Group| group.stream == here.stream && group.line <= here.line;
+        let known_leg = leg.and_then(|leg| self.legs.get(&leg)).copied();
+        let of_leg = known_leg.map(|leg| leg.group).filter(is_before);
+        let known_span = header.span.map(|span| self.spans.entry(span.0));
+        let of_span = match &known_span {
+            Some(Entry::Occupied(known)) => Some(*known.get()).filter(is_before),
+            _ => None,
+        };
         let group = of_leg.or(of_span).unwrap_or(here);
+        if let (Some(span), None) = (known_span, of_span) {
+            span.insert_entry(group);
+        }
+        let first_ns = known_leg.and_then(|leg| leg.first_ns);
         if let (Some(leg), None) = (leg, of_leg) {
-            self.legs.insert(leg, group);
+            self.legs.insert(leg, KnownLeg { group, first_ns });
         }
-        if let (Some(span), None) = (header.span, of_span) {
-            self.spans.insert(span.0, group);
-        }
-        group.1
+        (group.line, first_ns)
     }
 }
 
@@ -221,31 +252,36 @@ impl EventRows {
     ) {
         batch.begin_row();
         push_header(batch, header, sequence);
-        if let Some(position) = header.position {
-            let group = self.groups.of(header, pairs, position);
+        let names = Names::of(pairs);
+        let mut first_ns = None;
+        if let Some(Position { stream, line, .. }) = header.position {
+            let group;
+            (group, first_ns) = self.known.place(header, names.leg, Group { stream, line });
             batch.put_int(GROUP, group as i64);
-            if group != position.line {
-                batch.put_int(OFFSET, (position.line - group) as i64);
+            if group != line {
+                batch.put_int(OFFSET, (line - group) as i64);
             }
         }
-        let age = self.choose(header, pairs);
+        let age = self.choose(header, pairs, &names, first_ns);
         if age != 0 {
             batch.put_int(LEG_AGE, age);
         }
         let form = self.forms.of(header.kind, &self.keys);
+        form.type_code
+            .put(batch, TYPE, header.kind.name().as_bytes());
         if !form.shape.is_empty() {
-            batch.put_text(SHAPE, &form.shape);
+            form.shape_code.put(batch, SHAPE, form.shape.as_bytes());
         }
         self.more.clear();
         for (((key, value), (_, how)), column) in pairs.iter().zip(&self.keys).zip(&form.columns) {
             match (how, value) {
                 (How::Text, Value::Str(text)) => batch.put_text(*column, text),
-                (How::Address, value) => {
+                (How::Address, Value::Ipv4(_) | Value::Ipv6(_)) => {
                     self.text.clear();
                     if let Some(ip) = value.as_ip() {
-                        let _ = write!(self.text, "{ip}");
+                        push_ip(&mut self.text, ip);
                     }
-                    batch.put_text(*column, &self.text);
+                    batch.put_text(*column, str::from_utf8(&self.text).unwrap_or_default());
                 }
                 (How::Number | How::Duration, Value::UInt(number) | Value::Duration(number)) => {
                     if *key == Key::QUEUE_ID {
@@ -266,14 +302,14 @@ impl EventRows {
             batch.put_bytes(MORE, &self.more);
         }
         if let Some(line) = line {
-            let template = form.take_apart(
+            let (template, code) = form.take_apart(
                 line,
                 header.time_ns,
                 pairs,
                 &mut self.scratch,
                 &mut self.residue,
             );
-            batch.put_bytes(TEMPLATE, template);
+            code.put(batch, TEMPLATE, template);
             if !self.residue.is_empty() {
                 batch.put_bytes(RESIDUE, &self.residue);
             }
@@ -281,7 +317,13 @@ impl EventRows {
     }
 
     /// Chooses how each pair is stored; gives the age of the leg where that is needed.
-    fn choose(&mut self, header: &Header, pairs: &Pairs<'_>) -> i64 {
+    fn choose(
+        &mut self,
+        header: &Header,
+        pairs: &Pairs<'_>,
+        names: &Names<'_>,
+        first_ns: Option<i64>,
+    ) -> i64 {
         self.keys.clear();
         let mut used: u64 = 0;
         let mut age = 0;
@@ -289,7 +331,9 @@ impl EventRows {
             let column = column_of(*key).filter(|column| used & 1 << (column - FIRST_KEY) == 0);
             let mut how = How::of(column, value);
             if let (Key::QUEUE_ID, How::Number, Value::UInt(id)) = (*key, how, value) {
-                (how, age) = self.derived(*id, header.time_ns, pairs).unwrap_or((how, 0));
+                (how, age) = self
+                    .derived(*id, header.time_ns, names, first_ns)
+                    .unwrap_or((how, 0));
             }
             if how != How::More {
                 used |= column.map_or(0, |column| 1 << (column - FIRST_KEY));
@@ -301,33 +345,25 @@ impl EventRows {
 
     /// Whether a queue id follows from the event's other values (`docs/format.md`, "Ids"), and the
     /// age of its leg. Most do, and eight bytes of hash a message are a tenth of the history.
-    fn derived(&mut self, id: u64, time_ns: i64, pairs: &Pairs<'_>) -> Option<(How, i64)> {
-        let text = |wanted: Key| {
-            pairs
-                .iter()
-                .find(|(key, _)| *key == wanted)
-                .and_then(|(_, value)| value.as_str())
-                .map(str::as_bytes)
-        };
-        let (host, name) = (
-            text(Key::NODE).unwrap_or_default(),
-            text(Key::MTA_QUEUE_ID)?,
-        );
-        if let Some(first_ns) = self.legs.get(&id) {
-            return (long_or_short(host, name, *first_ns) == id)
-                .then_some((How::ShortId, time_ns - first_ns));
+    fn derived(
+        &mut self,
+        id: u64,
+        time_ns: i64,
+        names: &Names<'_>,
+        first_ns: Option<i64>,
+    ) -> Option<(How, i64)> {
+        let name = names.queue_id?;
+        if is_long_id(name) {
+            return (long_queue_id(names.host, name) == id).then_some((How::LongId, 0));
         }
-        if long_or_short(host, name, time_ns) != id {
+        let from_ns = first_ns.unwrap_or(time_ns);
+        if short_queue_id(names.host, name, from_ns) != id {
             return None;
         }
-        if is_long_id(name) {
-            return Some((How::LongId, 0));
+        if let (None, Some(known)) = (first_ns, self.known.legs.get_mut(&id)) {
+            known.first_ns = Some(time_ns);
         }
-        if self.legs.len() >= LEGS_MAX {
-            self.legs.clear();
-        }
-        self.legs.insert(id, time_ns);
-        Some((How::ShortId, 0))
+        Some((How::ShortId, time_ns - from_ns))
     }
 }
 
@@ -350,7 +386,6 @@ fn push_header(batch: &mut RowBatch, header: &Header, sequence: Option<u64>) {
             batch.put_int(ORDINAL, i64::from(position.ordinal));
         }
     }
-    batch.put_text(TYPE, header.kind.name());
     if header.level != header.kind.level() {
         batch.put_text(LEVEL, header.level.as_str());
     }

@@ -9,8 +9,9 @@
 //! A template of one byte, `0x04`, means that the residue is the line itself. Pair numbers are
 //! written as one byte from `0x20`. See `docs/format.md`.
 
-use std::fmt::Write as _;
+use std::net::IpAddr;
 
+use tidings_event::digits::{push_i64, push_ip, push_u64};
 use tidings_event::{Key, Value};
 
 use crate::stamp::StampForm;
@@ -45,9 +46,34 @@ pub(crate) struct Template {
 /// Buffers that are used again from line to line.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    text: String,
-    bytes: Vec<u8>,
+    text: Vec<u8>,
+    stamp: Stamp,
     found: Vec<(usize, usize, Piece)>,
+}
+
+/// The time of the line before, as it was written there: the next line is often of the same
+/// second.
+#[derive(Debug, Default)]
+struct Stamp {
+    of: Option<(StampForm, i64)>,
+    text: Vec<u8>,
+}
+
+impl Stamp {
+    /// The time in this form, if it can be written so.
+    fn text(&mut self, form: &StampForm, time_ns: i64) -> Option<&[u8]> {
+        if self
+            .of
+            .as_ref()
+            .is_none_or(|(known, ns)| *ns != time_ns || known != form)
+        {
+            self.of = None;
+            self.text.clear();
+            form.write(time_ns, &mut self.text)?;
+            self.of = Some((*form, time_ns));
+        }
+        Some(&self.text)
+    }
 }
 
 impl Template {
@@ -164,11 +190,10 @@ impl Template {
                     residue.extend_from_slice(&rest[..length]);
                     (length > 0).then(|| &rest[length..])
                 }
-                Piece::Stamp(form) => {
-                    scratch.bytes.clear();
-                    form.write(time_ns, &mut scratch.bytes)
-                        .and_then(|()| strip(rest, &scratch.bytes))
-                }
+                Piece::Stamp(form) => scratch
+                    .stamp
+                    .text(form, time_ns)
+                    .and_then(|stamp| strip(rest, stamp)),
             };
             match taken {
                 Some(tail) => rest = tail,
@@ -191,15 +216,14 @@ impl Template {
             return Some(());
         }
         let mut parts = residue.split(|byte| *byte == SEPARATOR);
-        let mut text = String::new();
+        let mut text = Vec::new();
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text),
                 Piece::Pair(pair, form) => {
                     text.clear();
                     let (_, value) = pairs.get(*pair)?;
-                    (render(value, &mut text)? == *form)
-                        .then(|| out.extend_from_slice(text.as_bytes()))?;
+                    (render(value, &mut text)? == *form).then(|| out.extend_from_slice(&text))?;
                 }
                 Piece::Residue => out.extend_from_slice(parts.next()?),
                 Piece::Stamp(form) => form.write(time_ns, out)?,
@@ -236,7 +260,7 @@ fn strip_rendered<'l>(
     scratch: &mut Scratch,
 ) -> Option<&'l [u8]> {
     scratch.text.clear();
-    (render(value, &mut scratch.text)? == form).then(|| strip(line, scratch.text.as_bytes()))?
+    (render(value, &mut scratch.text)? == form).then(|| strip(line, &scratch.text))?
 }
 
 /// Keys whose values stand inside another value of the same line, or not in the line at all.
@@ -263,7 +287,7 @@ fn find_values(line: &[u8], time_ns: i64, pairs: &Pairs<'_>, scratch: &mut Scrat
         let Some(form) = render(value, &mut scratch.text) else {
             continue;
         };
-        let text = scratch.text.as_bytes();
+        let text = scratch.text.as_slice();
         if text.is_empty()
             || (text.len() < 3 && !matches!(value, Value::UInt(_) | Value::Duration(_)))
         {
@@ -330,39 +354,51 @@ fn is_word(byte: &u8) -> bool {
 }
 
 /// Writes a value as it stands in log lines; gives the form, or `None` for what never does.
-fn render(value: &Value<'_>, out: &mut String) -> Option<u8> {
+fn render(value: &Value<'_>, out: &mut Vec<u8>) -> Option<u8> {
     match value {
         Value::Str(text) => {
-            out.push_str(text);
+            out.extend_from_slice(text.as_bytes());
             Some(b's')
         }
         Value::UInt(number) => {
-            write!(out, "{number}").ok()?;
+            push_u64(out, *number);
             Some(b'u')
         }
         Value::Int(number) => {
-            write!(out, "{number}").ok()?;
+            push_i64(out, *number);
             Some(b'i')
         }
         Value::Duration(millis) => {
             write_seconds(*millis, out);
             Some(b'd')
         }
-        Value::Ipv4(ip) => write!(out, "{ip}").ok().map(|()| b'a'),
-        Value::Ipv6(ip) => write!(out, "{ip}").ok().map(|()| b'a'),
+        Value::Ipv4(ip) => {
+            push_ip(out, IpAddr::V4(*ip));
+            Some(b'a')
+        }
+        Value::Ipv6(ip) => {
+            push_ip(out, IpAddr::V6(*ip));
+            Some(b'a')
+        }
         _ => None,
     }
 }
 
-/// Milliseconds as seconds, without needless zeros: `0.08`, `1.6`, `103`.
-fn write_seconds(millis: u64, out: &mut String) {
-    let start = out.len();
-    let _ = write!(out, "{}.{:03}", millis / 1000, millis % 1000);
-    let kept = out[start..]
-        .trim_end_matches('0')
-        .trim_end_matches('.')
-        .len();
-    out.truncate(start + kept);
+/// Seconds with up to three decimals, without trailing zeros: `delay=0.08`.
+fn write_seconds(millis: u64, out: &mut Vec<u8>) {
+    push_u64(out, millis / 1000);
+    let mut rest = millis % 1000;
+    if rest == 0 {
+        return;
+    }
+    out.push(b'.');
+    for place in [100, 10, 1] {
+        if rest == 0 {
+            break;
+        }
+        out.push(b'0' + (rest / place) as u8);
+        rest %= place;
+    }
 }
 
 #[cfg(test)]

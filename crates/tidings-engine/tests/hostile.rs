@@ -148,7 +148,7 @@ fn fold(lines: &[Vec<u8>]) -> Vec<Message> {
     .unwrap();
     folder.settle_all();
     let mut messages = Vec::new();
-    folder.take_settled(|message| messages.push(message));
+    folder.take_settled(|message| messages.push(message.into_owned()));
     messages
 }
 

@@ -85,7 +85,7 @@ fn fold_lines(streams: &[Vec<Vec<u8>>]) -> Vec<Message> {
     }
     folder.settle_all();
     let mut messages = Vec::new();
-    folder.take_settled(|message| messages.push(message));
+    folder.take_settled(|message| messages.push(message.into_owned()));
     messages
 }
 

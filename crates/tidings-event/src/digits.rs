@@ -4,13 +4,13 @@ use std::io::Write;
 use std::net::IpAddr;
 
 /// Appends `number` in decimal.
-pub(crate) fn push_u64(out: &mut Vec<u8>, number: u64) {
+pub fn push_u64(out: &mut Vec<u8>, number: u64) {
     let mut text = [0u8; 20];
     out.extend_from_slice(write_u64(&mut text, number));
 }
 
 /// Appends `number` in decimal, with `-` in front if it is negative.
-pub(crate) fn push_i64(out: &mut Vec<u8>, number: i64) {
+pub fn push_i64(out: &mut Vec<u8>, number: i64) {
     if number < 0 {
         out.push(b'-');
     }
@@ -29,7 +29,7 @@ pub(crate) fn push_padded(out: &mut Vec<u8>, number: u64, width: usize) {
 }
 
 /// Appends an IP address in its canonical text. (IPv4 by hand: `Display` takes several times longer.)
-pub(crate) fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
+pub fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
     match ip {
         IpAddr::V4(ip) => {
             for (at, octet) in ip.octets().into_iter().enumerate() {

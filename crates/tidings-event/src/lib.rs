@@ -11,7 +11,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 mod base64;
-mod digits;
+pub mod digits;
 mod escape;
 mod event_type;
 pub mod filter;

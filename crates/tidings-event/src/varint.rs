@@ -10,7 +10,23 @@ pub(crate) fn write(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Reads a value and steps over it; `None` if the bytes end early or exceed 64 bits.
+#[inline]
 pub(crate) fn read(bytes: &mut &[u8]) -> Option<u64> {
+    // Lengths and most keys take one byte or two.
+    match **bytes {
+        [low, ref rest @ ..] if low < 0x80 => {
+            *bytes = rest;
+            Some(u64::from(low))
+        }
+        [low, high, ref rest @ ..] if high < 0x80 => {
+            *bytes = rest;
+            Some(u64::from(low & 0x7f) | u64::from(high) << 7)
+        }
+        _ => read_long(bytes),
+    }
+}
+
+fn read_long(bytes: &mut &[u8]) -> Option<u64> {
     let mut value: u64 = 0;
     for (at, byte) in bytes.iter().enumerate().take(10) {
         let bits = u64::from(byte & 0x7f);

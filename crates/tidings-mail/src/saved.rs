@@ -103,7 +103,7 @@ impl<'b> Load<'b> {
         Ok(bytes)
     }
 
-    pub(crate) fn string(&mut self) -> Result<Box<str>, SavedError> {
+    pub(crate) fn string<S: From<&'b str>>(&mut self) -> Result<S, SavedError> {
         let text =
             std::str::from_utf8(self.bytes()?).map_err(|_| SavedError("a text is not UTF-8"))?;
         Ok(text.into())
@@ -121,7 +121,7 @@ impl<'b> Load<'b> {
     }
 
     pub(crate) fn ip(&mut self) -> Result<Option<IpAddr>, SavedError> {
-        self.text()?
+        self.text::<&str>()?
             .map(|ip| {
                 ip.parse()
                     .map_err(|_| SavedError("an address cannot be read"))
@@ -129,7 +129,7 @@ impl<'b> Load<'b> {
             .transpose()
     }
 
-    pub(crate) fn text(&mut self) -> Result<Option<Box<str>>, SavedError> {
+    pub(crate) fn text<S: From<&'b str>>(&mut self) -> Result<Option<S>, SavedError> {
         self.option(Load::string)
     }
 

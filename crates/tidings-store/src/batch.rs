@@ -1,6 +1,7 @@
 //! Rows on their way into a part, held column by column.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::intern::Interner;
 use crate::{ColumnId, Error, Kind, Result, Schema};
@@ -18,6 +19,14 @@ pub struct RowBatch {
     rows: u32,
     columns: Vec<Cells>,
     misuse: Option<String>,
+    epoch: u64,
+}
+
+/// Epochs of batches begun so far: no two share one.
+static EPOCHS: AtomicU64 = AtomicU64::new(1);
+
+fn next_epoch() -> u64 {
+    EPOCHS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The values of one column: the rows that have one, ascending, and their values.
@@ -57,6 +66,7 @@ impl RowBatch {
             rows: 0,
             columns,
             misuse: None,
+            epoch: next_epoch(),
         }
     }
 
@@ -93,6 +103,7 @@ impl RowBatch {
     pub fn clear(&mut self) {
         self.rows = 0;
         self.misuse = None;
+        self.epoch = next_epoch();
         for cells in &mut self.columns {
             cells.rows.clear();
             match &mut cells.values {
@@ -154,6 +165,44 @@ impl RowBatch {
     #[inline]
     pub fn put_bytes(&mut self, column: ColumnId, value: &[u8]) {
         self.put_string(column, Kind::Bytes, value);
+    }
+
+    /// Names the texts that the batch holds: codes of [`code`](Self::code) are good for as long as
+    /// this stays the same. Never 0.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The code of a text or byte string in a column, for [`put_code`](Self::put_code): for values
+    /// that come again and again.
+    pub fn code(&mut self, column: ColumnId, value: &[u8]) -> u32 {
+        match self.columns.get_mut(column).map(|cells| &mut cells.values) {
+            Some(Values::Codes(_, interner)) => interner.code(value),
+            _ => 0,
+        }
+    }
+
+    /// Sets a text or byte string by its code in this column and epoch.
+    #[inline]
+    pub fn put_code(&mut self, column: ColumnId, code: u32) {
+        let Some(kind) = self.columns.get(column).map(|cells| cells.kind) else {
+            return self.explain(column, Kind::Text);
+        };
+        let Some(row) = self.check(column, kind) else {
+            return;
+        };
+        let cells = &mut self.columns[column];
+        match &mut cells.values {
+            Values::Codes(codes, interner) if (code as usize) < interner.values().len() => {
+                if cells.rows.last() == Some(&row) {
+                    codes.pop();
+                } else {
+                    cells.rows.push(row);
+                }
+                codes.push(code);
+            }
+            _ => self.misuse(format!("code {code} of column {column} is not known")),
+        }
     }
 
     #[inline]

@@ -270,30 +270,26 @@ impl Order {
             .sort()
             .iter()
             .map(|&id| sort_keys(batch.cells(id), rows, schema.columns()[id].kind))
+            // What is the same in all rows orders nothing.
+            .filter(|key| key.iter().any(|word| Some(word) != key.first()))
             .collect();
         let Some((first, rest)) = keys.split_first() else {
             return Self { rows, places: None };
         };
-        let less_or_equal = |a: usize, b: usize| {
+        let compare = |keys: &[Vec<u64>], a: usize, b: usize| {
             keys.iter()
                 .map(|key| key[a].cmp(&key[b]))
                 .find(|order| order.is_ne())
-                .is_none_or(|order| order.is_lt())
+                .unwrap_or(std::cmp::Ordering::Equal)
         };
-        if (1..rows).all(|row| less_or_equal(row - 1, row)) {
+        if (1..rows).all(|row| compare(&keys, row - 1, row).is_le()) {
             return Self { rows, places: None };
         }
         let mut order: Vec<(u64, u32)> = first.iter().copied().zip(0..).collect();
         sort_by_key(&mut order);
         for equal in order.chunk_by_mut(|a, b| a.0 == b.0) {
             if equal.len() > 1 {
-                equal.sort_by(|&(_, a), &(_, b)| {
-                    let (a, b) = (a as usize, b as usize);
-                    rest.iter()
-                        .map(|key| key[a].cmp(&key[b]))
-                        .find(|order| order.is_ne())
-                        .unwrap_or(std::cmp::Ordering::Equal)
-                });
+                equal.sort_by(|&(_, a), &(_, b)| compare(rest, a as usize, b as usize));
             }
         }
         let mut places = vec![0; rows];

@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 use tidings_event::{EventType, Key, Value};
-use tidings_store::ColumnId;
+use tidings_store::{ColumnId, RowBatch};
 
 use super::{FIRST_KEY, KEYS, Kind, column_of};
 use crate::template::{Pairs, Scratch, Template};
@@ -86,7 +86,29 @@ pub(super) struct Form {
     pub(super) columns: Vec<ColumnId>,
     /// The text of the column `shape`.
     pub(super) shape: String,
-    templates: Vec<Template>,
+    pub(super) type_code: Code,
+    pub(super) shape_code: Code,
+    templates: Vec<(Template, Code)>,
+    verbatim_code: Code,
+}
+
+/// The code that a batch has given a text, for as long as it keeps its texts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Code {
+    epoch: u64,
+    code: u32,
+}
+
+impl Code {
+    /// Sets a column of the current row to the text.
+    #[inline]
+    pub(super) fn put(&mut self, batch: &mut RowBatch, column: ColumnId, text: &[u8]) {
+        if self.epoch != batch.epoch() {
+            self.epoch = batch.epoch();
+            self.code = batch.code(column, text);
+        }
+        batch.put_code(column, self.code);
+    }
 }
 
 impl Form {
@@ -98,13 +120,17 @@ impl Form {
         pairs: &Pairs<'_>,
         scratch: &mut Scratch,
         residue: &mut Vec<u8>,
-    ) -> &[u8] {
+    ) -> (&[u8], &mut Code) {
         for at in 0..self.templates.len() {
             residue.clear();
-            if self.templates[at].take_apart(line, time_ns, pairs, scratch, residue) {
+            if self.templates[at]
+                .0
+                .take_apart(line, time_ns, pairs, scratch, residue)
+            {
                 // The ones used last come first: the next line is like one of the last.
                 self.templates.swap(at, at / 2);
-                return self.templates[at / 2].code();
+                let (template, code) = &mut self.templates[at / 2];
+                return (template.code(), code);
             }
         }
         residue.clear();
@@ -114,15 +140,16 @@ impl Form {
             residue.clear();
             residue.extend_from_slice(line);
         }
+        // A verbatim template fits everything and would hide the others: it is never kept.
+        if template == Template::verbatim() {
+            return (VERBATIM_CODE, &mut self.verbatim_code);
+        }
         if self.templates.len() >= TEMPLATES_MAX {
             self.templates.pop();
         }
-        // A verbatim template fits everything and would hide the others: it is never kept.
-        if template != Template::verbatim() {
-            self.templates.insert(0, template);
-            return self.templates[0].code();
-        }
-        VERBATIM_CODE
+        self.templates.insert(0, (template, Code::default()));
+        let (template, code) = &mut self.templates[0];
+        (template.code(), code)
     }
 }
 
@@ -183,6 +210,9 @@ fn new_form(kind: EventType, keys: &[(Key, How)]) -> Form {
             })
             .collect(),
         shape,
+        type_code: Code::default(),
+        shape_code: Code::default(),
         templates: Vec::new(),
+        verbatim_code: Code::default(),
     }
 }

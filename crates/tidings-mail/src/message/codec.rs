@@ -37,15 +37,20 @@ impl Folder {
 }
 
 impl Entry {
-    /// The entry in the form that is saved.
-    pub(super) fn to_saved(&self) -> Box<[u8]> {
-        let mut saved = Vec::with_capacity(384);
-        save_entry(&mut Save(&mut saved), self);
-        saved.into()
+    /// Appends the entry in the form that is saved.
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        save_entry(&mut Save(out), self);
     }
 
-    /// The entry that [`to_saved`](Self::to_saved) wrote.
+    /// The entry that [`save`](Self::save) wrote.
     pub(super) fn from_saved(saved: &[u8]) -> Result<Entry, SavedError> {
+        load_entry(&mut Load(saved))
+    }
+}
+
+impl<'s> Entry<&'s str> {
+    /// The same, with texts in the saved form.
+    pub(super) fn in_saved(saved: &'s [u8]) -> Result<Entry<&'s str>, SavedError> {
         load_entry(&mut Load(saved))
     }
 }
@@ -70,7 +75,7 @@ fn save_entry(save: &mut Save<'_>, entry: &Entry) {
     }
 }
 
-fn load_entry(load: &mut Load<'_>) -> Result<Entry, SavedError> {
+fn load_entry<'s, S: From<&'s str>>(load: &mut Load<'s>) -> Result<Entry<S>, SavedError> {
     Ok(Entry {
         last_ns: load.signed()?,
         refused: load.flag()?,
@@ -133,7 +138,7 @@ fn save_leg(save: &mut Save<'_>, leg: &Leg) {
     }
 }
 
-fn load_leg(load: &mut Load<'_>) -> Result<Leg, SavedError> {
+fn load_leg<'s, S: From<&'s str>>(load: &mut Load<'s>) -> Result<Leg<S>, SavedError> {
     Ok(Leg {
         id: load.number()?,
         name: load.string()?,
@@ -193,7 +198,7 @@ fn save_outcome(save: &mut Save<'_>, outcome: &Outcome) {
     }
 }
 
-fn load_outcome(load: &mut Load<'_>) -> Result<Outcome, SavedError> {
+fn load_outcome<'s, S: From<&'s str>>(load: &mut Load<'s>) -> Result<Outcome<S>, SavedError> {
     Ok(Outcome {
         to: load.string()?,
         reply: load.string()?,

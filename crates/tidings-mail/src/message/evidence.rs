@@ -19,8 +19,8 @@
 
 use std::net::IpAddr;
 
-use super::Verdict;
 use super::leg::{Leg, Outcome};
+use super::{Text, Verdict};
 use crate::correlate::{is_long_id, seconds_of_long_id};
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -110,7 +110,7 @@ pub(super) enum Handed {
 
 impl Handed {
     /// `None` if it went elsewhere, or the next leg is known by name.
-    pub(super) fn of(outcome: &Outcome) -> Option<Handed> {
+    pub(super) fn of<S: Text>(outcome: &Outcome<S>) -> Option<Handed> {
         let relay = outcome.relay.as_deref()?;
         if outcome.verdict != Some(Verdict::Delivered) || outcome.child.is_some() {
             return None;
@@ -246,7 +246,7 @@ fn same_message_id(a: &Leg, b: &Leg) -> Option<bool> {
 }
 
 /// The Message-ID of a leg without its angle brackets; `None` where there is none.
-pub(super) fn message_id(leg: &Leg) -> Option<&str> {
+pub(super) fn message_id<S: Text>(leg: &Leg<S>) -> Option<&str> {
     let id = leg.message_id.as_deref()?.trim_matches(['<', '>']);
     (!id.is_empty() && id != "unspecified").then_some(id)
 }

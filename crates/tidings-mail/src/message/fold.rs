@@ -2,6 +2,7 @@
 //! message, and settles messages that are over.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -9,7 +10,7 @@ use tidings_event::{EventRef, EventType, Header, Id, Key, Value, stable_hash};
 
 use super::facts::{Facts, may_refuse, session_base};
 use super::joins::{Joins, name_hash};
-use super::leg::{Leg, Outcome};
+use super::leg::{Leg, Outcome, ip_text};
 use super::view;
 use super::{JoinBy, Message, Verdict};
 use crate::provider::Providers;
@@ -53,21 +54,56 @@ impl Reopen for () {
 
 /// Legs `from` and `to` are one message, by the name that `from` was told.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Link {
+pub(super) struct Link<S = Box<str>> {
     pub(super) by: JoinBy,
     pub(super) from: u64,
     pub(super) to: u64,
-    pub(super) name: Box<str>,
+    pub(super) name: S,
 }
 
 /// An open message.
 #[derive(Clone, Debug, PartialEq, Default)]
-pub(super) struct Entry {
-    pub(super) legs: Vec<Leg>,
-    pub(super) links: Vec<Link>,
+pub(super) struct Entry<S = Box<str>> {
+    pub(super) legs: Vec<Leg<S>>,
+    pub(super) links: Vec<Link<S>>,
     pub(super) last_ns: i64,
     /// A command refused before there was a message.
     pub(super) refused: bool,
+}
+
+/// Settled messages in their saved form, end to end.
+#[derive(Debug, Default)]
+struct Settled {
+    bytes: Vec<u8>,
+    /// Where each lies; empty for those that were opened again.
+    places: Vec<Range<usize>>,
+}
+
+impl Settled {
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.places
+            .iter()
+            .filter(|place| !place.is_empty())
+            .map(|place| &self.bytes[place.clone()])
+    }
+
+    /// Adds a message; gives its number.
+    fn push(&mut self, entry: &Entry) -> u32 {
+        let start = self.bytes.len();
+        entry.save(&mut self.bytes);
+        self.places.push(start..self.bytes.len());
+        self.places.len() as u32 - 1
+    }
+
+    /// Takes a message out.
+    fn take(&mut self, number: u32) -> Option<Entry> {
+        let place = std::mem::take(self.places.get_mut(number as usize)?);
+        Entry::from_saved(self.bytes.get(place)?).ok()
+    }
 }
 
 /// The messages that may still change. See the module's documentation.
@@ -81,8 +117,8 @@ pub struct Folder {
     /// Slots with the time at which they were last looked at, oldest first.
     quiet: VecDeque<(u32, u64, i64)>,
     newest_ns: i64,
-    /// Settled messages that were not taken yet, saved; `None` for those that were opened again.
-    settled: Vec<Option<Box<[u8]>>>,
+    /// Settled messages that were not taken yet.
+    settled: Settled,
     settled_by_leg: FxHashMap<u64, u32>,
     providers: Arc<Providers>,
 }
@@ -98,7 +134,7 @@ impl Folder {
             joins: Joins::default(),
             quiet: VecDeque::new(),
             newest_ns: i64::MIN,
-            settled: Vec::new(),
+            settled: Settled::default(),
             settled_by_leg: FxHashMap::default(),
             providers,
         }
@@ -122,19 +158,18 @@ impl Folder {
 
     /// Gives the messages settled since the last call and forgets them. Until then they are kept,
     /// saved (some 300 bytes each), and a late line opens them again.
-    pub fn take_settled(&mut self, mut each: impl FnMut(Message)) {
-        self.forget_settled_with(|folder, entry| {
-            if let Some(message) = view::message_of(entry, &folder.providers) {
-                each(message);
-            }
-        });
+    pub fn take_settled(&mut self, each: impl FnMut(Message<&str>)) {
+        self.each_settled(each);
+        self.forget_settled();
     }
 
     /// Gives the messages settled since [`forget_settled`](Self::forget_settled), and keeps them:
     /// for a writer that may fail.
-    pub fn each_settled(&self, mut each: impl FnMut(Message)) {
-        for saved in self.settled.iter().flatten() {
-            if let Some(message) = self.message_of_saved(saved) {
+    pub fn each_settled(&self, mut each: impl FnMut(Message<&str>)) {
+        for saved in self.settled.iter() {
+            if let Ok(entry) = Entry::in_saved(saved)
+                && let Some(message) = view::message_of(&entry, &self.providers)
+            {
                 each(message);
             }
         }
@@ -142,17 +177,21 @@ impl Folder {
 
     /// Forgets the settled messages: they are kept elsewhere now.
     pub fn forget_settled(&mut self) {
-        self.forget_settled_with(|_, _| {});
-    }
-
-    fn forget_settled_with(&mut self, mut each: impl FnMut(&Folder, &Entry)) {
         self.settled_by_leg.clear();
-        for entry in std::mem::take(&mut self.settled).into_iter().flatten() {
-            let Ok(entry) = Entry::from_saved(&entry) else {
-                continue;
-            };
-            entry.legs.iter().for_each(|leg| self.joins.forget(leg));
-            each(self, &entry);
+        let settled = std::mem::take(&mut self.settled);
+        if settled.len() > self.open_count() {
+            // To note the few that stay is less work than to forget the many that go.
+            self.joins = Joins::default();
+            for entry in self.entries.iter().flatten() {
+                let legs = entry.legs.iter();
+                legs.for_each(|leg| self.joins.remember(leg, &entry.links));
+            }
+            return;
+        }
+        for saved in settled.iter() {
+            if let Ok(entry) = Entry::in_saved(saved) {
+                entry.legs.iter().for_each(|leg| self.joins.forget(leg));
+            }
         }
     }
 
@@ -197,21 +236,13 @@ impl Folder {
 
     /// The messages that are open, or settled and not taken, in no particular order.
     pub fn messages(&self) -> impl Iterator<Item = Message> {
-        let open = self
-            .entries
-            .iter()
-            .flatten()
-            .filter_map(|entry| view::message_of(entry, &self.providers));
-        open.chain(
-            self.settled
-                .iter()
-                .flatten()
-                .filter_map(|saved| self.message_of_saved(saved)),
-        )
-    }
-
-    fn message_of_saved(&self, saved: &[u8]) -> Option<Message> {
-        view::message_of(&Entry::from_saved(saved).ok()?, &self.providers)
+        let of_open = |entry| view::message_of(entry, &self.providers).map(Message::into_owned);
+        let of_settled = |saved: &'_ [u8]| {
+            let entry = Entry::in_saved(saved).ok()?;
+            view::message_of(&entry, &self.providers).map(Message::into_owned)
+        };
+        let open = self.entries.iter().flatten().filter_map(of_open);
+        open.chain(self.settled.iter().filter_map(of_settled))
     }
 
     /// Settles what is final and has been quiet for long enough at `now_ns`: for logs that end.
@@ -408,10 +439,7 @@ impl Folder {
         let Some(at) = self.settled_by_leg.get(&leg) else {
             return;
         };
-        let Some(saved) = self.settled[*at as usize].take() else {
-            return;
-        };
-        if let Ok(entry) = Entry::from_saved(&saved) {
+        if let Some(entry) = self.settled.take(*at) {
             for leg in &entry.legs {
                 self.settled_by_leg.remove(&leg.id);
             }
@@ -435,7 +463,7 @@ impl Folder {
         leg.host = facts.host.unwrap_or_default().into();
         leg.from = facts.from.map(Box::from);
         leg.client_name = facts.hostname.map(Box::from);
-        leg.client_ip = facts.remote_ip.map(|ip| ip.to_string().into());
+        leg.client_ip = facts.remote_ip.map(ip_text);
         leg.account = facts.account.map(Box::from);
         leg.outcomes.push(Outcome::new(facts, Verdict::Rejected));
         leg.aborted = true;
@@ -445,7 +473,7 @@ impl Folder {
             refused: true,
             ..Entry::default()
         };
-        self.settled.push(Some(entry.to_saved()));
+        self.settled.push(&entry);
     }
 
     /// Settles what has been quiet for long enough, and what exceeds the limit.
@@ -485,12 +513,11 @@ impl Folder {
             return;
         };
         self.free.push(slot);
-        let at = self.settled.len() as u32;
+        let at = self.settled.push(&entry);
         for leg in &entry.legs {
             self.by_leg.remove(&leg.id);
             self.settled_by_leg.insert(leg.id, at);
         }
-        self.settled.push(Some(entry.to_saved()));
     }
 }
 

@@ -2,7 +2,6 @@
 
 use tidings_event::{EventType, stable_hash};
 
-use super::JoinBy;
 use super::evidence::{
     Handed, is_from_inside, is_handed_over, is_sent_on, may_come_of, message_id,
 };
@@ -10,6 +9,7 @@ use super::facts::{Facts, session_base};
 use super::fold::{Entry, Folder, Link};
 use super::index::LegIndex;
 use super::leg::{Leg, Outcome};
+use super::{JoinBy, Text};
 
 /// What legs are found by when another one speaks of them.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +59,7 @@ impl Joins {
     }
 
     /// Forgets a leg.
-    pub(super) fn forget(&mut self, leg: &Leg) {
+    pub(super) fn forget<S: Text>(&mut self, leg: &Leg<S>) {
         self.named.remove(name_hash(&leg.name), leg.id);
         for remote in remotes(leg) {
             self.claims.remove(name_hash(remote), leg.id);
@@ -324,7 +324,7 @@ fn text_hash(text: &str) -> u64 {
 }
 
 /// The ids that a leg was told at next servers.
-fn remotes(leg: &Leg) -> impl Iterator<Item = &str> {
+fn remotes<S: Text>(leg: &Leg<S>) -> impl Iterator<Item = &str> {
     leg.outcomes
         .iter()
         .filter_map(|outcome| outcome.remote.as_deref())

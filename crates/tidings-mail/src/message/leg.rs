@@ -1,6 +1,9 @@
 //! A leg: one server's part of a message's life, as its events tell it.
 
+use std::net::IpAddr;
+
 use tidings_event::EventType;
+use tidings_event::digits::push_ip;
 
 use super::Verdict;
 use super::facts::{Facts, may_refuse, session_base};
@@ -8,30 +11,31 @@ use super::facts::{Facts, may_refuse, session_base};
 /// How many recipients of a leg are remembered while it is open; more are counted, not named.
 pub(super) const RECIPIENTS_MAX: usize = 20_000;
 
-/// One server's part of a message: what its events have told so far.
+/// One server's part of a message: what its events have told so far. Its texts are owned while it
+/// is open, and borrowed where its saved form is looked at.
 #[derive(Clone, Debug, PartialEq, Default)]
-pub struct Leg {
+pub struct Leg<S = Box<str>> {
     pub(super) id: u64,
     /// The server's own id: a queue id, or the session id of an LMTP server.
-    pub(super) name: Box<str>,
-    pub(super) host: Box<str>,
+    pub(super) name: S,
+    pub(super) host: S,
     /// An LMTP server's session: its outcomes refine those of the server that handed over.
     pub(super) is_lmtp: bool,
     pub(super) first_ns: i64,
     pub(super) last_ns: i64,
-    pub(super) from: Option<Box<str>>,
+    pub(super) from: Option<S>,
     pub(super) size: Option<u64>,
     pub(super) total: u64,
-    pub(super) message_id: Option<Box<str>>,
-    pub(super) client_name: Option<Box<str>>,
-    pub(super) client_ip: Option<Box<str>>,
-    pub(super) account: Option<Box<str>>,
+    pub(super) message_id: Option<S>,
+    pub(super) client_name: Option<S>,
+    pub(super) client_ip: Option<S>,
+    pub(super) account: Option<S>,
     /// Queue id before the content filter.
-    pub(super) original: Option<Box<str>>,
+    pub(super) original: Option<S>,
     /// Queue id of the message of which this one is a notification or forward.
-    pub(super) parent: Option<Box<str>>,
+    pub(super) parent: Option<S>,
     /// Queue ids of notifications about this one.
-    pub(super) notices: Vec<Box<str>>,
+    pub(super) notices: Vec<S>,
     pub(super) queued: bool,
     pub(super) attempts: u32,
     pub(super) removed: bool,
@@ -46,33 +50,33 @@ pub struct Leg {
     /// Not saved: it follows from the other legs.
     pub(super) claimed: bool,
     /// What was decided for the message as a whole, with its time and reason.
-    pub(super) whole: Option<Box<Outcome>>,
-    pub(super) outcomes: Vec<Outcome>,
+    pub(super) whole: Option<Box<Outcome<S>>>,
+    pub(super) outcomes: Vec<Outcome<S>>,
     /// Outcomes beyond [`RECIPIENTS_MAX`].
     pub(super) unnamed: u64,
 }
 
 /// What one line said of one recipient.
 #[derive(Clone, Debug, PartialEq, Default)]
-pub(super) struct Outcome {
-    pub(super) to: Box<str>,
-    pub(super) original: Option<Box<str>>,
+pub(super) struct Outcome<S = Box<str>> {
+    pub(super) to: S,
+    pub(super) original: Option<S>,
     pub(super) verdict: Option<Verdict>,
     pub(super) time_ns: i64,
     /// Place in the stream, for equal times.
     pub(super) line: u64,
-    pub(super) reply: Box<str>,
+    pub(super) reply: S,
     pub(super) code: u16,
-    pub(super) dsn: Option<Box<str>>,
-    pub(super) relay: Option<Box<str>>,
-    pub(super) relay_host: Option<Box<str>>,
-    pub(super) stage: Option<Box<str>>,
+    pub(super) dsn: Option<S>,
+    pub(super) relay: Option<S>,
+    pub(super) relay_host: Option<S>,
+    pub(super) stage: Option<S>,
     /// Id under which the next server has it.
-    pub(super) remote: Option<Box<str>>,
+    pub(super) remote: Option<S>,
     /// Queue id under which this server forwarded it.
-    pub(super) child: Option<Box<str>>,
+    pub(super) child: Option<S>,
     pub(super) delay_ms: Option<u64>,
-    pub(super) delays: Option<Box<str>>,
+    pub(super) delays: Option<S>,
     /// Which recipient of an LMTP session, from 1; 0 if not told.
     pub(super) number: u32,
     pub(super) attempts: u32,
@@ -142,7 +146,7 @@ impl Leg {
         self.local |= facts.source == Some("local");
         set(&mut self.client_name, facts.hostname);
         if self.client_ip.is_none() {
-            self.client_ip = facts.remote_ip.map(|ip| ip.to_string().into());
+            self.client_ip = facts.remote_ip.map(ip_text);
         }
         set(&mut self.account, facts.account);
         set(&mut self.original, facts.original_queue_id);
@@ -223,7 +227,13 @@ impl Leg {
         match self.outcomes.iter_mut().rev().find(same) {
             Some(known) => known.correct(outcome),
             None if full => self.unnamed += 1,
-            None => self.outcomes.push(outcome),
+            None => {
+                // Most messages have one recipient, and an outcome is large.
+                if self.outcomes.is_empty() {
+                    self.outcomes.reserve_exact(1);
+                }
+                self.outcomes.push(outcome);
+            }
         }
     }
 }
@@ -306,11 +316,6 @@ impl Outcome {
         }
     }
 
-    /// Whether it was said later, or in a later line of the same time.
-    pub(super) fn is_after(&self, other: &Outcome) -> bool {
-        (self.time_ns, self.line) >= (other.time_ns, other.line)
-    }
-
     /// A final verdict stands against one that is not, whatever their order; among equals the
     /// later one counts, and a delivery outweighs everything of the same moment.
     fn correct(&mut self, new: Outcome) {
@@ -328,6 +333,20 @@ impl Outcome {
             *self = new;
         }
         self.attempts = tries;
+    }
+}
+
+/// An IP address as text.
+pub(super) fn ip_text(ip: IpAddr) -> Box<str> {
+    let mut text = Vec::with_capacity(15);
+    push_ip(&mut text, ip);
+    String::from_utf8(text).unwrap_or_default().into()
+}
+
+impl<S> Outcome<S> {
+    /// Whether it was said later, or in a later line of the same time.
+    pub(super) fn is_after(&self, other: &Outcome<S>) -> bool {
+        (self.time_ns, self.line) >= (other.time_ns, other.line)
     }
 }
 

@@ -19,9 +19,14 @@ mod view;
 mod tests;
 
 use std::fmt;
+use std::ops::Deref;
 
 pub use fold::{Folder, FolderLimits, Reopen};
 pub use leg::Leg;
+
+/// A text of its own, or borrowed.
+trait Text: Deref<Target = str> {}
+impl<S: Deref<Target = str>> Text for S {}
 
 /// What became of a message for one recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,21 +107,21 @@ impl fmt::Display for Verdict {
 
 /// One recipient of a message, with what became of it.
 #[derive(Clone, Debug, PartialEq, Default)]
-pub struct Recipient {
+pub struct Recipient<S = String> {
     /// Address to which it was sent in the end; empty where the log does not name it.
-    pub address: String,
+    pub address: S,
     /// Address before aliases and rewriting, where it is another one.
-    pub original_address: Option<String>,
+    pub original_address: Option<S>,
     /// Verdict.
     pub verdict: Option<Verdict>,
     /// When the verdict was reached, in nanoseconds since the unix epoch.
     pub time_ns: i64,
     /// The reply or reason, as logged.
-    pub reply: String,
+    pub reply: S,
     /// SMTP reply code.
     pub code: Option<u16>,
     /// Enhanced status code.
-    pub dsn: Option<String>,
+    pub dsn: Option<S>,
     /// What the reply means: `mailbox-full`, …
     pub class: Option<&'static str>,
     /// Whom or what it is about: `recipient`, …
@@ -124,13 +129,13 @@ pub struct Recipient {
     /// What to do: `fix-address`, …
     pub action: Option<&'static str>,
     /// Whose server gave the reply: `google`, …
-    pub provider: Option<String>,
+    pub provider: Option<S>,
     /// The relay as logged: `mx.example[192.0.2.1]:25`.
-    pub relay: Option<String>,
+    pub relay: Option<S>,
     /// How long it took, in milliseconds, from arrival to the verdict.
     pub delay_ms: Option<u64>,
     /// Delays by phase as logged: before the queue manager, in it, connection, transmission.
-    pub delays: Option<String>,
+    pub delays: Option<S>,
     /// The leg that reached the verdict.
     pub leg: u64,
     /// How often delivery was tried.
@@ -188,11 +193,11 @@ pub struct Join {
 
 /// How another message is related to this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Relation {
+pub struct Relation<S = String> {
     /// This message is a notification about the other (`parent`), or the other one about this.
     pub is_parent: bool,
     /// Queue id of the other message at the same host.
-    pub queue_id: String,
+    pub queue_id: S,
 }
 
 /// What a row of the message list is about.
@@ -205,9 +210,9 @@ pub enum Kind {
     Refused,
 }
 
-/// A message with its verdict per recipient.
+/// A message with its verdict per recipient; its texts are its own, or borrowed.
 #[derive(Clone, Debug, PartialEq, Default)]
-pub struct Message {
+pub struct Message<S = String> {
     /// Id of its first leg; `get` by the id of any leg answers this message.
     pub id: u64,
     /// Accepted, or refused at the door.
@@ -217,32 +222,93 @@ pub struct Message {
     /// When it was last heard of.
     pub last_ns: i64,
     /// Message-ID as logged.
-    pub message_id: Option<String>,
+    pub message_id: Option<S>,
     /// Queue ids of its legs, in order.
-    pub queue_ids: Vec<String>,
+    pub queue_ids: Vec<S>,
     /// Ids of its legs, in order.
     pub legs: Vec<u64>,
     /// Envelope sender; `<>` for the null sender.
-    pub from: Option<String>,
+    pub from: Option<S>,
     /// Size in bytes.
     pub size: Option<u64>,
     /// Hosts that handled it, in order.
-    pub hosts: Vec<String>,
+    pub hosts: Vec<S>,
     /// Name of the client that brought it.
-    pub client_name: Option<String>,
+    pub client_name: Option<S>,
     /// Address of the client that brought it.
-    pub client_ip: Option<String>,
+    pub client_ip: Option<S>,
     /// Account that signed in to send it.
-    pub account: Option<String>,
+    pub account: Option<S>,
     /// Its recipients, in the order of their first mention.
-    pub recipients: Vec<Recipient>,
+    pub recipients: Vec<Recipient<S>>,
     /// How its legs were joined.
     pub joins: Vec<Join>,
     /// Messages that came of it, and the one it came of.
-    pub relations: Vec<Relation>,
+    pub relations: Vec<Relation<S>>,
 }
 
-impl Message {
+impl Message<&str> {
+    /// The same with texts of its own.
+    pub fn into_owned(self) -> Message {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let all = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
+        Message {
+            id: self.id,
+            kind: self.kind,
+            time_ns: self.time_ns,
+            last_ns: self.last_ns,
+            message_id: owned(self.message_id),
+            queue_ids: all(self.queue_ids),
+            legs: self.legs,
+            from: owned(self.from),
+            size: self.size,
+            hosts: all(self.hosts),
+            client_name: owned(self.client_name),
+            client_ip: owned(self.client_ip),
+            account: owned(self.account),
+            recipients: self
+                .recipients
+                .into_iter()
+                .map(Recipient::into_owned)
+                .collect(),
+            joins: self.joins,
+            relations: self
+                .relations
+                .into_iter()
+                .map(|relation| Relation {
+                    is_parent: relation.is_parent,
+                    queue_id: relation.queue_id.to_owned(),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Recipient<&str> {
+    fn into_owned(self) -> Recipient {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Recipient {
+            address: self.address.to_owned(),
+            original_address: owned(self.original_address),
+            verdict: self.verdict,
+            time_ns: self.time_ns,
+            reply: self.reply.to_owned(),
+            code: self.code,
+            dsn: owned(self.dsn),
+            class: self.class,
+            scope: self.scope,
+            action: self.action,
+            provider: owned(self.provider),
+            relay: owned(self.relay),
+            delay_ms: self.delay_ms,
+            delays: owned(self.delays),
+            leg: self.leg,
+            attempts: self.attempts,
+        }
+    }
+}
+
+impl<S> Message<S> {
     /// The verdict for the whole message: what needs attention first.
     pub fn verdict(&self) -> Verdict {
         const ATTENTION: [Verdict; 10] = [

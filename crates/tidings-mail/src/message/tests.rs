@@ -240,7 +240,7 @@ fn messages_settle_when_they_are_over_and_quiet() {
         ],
     );
     let mut settled = Vec::new();
-    folder.take_settled(|message| settled.push(message));
+    folder.take_settled(|message| settled.push(message.into_owned()));
     assert_eq!(settled.len(), 1);
     assert_eq!(settled[0].queue_ids, ["4jXV7r3l54z1YS3r"]);
     assert_eq!(folder.open_count(), 1, "what is in the queue stays open");

@@ -4,12 +4,15 @@ use super::evidence::Handed;
 use super::facts::session_base;
 use super::fold::{Entry, Link};
 use super::leg::{Leg, Outcome};
-use super::{Join, JoinBy, Kind, Message, Recipient, Relation, Verdict};
+use super::{Join, JoinBy, Kind, Message, Recipient, Relation, Text, Verdict};
 use crate::diagnose::{Direction, Enhanced, Reply, Stage, diagnose};
 use crate::provider::Providers;
 
 /// The message, unless there is none: an address probe, or a transaction that came to nothing.
-pub(super) fn message_of(entry: &Entry, providers: &Providers) -> Option<Message> {
+pub(super) fn message_of<'e, S: Text>(
+    entry: &'e Entry<S>,
+    providers: &'e Providers,
+) -> Option<Message<&'e str>> {
     let legs = in_order(entry);
     let first = *legs.first()?;
     if legs.iter().any(|leg| leg.probe) {
@@ -22,8 +25,7 @@ pub(super) fn message_of(entry: &Entry, providers: &Providers) -> Option<Message
     if recipients.is_empty() && came_to_nothing {
         return None;
     }
-    let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
-    let find = |get: &dyn Fn(&Leg) -> Option<String>| legs.iter().find_map(|leg| get(leg));
+    let find = |get: fn(&Leg<S>) -> Option<&str>| legs.iter().find_map(|leg| get(leg));
     Some(Message {
         id: first.id,
         kind: if entry.refused {
@@ -41,19 +43,19 @@ pub(super) fn message_of(entry: &Entry, providers: &Providers) -> Option<Message
             .map(|leg| leg.last_ns)
             .max()
             .unwrap_or(first.last_ns),
-        message_id: find(&|leg| text(&leg.message_id)),
+        message_id: find(|leg| leg.message_id.as_deref()),
         queue_ids: legs
             .iter()
             .filter(|leg| !leg.is_lmtp && !leg.name.is_empty())
-            .map(|leg| leg.name.to_string())
+            .map(|leg| &*leg.name)
             .collect(),
         legs: legs.iter().map(|leg| leg.id).collect(),
-        from: find(&|leg| text(&leg.from)),
+        from: find(|leg| leg.from.as_deref()),
         size: legs.iter().find_map(|leg| leg.size),
         hosts: hosts_of(&legs),
-        client_name: find(&|leg| text(&leg.client_name)),
-        client_ip: find(&|leg| text(&leg.client_ip)),
-        account: find(&|leg| text(&leg.account)),
+        client_name: find(|leg| leg.client_name.as_deref()),
+        client_ip: find(|leg| leg.client_ip.as_deref()),
+        account: find(|leg| leg.account.as_deref()),
         recipients,
         joins: entry
             .links
@@ -70,8 +72,8 @@ pub(super) fn message_of(entry: &Entry, providers: &Providers) -> Option<Message
 
 /// The legs in the order in which the message went through them. Times alone do not tell: clocks
 /// differ, and may show whole seconds only.
-fn in_order(entry: &Entry) -> Vec<&Leg> {
-    let mut legs: Vec<(usize, &Leg)> = entry.legs.iter().map(|leg| (0, leg)).collect();
+fn in_order<S>(entry: &Entry<S>) -> Vec<&Leg<S>> {
+    let mut legs: Vec<(usize, &Leg<S>)> = entry.legs.iter().map(|leg| (0, leg)).collect();
     // As many rounds as the longest way has legs; more would be a circle.
     for _ in 1..legs.len() {
         let mut changed = false;
@@ -101,7 +103,7 @@ fn in_order(entry: &Entry) -> Vec<&Leg> {
 }
 
 /// Nothing more is to come: every leg is over and every recipient final.
-pub(super) fn is_final(entry: &Entry) -> bool {
+pub(super) fn is_final<S: Text>(entry: &Entry<S>) -> bool {
     entry.legs.iter().all(|leg| {
         let over =
             leg.removed || leg.aborted || leg.is_lmtp || (!leg.queued && leg.whole.is_some());
@@ -112,37 +114,41 @@ pub(super) fn is_final(entry: &Entry) -> bool {
     })
 }
 
-fn hosts_of(legs: &[&Leg]) -> Vec<String> {
-    let mut hosts: Vec<String> = Vec::new();
+fn hosts_of<'e, S: Text>(legs: &[&'e Leg<S>]) -> Vec<&'e str> {
+    let mut hosts: Vec<&str> = Vec::new();
     for leg in legs.iter().filter(|leg| !leg.host.is_empty()) {
-        if !hosts.iter().any(|known| **known == *leg.host) {
-            hosts.push(leg.host.to_string());
+        if !hosts.contains(&&*leg.host) {
+            hosts.push(&*leg.host);
         }
     }
     hosts
 }
 
-fn relations_of(entry: &Entry, legs: &[&Leg]) -> Vec<Relation> {
+fn relations_of<'e, S: Text>(entry: &Entry<S>, legs: &[&'e Leg<S>]) -> Vec<Relation<&'e str>> {
     let joined = |name: &str| entry.legs.iter().any(|leg| &*leg.name == name);
     let mut relations = Vec::new();
     for leg in legs {
         if let Some(parent) = leg.parent.as_deref().filter(|parent| !joined(parent)) {
             relations.push(Relation {
                 is_parent: true,
-                queue_id: parent.to_owned(),
+                queue_id: parent,
             });
         }
         for notice in leg.notices.iter().filter(|notice| !joined(notice)) {
             relations.push(Relation {
                 is_parent: false,
-                queue_id: notice.to_string(),
+                queue_id: notice,
             });
         }
     }
     relations
 }
 
-fn recipients_of(entry: &Entry, legs: &[&Leg], providers: &Providers) -> Vec<Recipient> {
+fn recipients_of<'e, S: Text>(
+    entry: &'e Entry<S>,
+    legs: &[&'e Leg<S>],
+    providers: &'e Providers,
+) -> Vec<Recipient<&'e str>> {
     let mut recipients = Vec::new();
     for leg in legs {
         let refines = leg.is_lmtp && entry.links.iter().any(|link| link.to == leg.id);
@@ -159,12 +165,12 @@ fn recipients_of(entry: &Entry, legs: &[&Leg], providers: &Providers) -> Vec<Rec
 }
 
 /// The recipient of one outcome; `None` where a later leg tells what became of it.
-fn recipient_of(
-    entry: &Entry,
-    leg: &Leg,
-    outcome: &Outcome,
-    providers: &Providers,
-) -> Option<Recipient> {
+fn recipient_of<'e, S: Text>(
+    entry: &'e Entry<S>,
+    leg: &'e Leg<S>,
+    outcome: &'e Outcome<S>,
+    providers: &'e Providers,
+) -> Option<Recipient<&'e str>> {
     match next_of(entry, leg, outcome) {
         None if is_taken_up(entry, leg, outcome) => None,
         None => Some(recipient(leg, outcome, verdict_in(leg, outcome), providers)),
@@ -177,7 +183,7 @@ fn recipient_of(
             match inner.map(|inner| (inner, verdict_in(next, inner))) {
                 Some((inner, verdict)) if verdict != Verdict::Delivered => {
                     let mut shown = recipient(leg, outcome, verdict, providers);
-                    shown.reply = inner.reply.to_string();
+                    shown.reply = &*inner.reply;
                     shown.time_ns = inner.time_ns;
                     shown.leg = next.id;
                     Some(shown)
@@ -201,7 +207,11 @@ fn recipient_of(
 }
 
 /// The leg to which an outcome handed the message.
-fn next_of<'e>(entry: &'e Entry, leg: &Leg, outcome: &Outcome) -> Option<(&'e Link, &'e Leg)> {
+fn next_of<'e, S: Text>(
+    entry: &'e Entry<S>,
+    leg: &Leg<S>,
+    outcome: &Outcome<S>,
+) -> Option<(&'e Link<S>, &'e Leg<S>)> {
     let name = outcome.child.as_deref().or(outcome.remote.as_deref())?;
     let name = if outcome.child.is_some() {
         name
@@ -218,8 +228,8 @@ fn next_of<'e>(entry: &'e Entry, leg: &Leg, outcome: &Outcome) -> Option<(&'e Li
 
 /// Whether a program to which the outcome handed the message put it back into the queue for the
 /// same recipient, as a content filter does: that leg tells what became of it.
-fn is_taken_up(entry: &Entry, leg: &Leg, outcome: &Outcome) -> bool {
-    let is_same = |later: &Outcome| {
+fn is_taken_up<S: Text>(entry: &Entry<S>, leg: &Leg<S>, outcome: &Outcome<S>) -> bool {
+    let is_same = |later: &Outcome<S>| {
         let original = later.original.as_deref();
         [Some(&*later.to), original]
             .into_iter()
@@ -231,7 +241,7 @@ fn is_taken_up(entry: &Entry, leg: &Leg, outcome: &Outcome) -> bool {
 }
 
 /// The legs that a program made of what this leg handed to it.
-fn sent_on<'e>(entry: &'e Entry, leg: &Leg) -> impl Iterator<Item = &'e Leg> {
+fn sent_on<'e, S>(entry: &'e Entry<S>, leg: &Leg<S>) -> impl Iterator<Item = &'e Leg<S>> {
     let from = leg.id;
     let links = entry
         .links
@@ -241,7 +251,7 @@ fn sent_on<'e>(entry: &'e Entry, leg: &Leg) -> impl Iterator<Item = &'e Leg> {
 }
 
 /// The verdict of an outcome, given how its leg ended.
-fn verdict_in(leg: &Leg, outcome: &Outcome) -> Verdict {
+fn verdict_in<S>(leg: &Leg<S>, outcome: &Outcome<S>) -> Verdict {
     let verdict = outcome.verdict.unwrap_or(Verdict::Unknown);
     if verdict.is_final() {
         return verdict;
@@ -249,7 +259,7 @@ fn verdict_in(leg: &Leg, outcome: &Outcome) -> Verdict {
     if let Some(whole) = whole_verdict(leg).filter(|whole| whole.is_final()) {
         return whole;
     }
-    let is_held = |whole: &Outcome| {
+    let is_held = |whole: &Outcome<S>| {
         whole.verdict == Some(Verdict::Held) && whole.is_after(outcome) && !leg.removed
     };
     if leg.whole.as_deref().is_some_and(is_held) {
@@ -265,13 +275,13 @@ fn verdict_in(leg: &Leg, outcome: &Outcome) -> Verdict {
     }
 }
 
-fn whole_verdict(leg: &Leg) -> Option<Verdict> {
+fn whole_verdict<S>(leg: &Leg<S>) -> Option<Verdict> {
     leg.whole.as_ref().and_then(|whole| whole.verdict)
 }
 
 /// A recipient without a name, for what a leg has besides its outcomes.
-fn rest_of(leg: &Leg) -> Option<Recipient> {
-    let bare = |verdict: Verdict, time_ns: i64| Recipient {
+fn rest_of<S: Text>(leg: &Leg<S>) -> Option<Recipient<&str>> {
+    let bare = |verdict: Verdict, time_ns: i64| Recipient::<&str> {
         verdict: Some(verdict),
         time_ns,
         leg: leg.id,
@@ -280,7 +290,7 @@ fn rest_of(leg: &Leg) -> Option<Recipient> {
     if leg.outcomes.is_empty() {
         if let Some(whole) = &leg.whole {
             let mut shown = bare(whole.verdict.unwrap_or(Verdict::Unknown), whole.time_ns);
-            shown.reply = whole.reply.to_string();
+            shown.reply = &*whole.reply;
             return Some(shown);
         }
         return match (leg.queued, leg.removed) {
@@ -301,17 +311,17 @@ fn rest_of(leg: &Leg) -> Option<Recipient> {
 }
 
 /// Where a single recipient led to a further leg, that leg's recipients show it as their origin.
-fn note_origins(entry: &Entry, recipients: &mut [Recipient]) {
+fn note_origins<'e, S: Text>(entry: &'e Entry<S>, recipients: &mut [Recipient<&'e str>]) {
     for link in &entry.links {
         let Some(from) = entry.legs.iter().find(|leg| leg.id == link.from) else {
             continue;
         };
-        let mut led: Vec<&Outcome> = Vec::new();
+        let mut led: Vec<&Outcome<S>> = Vec::new();
         for outcome in &from.outcomes {
             let by_program = link.by == JoinBy::MessageId && Handed::of(outcome).is_some();
             let leads = by_program
                 || next_of(entry, from, outcome).is_some_and(|(_, next)| next.id == link.to);
-            if leads && !led.iter().any(|known| known.to == outcome.to) {
+            if leads && !led.iter().any(|known| *known.to == *outcome.to) {
                 led.push(outcome);
             }
         }
@@ -320,56 +330,58 @@ fn note_origins(entry: &Entry, recipients: &mut [Recipient]) {
             .filter(|shown| shown.leg == link.to && link.by != JoinBy::LmtpReply)
         {
             if let Some(same) = led.iter().find(|outcome| *outcome.to == *shown.address) {
-                shown.original_address = shown
-                    .original_address
-                    .take()
-                    .or_else(|| same.original.as_deref().map(str::to_owned));
+                shown.original_address = shown.original_address.take().or(same.original.as_deref());
             } else if let [only] = led.as_slice() {
                 let origin = only.original.as_deref().unwrap_or(&only.to);
                 if shown.original_address.is_none() && origin != shown.address {
-                    shown.original_address = Some(origin.to_owned());
+                    shown.original_address = Some(origin);
                 }
             }
         }
     }
 }
 
-fn recipient(leg: &Leg, outcome: &Outcome, verdict: Verdict, providers: &Providers) -> Recipient {
-    let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
-    let mut shown = Recipient {
-        address: outcome.to.to_string(),
-        original_address: text(&outcome.original).filter(|original| **original != *outcome.to),
+fn recipient<'e, S: Text>(
+    leg: &Leg<S>,
+    outcome: &'e Outcome<S>,
+    verdict: Verdict,
+    providers: &'e Providers,
+) -> Recipient<&'e str> {
+    let mut shown = Recipient::<&str> {
+        address: &*outcome.to,
+        original_address: outcome
+            .original
+            .as_deref()
+            .filter(|original| *original != &*outcome.to),
         verdict: Some(verdict),
         time_ns: outcome.time_ns,
-        reply: outcome.reply.to_string(),
+        reply: &*outcome.reply,
         code: (outcome.code != 0).then_some(outcome.code),
-        dsn: text(&outcome.dsn),
-        relay: text(&outcome.relay),
+        dsn: outcome.dsn.as_deref(),
+        relay: outcome.relay.as_deref(),
         delay_ms: outcome.delay_ms.filter(|_| outcome.relay.is_some()),
-        delays: text(&outcome.delays),
+        delays: outcome.delays.as_deref(),
         leg: leg.id,
         attempts: outcome.attempts,
         ..Recipient::default()
     };
     let refused = outcome.relay.is_none();
     if let Some(host) = outcome.relay_host.as_deref().filter(|_| !refused) {
-        shown.provider = providers
-            .by_host(host)
-            .map(|provider| provider.key().to_owned());
+        shown.provider = providers.by_host(host).map(|provider| provider.key());
     }
     diagnose_into(&mut shown, outcome, refused);
     shown
 }
 
 /// Adds what the reply means, except where all went well.
-fn diagnose_into(shown: &mut Recipient, outcome: &Outcome, refused: bool) {
+fn diagnose_into<S: Text>(shown: &mut Recipient<&str>, outcome: &Outcome<S>, refused: bool) {
     if matches!(
         shown.verdict,
         Some(Verdict::Delivered | Verdict::InQueue) | None
     ) {
         return;
     }
-    let text = shown.reply.clone();
+    let text = shown.reply;
     let dsn = outcome
         .dsn
         .as_deref()
@@ -390,7 +402,7 @@ fn diagnose_into(shown: &mut Recipient, outcome: &Outcome, refused: bool) {
         let parsed = Reply::parse(text.as_bytes());
         Reply {
             enhanced: parsed.enhanced.or(dsn),
-            provider: shown.provider.as_deref(),
+            provider: shown.provider,
             ..parsed
         }
     };
