@@ -35,7 +35,7 @@ pub struct EngineOptions {
     pub folder: FolderLimits,
     /// The bounds of reading files that are imported.
     pub reading: Limits,
-    /// Lines after which an import commits what it has read of a file. Default 2 million.
+    /// Lines after which an import commits what it has read of a file. Default 500,000.
     pub import_step_lines: u64,
     /// How long to wait for the directory while another process has it, which may be a short
     /// question of a client. Default not at all.

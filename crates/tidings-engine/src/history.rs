@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::ops::Deref;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use rustc_hash::FxHashMap;
 use tidings_event::Header;
 use tidings_mail::message::Message;
 use tidings_store::{
@@ -45,6 +46,8 @@ pub(crate) struct HistoryWriter {
     taken_out: Vec<TakenOut>,
     /// The state of the store, and when its newest message began.
     newest_message: (u64, i64),
+    /// When a message of each committed part was last heard of, as of a state of the store.
+    heard: (u64, FxHashMap<PartId, i64>),
     rows: EventRows,
     builder: Option<Builder>,
 }
@@ -60,6 +63,7 @@ impl HistoryWriter {
             deleted: BTreeMap::new(),
             taken_out: Vec::new(),
             newest_message: (u64::MAX, i64::MAX),
+            heard: (u64::MAX, FxHashMap::default()),
             rows: EventRows::default(),
             builder: None,
         }
@@ -134,6 +138,11 @@ impl HistoryWriter {
         *known = known.or(rows);
     }
 
+    /// How many messages were taken out and not committed.
+    pub(crate) fn taken_out(&self) -> usize {
+        self.taken_out.len()
+    }
+
     /// The legs of the messages that were taken out since this was asked last.
     pub(crate) fn take_deleted_legs(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.taken_out)
@@ -190,6 +199,24 @@ impl HistoryWriter {
             self.newest_message = (snapshot.sequence(), newest_ns);
         }
         Ok(self.newest_message.1)
+    }
+
+    /// When any committed message was last heard of.
+    pub(crate) fn newest_heard_ns(&mut self) -> Result<i64, Error> {
+        let snapshot = self.store.snapshot();
+        let (sequence, known) = &mut self.heard;
+        if *sequence != snapshot.sequence() {
+            let mut parts = FxHashMap::default();
+            for part in snapshot.parts(MESSAGES, ..)? {
+                let heard_ns = match known.get(&part.id()) {
+                    Some(heard_ns) => *heard_ns,
+                    None => last_heard_ns(&part)?,
+                };
+                parts.insert(part.id(), heard_ns);
+            }
+            (*sequence, *known) = (snapshot.sequence(), parts);
+        }
+        Ok(known.values().copied().max().unwrap_or(i64::MIN))
     }
 
     /// Rows of a part that are taken out and not committed yet.
@@ -256,6 +283,12 @@ impl HistoryWriter {
         self.parts.extend(part?);
         Ok(())
     }
+}
+
+fn last_heard_ns(part: &Part) -> Result<i64, Error> {
+    let rows = part.read(&[message_rows::LAST], &part.all())?;
+    let times = (0..rows.len()).filter_map(|row| rows.time(message_rows::LAST, row));
+    Ok(times.max().unwrap_or(i64::MIN))
 }
 
 /// A batch without rows.

@@ -32,8 +32,9 @@ use crate::zone::zone;
 use followed::{Followed, FollowedSet, chain_up_to};
 use rendering::{Reading, Renderings, refusal, warning};
 
-/// Lines after which what was read is committed, if nothing else is wanted.
-pub(crate) const STEP_LINES: u64 = 2_000_000;
+/// Lines after which what was read is committed, if nothing else is wanted: so many hold the memory of an
+/// import down, as settled messages are kept until then.
+pub(crate) const STEP_LINES: u64 = 500_000;
 
 /// Chunks on their way from the reading to the writing thread.
 const CHUNKS: usize = 3;
@@ -701,6 +702,8 @@ impl<'e> Books<'e> {
             }
         });
         failed?;
+        // Those were counted when they were settled before, by this import or another.
+        written.messages = written.messages.saturating_sub(writer.taken_out() as u64);
         let mut saved = Vec::new();
         self.folder.save(&mut saved);
         let name = self.beside.clone().unwrap_or_else(|| OPEN_BLOB.to_owned());

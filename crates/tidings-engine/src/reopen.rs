@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use tidings_event::EventRef;
-use tidings_mail::message::{Message, Reopen};
+use tidings_mail::message::{Message, Reopen, Since};
 use tidings_store::{PartId, RowSet, TokenExpr};
 
 use crate::engine::Engine;
@@ -65,11 +65,14 @@ impl<'e, 'w> StoreReopen<'e, 'w> {
         &mut self,
         leg: u64,
         name: &str,
-        from_ns: i64,
+        since: Since,
     ) -> Result<Option<(Message, PartId, RowSet)>, Error> {
-        if from_ns > self.writer.newest_message_ns()? {
-            return Ok(None);
-        }
+        let from_ns = match since {
+            Since::Began(from_ns) if from_ns > self.writer.newest_message_ns()? => return Ok(None),
+            Since::Heard(from_ns) if from_ns > self.writer.newest_heard_ns()? => return Ok(None),
+            Since::Began(from_ns) => from_ns,
+            Since::Heard(_) => i64::MIN,
+        };
         let tokens = leg_tokens(leg, name);
         for part in self.engine.store().snapshot().parts(MESSAGES, from_ns..)? {
             let rows = part.candidates(&TokenExpr::Or(
@@ -97,8 +100,8 @@ impl<'e, 'w> StoreReopen<'e, 'w> {
 }
 
 impl Reopen for StoreReopen<'_, '_> {
-    fn reopen(&mut self, leg: u64, name: &str, from_ns: i64, apply: &mut dyn FnMut(&EventRef<'_>)) {
-        let found = self.find(leg, name, from_ns).and_then(|found| {
+    fn reopen(&mut self, leg: u64, name: &str, since: Since, apply: &mut dyn FnMut(&EventRef<'_>)) {
+        let found = self.find(leg, name, since).and_then(|found| {
             let Some((message, part, rows)) = found else {
                 return Ok(());
             };
