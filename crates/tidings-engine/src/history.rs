@@ -219,6 +219,12 @@ impl HistoryWriter {
         Ok(known.values().copied().max().unwrap_or(i64::MIN))
     }
 
+    /// When a message of a part was last heard of, as [`newest_heard_ns`](Self::newest_heard_ns)
+    /// found; of a part made since, the end of time.
+    pub(crate) fn heard_ns(&self, part: PartId) -> i64 {
+        self.heard.1.get(&part).copied().unwrap_or(i64::MAX)
+    }
+
     /// Rows of a part that are taken out and not committed yet.
     pub(crate) fn deleted_of(&self, part: PartId) -> &RowSet {
         static NONE: std::sync::LazyLock<RowSet> = std::sync::LazyLock::new(RowSet::none);

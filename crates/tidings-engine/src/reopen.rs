@@ -67,14 +67,20 @@ impl<'e, 'w> StoreReopen<'e, 'w> {
         name: &str,
         since: Since,
     ) -> Result<Option<(Message, PartId, RowSet)>, Error> {
-        let from_ns = match since {
-            Since::Began(from_ns) if from_ns > self.writer.newest_message_ns()? => return Ok(None),
-            Since::Heard(from_ns) if from_ns > self.writer.newest_heard_ns()? => return Ok(None),
-            Since::Began(from_ns) => from_ns,
-            Since::Heard(_) => i64::MIN,
+        let (began_ns, heard_ns) = match since {
+            Since::Began(began_ns) => (began_ns, i64::MIN),
+            Since::Heard(heard_ns) => (i64::MIN, heard_ns),
         };
+        if began_ns > self.writer.newest_message_ns()?
+            || heard_ns > self.writer.newest_heard_ns()?
+        {
+            return Ok(None);
+        }
         let tokens = leg_tokens(leg, name);
-        for part in self.engine.store().snapshot().parts(MESSAGES, from_ns..)? {
+        for part in self.engine.store().snapshot().parts(MESSAGES, began_ns..)? {
+            if self.writer.heard_ns(part.id()) < heard_ns {
+                continue;
+            }
             let rows = part.candidates(&TokenExpr::Or(
                 tokens.iter().map(TokenExpr::token).collect(),
             ))?;

@@ -16,8 +16,13 @@ use super::{JoinBy, Message, Verdict};
 use crate::correlate::{is_long_id, seconds_of_queue_id};
 use crate::provider::Providers;
 
+const SECOND_NS: i64 = 1_000_000_000;
+
 /// How far apart two zones are at most.
-const ZONES_SECONDS: i64 = 26 * 3600;
+const ZONES_NS: i64 = 26 * 3600 * SECOND_NS;
+
+/// How long a mailbox server takes over one message, disorder of lines included.
+const HANDING_OVER_NS: i64 = 1200 * SECOND_NS;
 
 /// Above the limit, messages that are final go first: so many that are not are passed over.
 const SPARED_MAX: u32 = 64;
@@ -548,16 +553,16 @@ fn since(leg: u64, kind: EventType, facts: &Facts<'_>) -> Since {
     }
     // An id holds the second of the leg's first line; that of a long queue id is the server's,
     // whose log may have been read in another zone.
-    let (second, slack) = match facts.mta_queue_id {
-        Some(name) if is_long_id(name.as_bytes()) => (seconds_of_queue_id(leg), ZONES_SECONDS),
-        Some(_) => (seconds_of_queue_id(leg), 0),
-        None => (Id(leg).seconds(), 0),
+    let began_ns = match facts.mta_queue_id {
+        Some(name) if is_long_id(name.as_bytes()) => {
+            seconds_of_queue_id(leg).saturating_mul(SECOND_NS) - ZONES_NS
+        }
+        Some(_) => seconds_of_queue_id(leg).saturating_mul(SECOND_NS),
+        None if facts.session.is_some() => facts.time_ns.saturating_sub(HANDING_OVER_NS),
+        // Of somebody who gives ids of their own.
+        None => i64::MIN,
     };
-    Since::Heard(
-        (second - slack)
-            .saturating_mul(1_000_000_000)
-            .min(facts.time_ns),
-    )
+    Since::Heard(began_ns.min(facts.time_ns))
 }
 
 /// Events that say nothing about any message are not even read.
