@@ -1,4 +1,5 @@
 """What the benchmarks that talk to a running server share."""
+import json
 import os
 import socket
 import subprocess
@@ -34,9 +35,14 @@ def until(what: str, is_so) -> float:
     return (time.monotonic() - begun) * 1000
 
 
+def is_following(state: dict) -> bool:
+    """Whether all sources of a server, if it has any, stand at the ends of their logs."""
+    return bool(state.get("isReady")) and all("following" in json.dumps(source) for source in state["sources"].values())
+
+
 def start(data: str, settings: str) -> tuple[subprocess.Popen, float, float]:
     """A server, and how many milliseconds it took to listen and to follow its log."""
     server = subprocess.Popen([TIDINGS, "--data", data, "serve", "--config", settings], stderr=subprocess.DEVNULL)
     listens = until("listening", lambda: b"ok" in ask(data, "/healthz"))
-    follows = until("following", lambda: b'"following"' in ask(data, "/readyz"))
+    follows = until("following", lambda: is_following(json.loads(ask(data, "/readyz") or b"{}")))
     return server, listens, listens + follows

@@ -151,6 +151,10 @@ pub(crate) fn events_of_legs(engine: &Engine, message: &Message) -> Result<Vec<F
     events_of(engine, message, false)
 }
 
+/// How far from the times of its message an event may lie that says nothing about its fate, such
+/// as a filter's remark or the end of a session.
+const AROUND_NS: i64 = 600 * SECOND_NS;
+
 /// The events of a message's legs, in order; with those of the sessions that brought it if
 /// `with_sessions`.
 fn events_of(
@@ -182,8 +186,8 @@ fn events_of(
         .map(|leg| TokenExpr::token(leg.to_string()));
     let names = message.queue_ids.iter().map(|name| all_tokens(name));
     let tokens = TokenExpr::Or(stored.chain(names).collect());
-    let until_ns = message.last_ns.saturating_add(86_400_000_000_000);
-    let since_ns = message.time_ns.saturating_sub(86_400_000_000_000);
+    let until_ns = message.last_ns.saturating_add(AROUND_NS);
+    let since_ns = message.time_ns.saturating_sub(AROUND_NS);
     let mut places: Vec<(Part, RowSet)> = Vec::new();
     for part in recent.snapshot.parts(EVENTS, since_ns..=until_ns)? {
         let rows = part.candidates(&tokens)?;
