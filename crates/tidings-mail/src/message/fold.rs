@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use tidings_event::{EventRef, EventType, Header, Id, Key, Value, stable_hash};
+use tidings_event::{EventRef, EventType, Header, Id, Key, Position, Value, stable_hash};
 
 use super::facts::{Facts, may_refuse, session_base};
 use super::joins::{Joins, name_hash};
@@ -465,14 +465,7 @@ impl Folder {
         if facts.verdict(kind) != Some(Verdict::Rejected) {
             return;
         }
-        let position = header.position;
-        let place = position.map_or((0, 0), |position| (position.stream, position.line));
-        let hash = stable_hash(&[
-            &place.0.to_le_bytes(),
-            &place.1.to_le_bytes(),
-            &facts.time_ns.to_le_bytes(),
-        ]);
-        let mut leg = Leg::new(Id::at(facts.time_ns, hash).0, facts.time_ns);
+        let mut leg = Leg::new(refused_id(facts.time_ns, header.position).0, facts.time_ns);
         leg.host = facts.host.unwrap_or_default().into();
         leg.from = facts.from.map(Box::from);
         leg.client_name = facts.hostname.map(Box::from);
@@ -532,6 +525,18 @@ impl Folder {
             self.settled_by_leg.insert(leg.id, at);
         }
     }
+}
+
+/// The id of the message that a refused command makes: of the time, in nanoseconds since the unix
+/// epoch, and the line of its event.
+pub fn refused_id(time_ns: i64, position: Option<Position>) -> Id {
+    let (stream, line) = position.map_or((0, 0), |position| (position.stream, position.line));
+    let hash = stable_hash(&[
+        &stream.to_le_bytes(),
+        &line.to_le_bytes(),
+        &time_ns.to_le_bytes(),
+    ]);
+    Id::at(time_ns, hash)
 }
 
 /// What holds of a settled message that has a leg of which no other event is known here.
