@@ -143,6 +143,9 @@ pub struct StepObject {
     pub program: String,
     /// Queue id, or session id, of the leg it belongs to.
     pub leg: String,
+    /// Id of that leg, by which `message.joins` names it; absent for what was said in a session
+    /// before and after the message, and for a refused command.
+    pub leg_id: Option<String>,
     /// Recipient it is about; empty for the message as a whole.
     pub recipient: String,
     /// Span it belongs to.

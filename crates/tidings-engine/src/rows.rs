@@ -417,13 +417,10 @@ pub(crate) fn event_of(rows: &Rows, row: usize, out: &mut Vec<u8>) -> Option<()>
     if let Some(level) = rows.text(LEVEL, row) {
         header.level = level.parse::<Level>().ok()?;
     }
-    if let (Some(line), Some(stream)) = (line_number_of(rows, row), rows.int(STREAM, row)) {
-        let ordinal = rows.int(ORDINAL, row).unwrap_or(0);
-        header.position = Some(Position {
-            stream: u32::try_from(stream).ok()?,
-            line,
-            ordinal: u16::try_from(ordinal).ok()?,
-        });
+    header.position = position_of(rows, row);
+    let is_placed = line_number_of(rows, row).is_some() && rows.int(STREAM, row).is_some();
+    if is_placed && header.position.is_none() {
+        return None;
     }
     let flags = rows.int(FLAGS, row).unwrap_or(0);
     header.late = flags & LATE != 0;
@@ -462,6 +459,20 @@ fn value_of<'r>(rows: &'r Rows, row: usize, column: ColumnId, how: How) -> Optio
 /// The number of row `row`'s line in its stream; needs the columns `group` and `offset`.
 pub(crate) fn line_number_of(rows: &Rows, row: usize) -> Option<u64> {
     Some((rows.int(GROUP, row)? + rows.int(OFFSET, row).unwrap_or(0)) as u64)
+}
+
+/// The columns that [`position_of`] needs, and the time.
+pub(crate) fn position_columns() -> [ColumnId; 5] {
+    [TIME, STREAM, GROUP, OFFSET, ORDINAL]
+}
+
+/// The place of row `row`'s event in its stream; `None` where it has none, or none of ours.
+pub(crate) fn position_of(rows: &Rows, row: usize) -> Option<Position> {
+    Some(Position {
+        stream: u32::try_from(rows.int(STREAM, row)?).ok()?,
+        line: line_number_of(rows, row)?,
+        ordinal: u16::try_from(rows.int(ORDINAL, row).unwrap_or(0)).ok()?,
+    })
 }
 
 /// The columns that [`queue_id_of`] needs.

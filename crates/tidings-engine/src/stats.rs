@@ -13,7 +13,12 @@ mod sign_ins;
 mod summary;
 mod top;
 
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
+
 use tidings_event::time::rfc3339;
+use tidings_store::Part;
 
 use crate::contract::StatsObject;
 use crate::engine::Engine;
@@ -34,6 +39,37 @@ pub struct StatsQuery {
     pub top: usize,
     /// Now: where a period without an end ends.
     pub now_ns: i64,
+}
+
+/// Sums up parts on as many threads as there are processors, up to four.
+fn shared_out(
+    parts: &[Part],
+    add: &(dyn Fn(&Part, &mut Summary) -> Result<(), Error> + Sync),
+) -> Result<Summary, Error> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Summary, Error> {
+        let mut summary = Summary::default();
+        while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            add(part, &mut summary)?;
+        }
+        Ok(summary)
+    };
+    let processors = available_parallelism().map_or(1, NonZero::get);
+    let others = processors.min(4).min(parts.len()).saturating_sub(1);
+    std::thread::scope(|scope| {
+        let started: Vec<_> = (0..others)
+            .map(|_| std::thread::Builder::new().spawn_scoped(scope, work))
+            .collect();
+        let mut summary = work()?;
+        // A thread that could not be started has left its work to the others.
+        for thread in started.into_iter().flatten() {
+            let other = thread
+                .join()
+                .map_err(|_| Error::State("a thread that sums up has panicked".into()))?;
+            summary.absorb(other?);
+        }
+        Ok(summary)
+    })
 }
 
 impl StatsQuery {
@@ -98,12 +134,16 @@ impl Engine {
         }
         let (since_ns, until_ns) = query.bounds();
         if since_ns <= until_ns {
-            for part in snapshot.parts(MESSAGES, since_ns..=until_ns)? {
-                messages::add_part(&part, query, &reopened, &mut summary)?;
-            }
-            for part in snapshot.parts(EVENTS, since_ns..=until_ns)? {
-                sign_ins::add_part(&part, query, memory_from, &mut summary)?;
-            }
+            let messages = snapshot.parts(MESSAGES, since_ns..=until_ns)?;
+            let events = snapshot.parts(EVENTS, since_ns..=until_ns)?;
+            let of_messages = |part: &Part, summary: &mut Summary| {
+                messages::add_part(part, query, &reopened, summary)
+            };
+            let of_events = |part: &Part, summary: &mut Summary| {
+                sign_ins::add_part(part, query, memory_from, summary)
+            };
+            summary.absorb(shared_out(&messages, &of_messages)?);
+            summary.absorb(shared_out(&events, &of_events)?);
         }
         let (since_ns, until_ns) = query.period(summary.times());
         let mut stats = summary.into_object(query.top, since_ns.zip(until_ns));

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
 use tidings_engine::input::{Block, Checkpoint, Follower, Poll, Start};
-use tidings_engine::{EventQuery, Live, MessageQuery, RetentionRules, StoryQuery};
+use tidings_engine::{Engine, EventQuery, Live, MessageQuery, RetentionRules, StoryQuery};
 use tidings_mail::message::{Kind, Message, Verdict};
 use tidings_spool::fault::MemoryBackend;
 
@@ -162,6 +162,44 @@ fn messages_and_stories_are_found_while_the_log_is_followed() {
         6,
         "every line of the session and the message: {raw:#?}"
     );
+}
+
+/// The story of a refused command had no steps and no lines: its event belongs to no message.
+#[test]
+fn the_story_of_a_refused_command_has_its_session() {
+    const LOG: &str = "\
+        2026-11-22T13:00:00.000000+00:00 mx postfix/smtpd[77]: connect from spam.test[203.0.113.9]\n\
+        2026-11-22T13:00:00.100000+00:00 mx postfix/smtpd[77]: NOQUEUE: reject: RCPT from \
+        spam.test[203.0.113.9]: 454 4.7.1 <b@y.test>: Relay access denied; from=<a@spam.test> \
+        to=<b@y.test> proto=ESMTP helo=<spam.test>\n\
+        2026-11-22T13:00:00.200000+00:00 mx postfix/smtpd[77]: disconnect from \
+        spam.test[203.0.113.9]\n";
+    let dir = TempDir::new().unwrap();
+    let (_, live) = fresh();
+    follow(&live, &dir.path().join("mail.log"), LOG.as_bytes());
+    let imported = open(&MemoryBackend::new()).unwrap();
+    import(&imported, &[dir.path().join("mail.log")]).unwrap();
+    let engines: [(&Engine, &str); 2] = [(live.engine(), "in memory"), (&imported, "in a part")];
+    for (engine, what) in engines {
+        let query = |key: &str| StoryQuery {
+            key: key.to_owned(),
+            raw: true,
+            limit: 10,
+        };
+        let stories = engine.stories(&query("b@y.test")).unwrap();
+        let [story] = stories.as_slice() else {
+            panic!("{what}: {stories:#?}");
+        };
+        assert_eq!(story.message.kind, "refused", "{what}");
+        let steps = story.timeline.iter();
+        let lines: Vec<_> = steps.filter_map(|step| step.raw.as_deref()).collect();
+        assert_eq!(lines, LOG.lines().collect::<Vec<_>>(), "{what}");
+        assert_eq!(
+            engine.stories(&query(&story.message.id)).unwrap(),
+            stories,
+            "{what}"
+        );
+    }
 }
 
 /// While events come and are sealed, a search sees each of them once, and never fewer than before.

@@ -3,7 +3,7 @@
 use tidings_engine::contract::{HourObject, StatsObject};
 use tidings_event::time::parse_rfc3339;
 
-use crate::term::{Screen, Style, count, pad, pad_left};
+use crate::term::{Screen, Style, Zone, count, pad, pad_left};
 
 /// More lines than this do not fit a screen: hours are added up to days then, days to more.
 const LINES_MAX: usize = 48;
@@ -18,9 +18,27 @@ struct Row {
     sum: HourObject,
 }
 
+/// What a count stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Hour,
+    /// A day of UTC, which is none of another zone.
+    Day,
+}
+
+impl Step {
+    fn of(stats: &StatsObject) -> Step {
+        match stats.hours_step_s {
+            0..86_400 => Step::Hour,
+            _ => Step::Day,
+        }
+    }
+}
+
 /// The lines of the histogram, a heading first; none without hours.
 pub(super) fn histogram(screen: &Screen, stats: &StatsObject) -> Vec<String> {
-    let rows = rows_of(screen, &stats.hours);
+    let step = Step::of(stats);
+    let rows = rows_of(screen, &stats.hours, step);
     if rows.is_empty() {
         return Vec::new();
     }
@@ -33,7 +51,12 @@ pub(super) fn histogram(screen: &Screen, stats: &StatsObject) -> Vec<String> {
         ("bounced", |row| row.sum.bounced),
         ("refused", |row| row.sum.refused),
     ];
-    let mut head = " ".repeat(2 + labels);
+    let note = match step {
+        Step::Hour => "",
+        Step::Day => "days in UTC",
+    };
+    let labels = labels.max(note.len());
+    let mut head = format!("  {}", pad(note, labels));
     for (name, _) in &columns {
         head.push_str(&pad_left(name, 11));
     }
@@ -75,13 +98,21 @@ fn style_of(column: &str, value: u64) -> Style {
     }
 }
 
-/// The hours, added up until they fit. An hour without a time belongs to the line before it.
-fn rows_of(screen: &Screen, hours: &[HourObject]) -> Vec<Row> {
-    let by_hour = |time_ns| screen.zone.minutes(time_ns);
-    let by_day = |time_ns| screen.zone.date(time_ns);
-    let by_month = |time_ns| screen.zone.date(time_ns)[..7].to_owned();
-    let by_year = |time_ns| screen.zone.date(time_ns)[..4].to_owned();
+/// The hours, or days, added up until they fit. One without a time belongs to the line before it.
+fn rows_of(screen: &Screen, hours: &[HourObject], step: Step) -> Vec<Row> {
+    let zone = match step {
+        Step::Hour => screen.zone.clone(),
+        Step::Day => Zone::utc(),
+    };
+    let by_hour = |time_ns| zone.minutes(time_ns);
+    let by_day = |time_ns| zone.date(time_ns);
+    let by_month = |time_ns| zone.date(time_ns)[..7].to_owned();
+    let by_year = |time_ns| zone.date(time_ns)[..4].to_owned();
     let labels: [&dyn Fn(i64) -> String; 4] = [&by_hour, &by_day, &by_month, &by_year];
+    let labels = match step {
+        Step::Hour => &labels[..],
+        Step::Day => &labels[1..],
+    };
     let mut rows = Vec::new();
     for label in labels {
         rows = grouped(hours, label);
@@ -134,7 +165,7 @@ mod tests {
                 ..HourObject::default()
             })
             .collect();
-        rows_of(&plain_screen(), &hours)
+        rows_of(&plain_screen(), &hours, Step::Hour)
     }
 
     #[test]
@@ -153,5 +184,30 @@ mod tests {
             assert_eq!((rows.len(), sum), (lines, hours.unsigned_abs()), "{hours}");
             assert_eq!(rows.first().map_or("", |row| row.label.as_str()), first);
         }
+    }
+
+    /// Days of UTC were shown as hours, and in other zones as the day before.
+    #[test]
+    fn days_stay_the_days_they_are() {
+        let days: Vec<HourObject> = (0..3)
+            .map(|day| HourObject {
+                time: rfc3339(1_767_225_600_000_000_000 + day * 86_400_000_000_000),
+                messages: 1,
+                ..HourObject::default()
+            })
+            .collect();
+        let screen = Screen {
+            zone: Zone::fixed(-5),
+            ..plain_screen()
+        };
+        let rows = rows_of(&screen, &days, Step::Day);
+        let labels: Vec<&str> = rows.iter().map(|row| row.label.as_str()).collect();
+        assert_eq!(labels, ["2026-01-01", "2026-01-02", "2026-01-03"]);
+        let stats = StatsObject {
+            hours: days,
+            hours_step_s: 86_400,
+            ..StatsObject::default()
+        };
+        assert!(histogram(&screen, &stats)[0].contains("days in UTC"));
     }
 }

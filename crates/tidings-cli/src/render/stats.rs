@@ -6,11 +6,15 @@ use tidings_event::time::parse_rfc3339;
 use super::histogram::histogram;
 use crate::term::{
     Screen, Style, bytes, clean, count, duration, fit, pad, pad_left, percent, plural,
-    verdict_style, width,
+    verdict_style, width, wrap,
 };
 
 /// Cells of the longest bar.
 const BAR_CELLS: usize = 24;
+
+/// What is said where the engine could not count everything exactly.
+const APPROXIMATE: &str = "Some figures are rounded: a list had too many different names, or there were too many long \
+                           delays, to count each exactly; ask for a shorter period for exact ones.";
 
 /// The summary as lines.
 pub(crate) fn stats_lines(screen: &Screen, stats: &StatsObject) -> Vec<String> {
@@ -24,17 +28,10 @@ pub(crate) fn stats_lines(screen: &Screen, stats: &StatsObject) -> Vec<String> {
     report.delays(stats);
     let of_recipients = stats.recipients;
     report.list("Why mail is deferred", &stats.deferral_reasons, None);
-    report.list("Why mail bounced", &stats.bounce_reasons, None);
-    report.list(
-        "Why mail was refused",
-        &stats.refusal_reasons,
-        Some(stats.refused),
-    );
-    report.list(
-        "Refused most often",
-        &stats.refusal_clients,
-        Some(stats.refused),
-    );
+    report.list("Why mail bounced or expired", &stats.bounce_reasons, None);
+    let refusals = Some(refusals(stats));
+    report.list("Why mail was refused", &stats.refusal_reasons, refusals);
+    report.list("Refused most often", &stats.refusal_clients, refusals);
     report.list("Senders", &stats.senders, Some(stats.messages));
     report.list(
         "Sender domains",
@@ -58,6 +55,9 @@ pub(crate) fn stats_lines(screen: &Screen, stats: &StatsObject) -> Vec<String> {
     );
     report.sign_ins(stats);
     report.section("Traffic", histogram(screen, stats));
+    if stats.approximate {
+        report.lines.extend(wrap(APPROXIMATE, screen.prose_width()));
+    }
     while lines.last().is_some_and(String::is_empty) {
         lines.pop();
     }
@@ -87,13 +87,22 @@ fn volumes(stats: &StatsObject, lines: &mut Vec<String>) {
     let recipients = plural(stats.recipients, "recipient", "recipients");
     let size = bytes(stats.bytes);
     lines.push(format!("  {messages} with {size} for {recipients}"));
-    if stats.refused > 0 {
-        lines.push(format!(
-            "  {} refused before there was a message",
-            count(stats.refused)
-        ));
+    let kinds = [
+        (stats.refused, "refused before there was a message"),
+        (
+            stats.refused_recipients,
+            "refused as recipients of accepted messages",
+        ),
+    ];
+    for (number, what) in kinds.into_iter().filter(|(number, _)| *number > 0) {
+        lines.push(format!("  {} {what}", count(number)));
     }
     lines.push(String::new());
+}
+
+/// Refusals of all kinds, of which the lists of refusals tell.
+fn refusals(stats: &StatsObject) -> u64 {
+    stats.refused.saturating_add(stats.refused_recipients)
 }
 
 struct Report<'a> {
@@ -224,4 +233,43 @@ fn list_lines(screen: &Screen, items: &[CountObject], whole: Option<u64>) -> Vec
             format!("{line}  {}  {name}", screen.paint(Style::Cyan, &bar))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::plain_screen;
+
+    fn listed(name: &str, count: u64) -> CountObject {
+        CountObject {
+            name: name.to_owned(),
+            count,
+            bytes: None,
+        }
+    }
+
+    /// The shares of refusals were of the commands only, and added up to more than all of them.
+    #[test]
+    fn refusals_are_shares_of_all_of_them() {
+        let stats = StatsObject {
+            refused: 1,
+            refused_recipients: 3,
+            refusal_reasons: vec![listed("policy", 3), listed("relay-denied", 1)],
+            ..StatsObject::default()
+        };
+        let lines = stats_lines(&plain_screen(), &stats).join("\n");
+        assert!(lines.contains("  3   75.0 %"), "{lines}");
+        assert!(lines.contains("  1   25.0 %"), "{lines}");
+        assert!(!lines.contains("Some figures"), "{lines}");
+    }
+
+    #[test]
+    fn figures_that_are_not_exact_are_said_to_be() {
+        let stats = StatsObject {
+            approximate: true,
+            ..StatsObject::default()
+        };
+        let lines = stats_lines(&plain_screen(), &stats).join("\n");
+        assert!(lines.ends_with("exact ones."), "{lines}");
+    }
 }

@@ -89,7 +89,7 @@ fn seen(screen: &Screen, message: &MessageObject) -> String {
         parse_rfc3339(&message.time),
         parse_rfc3339(&message.last_time),
     ) {
-        (Ok(first), Ok(last)) if last > first => {
+        (Ok(first), Ok(last)) if last.saturating_sub(first) >= 1_000_000 => {
             let end = screen.zone.show(&message.last_time);
             let took = duration(last.abs_diff(first) / 1_000_000);
             let dash = screen.symbols.dash;
@@ -169,6 +169,11 @@ mod tests {
             (
                 "12:00:00Z",
                 "12:00:00Z",
+                "2026-11-22 13:00:00, times in +01:00",
+            ),
+            (
+                "12:00:00Z",
+                "12:00:00.0009Z",
                 "2026-11-22 13:00:00, times in +01:00",
             ),
             (

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use tidings_event::filter::Filter;
-use tidings_mail::message::{Kind, Message};
+use tidings_mail::message::{Kind, Message, Name};
 use tidings_store::{Part, RowSet, TokenExpr};
 
 use super::Compiled;
@@ -85,9 +85,11 @@ impl Engine {
         Ok(newest.into_values())
     }
 
-    /// All messages with a token that `wanted` confirms, newest first.
+    /// All messages of this name, which have these tokens in parts, that `wanted` confirms; newest
+    /// first.
     pub(super) fn messages_with(
         &self,
+        name: Name<'_>,
         tokens: &TokenExpr,
         limit: usize,
         wanted: &dyn Fn(&Message) -> bool,
@@ -95,7 +97,7 @@ impl Engine {
         let mut newest = Newest::new(limit);
         let (snapshot, reopened) = {
             let open = self.open_messages();
-            for message in open.messages().filter(|message| wanted(message)) {
+            for message in open.messages_named(name).filter(|message| wanted(message)) {
                 newest.push(order_of(&message), message);
             }
             (self.store().snapshot(), self.reopened())

@@ -6,6 +6,7 @@ mod messages;
 mod newest;
 mod objects;
 mod story;
+mod telling;
 
 use tidings_event::EventType;
 use tidings_event::filter::{FieldSet, Filter, Matcher, Needs, Plan};

@@ -4,15 +4,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use tidings_event::time::rfc3339;
 use tidings_event::token::tokens_of;
-use tidings_event::{EventRef, EventType, Id, Key};
+use tidings_event::{EventRef, Id, Key};
 use tidings_mail::correlate::seconds_of_queue_id;
-use tidings_mail::diagnose::{Direction, Reply, diagnose};
-use tidings_mail::message::{Message, Recipient, Verdict};
+use tidings_mail::message::{Kind, Message, Name, refused_id};
 use tidings_store::{Part, RowSet, TokenExpr};
 
 use super::events::{FoundEvent, order_of, read_events};
 use super::objects::message_object;
-use crate::contract::{StepObject, StoryObject, SummaryObject};
+use super::telling::{summary_of, words_of};
+use crate::contract::{StepObject, StoryObject};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::memory::found as found_in_memory;
@@ -74,7 +74,7 @@ impl Engine {
                     .iter()
                     .any(|r| is(&r.address) || r.original_address.as_deref().is_some_and(is))
         };
-        self.messages_with(&all_tokens(bare), limit, &wanted)
+        self.messages_with(Name::Text(bare), &all_tokens(bare), limit, &wanted)
     }
 
     /// The message that has this leg: near the second that the id holds where it is the first leg,
@@ -87,7 +87,7 @@ impl Engine {
                 .map(TokenExpr::token)
                 .collect(),
         );
-        let found = self.messages_with(&listed, 1, &wanted)?;
+        let found = self.messages_with(Name::Leg(leg), &listed, 1, &wanted)?;
         if !found.is_empty() {
             return Ok(found);
         }
@@ -107,24 +107,24 @@ impl Engine {
     fn story(&self, message: &Message, raw: bool) -> Result<StoryObject, Error> {
         let events = events_of(self, message, true)?;
         let names = leg_names(&events);
+        let mut told: Option<&FoundEvent> = None;
         let mut lines_shown = HashSet::new();
         let timeline = events
             .iter()
             .take(STEPS_MAX)
             .map(|found| {
-                let place = found
-                    .event()
-                    .header()
-                    .position
-                    .map(|position| (position.stream, position.line));
-                let first = place.is_none_or(|place| lines_shown.insert(place));
-                step_of(found, &names, raw && first)
+                let line = line_of(found);
+                let first = line.is_none_or(|line| lines_shown.insert(line));
+                let before = told.filter(|before| line.is_some() && line_of(before) == line);
+                told = Some(found);
+                step_of(found, before, &names, raw && first)
             })
             .chain(left_out(events.len()))
             .collect();
+        let recipients = message.recipients.iter();
         Ok(StoryObject {
             message: message_object(message),
-            summaries: message.recipients.iter().map(summary_of).collect(),
+            summaries: recipients.map(|to| summary_of(message, to)).collect(),
             timeline,
         })
     }
@@ -163,10 +163,13 @@ fn events_of(
     with_sessions: bool,
 ) -> Result<Vec<FoundEvent>, Error> {
     let legs: HashSet<u64> = message.legs.iter().copied().collect();
-    let of_legs = |event: &EventRef<'_>| {
-        event
-            .uint(Key::QUEUE_ID)
-            .is_some_and(|leg| legs.contains(&leg))
+    let is_refused = message.kind == Kind::Refused;
+    let of_legs = |event: &EventRef<'_>| match event.uint(Key::QUEUE_ID) {
+        Some(leg) => legs.contains(&leg),
+        None => {
+            let position = event.header().position;
+            is_refused && refused_id(event.time_ns(), position).0 == message.id
+        }
     };
     let mut found: HashMap<Place, FoundEvent> = HashMap::new();
     let mut spans = BTreeSet::new();
@@ -180,18 +183,22 @@ fn events_of(
             keep(found_in_memory(sequence, event));
         }
     });
+    let near_ns = if is_refused { 0 } else { AROUND_NS };
+    let since_ns = message.time_ns.saturating_sub(near_ns);
+    let until_ns = message.last_ns.saturating_add(near_ns);
     let stored = message
         .legs
         .iter()
         .map(|leg| TokenExpr::token(leg.to_string()));
     let names = message.queue_ids.iter().map(|name| all_tokens(name));
     let tokens = TokenExpr::Or(stored.chain(names).collect());
-    let until_ns = message.last_ns.saturating_add(AROUND_NS);
-    let since_ns = message.time_ns.saturating_sub(AROUND_NS);
     let mut places: Vec<(Part, RowSet)> = Vec::new();
     for part in recent.snapshot.parts(EVENTS, since_ns..=until_ns)? {
-        let rows = part.candidates(&tokens)?;
-        let rows = rows_of_legs(&part, &rows, &legs)?;
+        let rows = if is_refused {
+            rows_of_refused(&part, message)?
+        } else {
+            rows_of_legs(&part, &part.candidates(&tokens)?, &legs)?
+        };
         if rows.is_empty() {
             continue;
         }
@@ -257,6 +264,20 @@ fn rows_of_legs(part: &Part, rows: &RowSet, legs: &HashSet<u64>) -> Result<RowSe
     Ok(RowSet::from_sorted_rows(wanted))
 }
 
+/// The rows of a refused command: those of its line.
+fn rows_of_refused(part: &Part, message: &Message) -> Result<RowSet, Error> {
+    let near = part.within(message.time_ns..=message.time_ns)?;
+    let values = part.read(&rows::position_columns(), &near)?;
+    let is_wanted = |row: &usize| {
+        let time_ns = values.time(rows::TIME, *row).unwrap_or_default();
+        refused_id(time_ns, rows::position_of(&values, *row)).0 == message.id
+    };
+    let wanted = (0..values.len()).filter(is_wanted);
+    Ok(RowSet::from_sorted_rows(
+        wanted.map(|row| values.number(row)),
+    ))
+}
+
 fn rows_of_spans(part: &Part, rows: &RowSet, spans: &BTreeSet<Id>) -> Result<RowSet, Error> {
     let values = part.read(&[rows::SPAN], rows)?;
     let wanted = (0..values.len())
@@ -293,153 +314,36 @@ fn left_out(steps: usize) -> Option<StepObject> {
     })
 }
 
-fn step_of(found: &FoundEvent, names: &HashMap<u64, String>, raw: bool) -> StepObject {
+/// The line that an event came from.
+fn line_of(found: &FoundEvent) -> Option<(u32, u64)> {
+    let position = found.event().header().position?;
+    Some((position.stream, position.line))
+}
+
+/// A step; `before` is the step that tells another event of the same line, just before it.
+fn step_of(
+    found: &FoundEvent,
+    before: Option<&FoundEvent>,
+    names: &HashMap<u64, String>,
+    raw: bool,
+) -> StepObject {
     let event = found.event();
     let text = |key| event.str(key).unwrap_or_default().to_owned();
-    let leg = event
-        .uint(Key::QUEUE_ID)
-        .and_then(|leg| names.get(&leg))
-        .cloned()
-        .unwrap_or_default();
+    let leg = event.uint(Key::QUEUE_ID);
+    let line = found.line.as_deref().filter(|_| raw);
     StepObject {
         time: rfc3339(event.time_ns()),
         event: event.kind().name().to_owned(),
-        text: words_of(&event),
+        text: words_of(&event, before.map(FoundEvent::event).as_ref()),
         host: text(Key::NODE),
         program: text(Key::PROGRAM),
-        leg,
+        leg: leg
+            .and_then(|leg| names.get(&leg))
+            .cloned()
+            .unwrap_or_default(),
+        leg_id: leg.map(|leg| Id(leg).to_string()),
         recipient: text(Key::TO),
         span_id: event.span().map(|span| span.to_string()),
-        raw: found
-            .line
-            .as_deref()
-            .filter(|_| raw)
-            .map(|line| String::from_utf8_lossy(line).into_owned()),
+        raw: line.map(|line| String::from_utf8_lossy(line).into_owned()),
     }
-}
-
-/// An event in words: what it means, and the values that matter.
-fn words_of(event: &EventRef<'_>) -> String {
-    let mut words = event.kind().info().description.to_owned();
-    let mut add = |label: &str, value: String| {
-        words.push_str(if label.is_empty() { " " } else { ", " });
-        words.push_str(label);
-        words.push_str(&value);
-    };
-    if matches!(
-        event.kind(),
-        EventType::SMTP_CONNECTION_START | EventType::SMTP_MAIL_FROM
-    ) && let Some(name) = event.str(Key::HOSTNAME)
-    {
-        let ip = event.get(Key::REMOTE_IP).and_then(|ip| ip.as_ip());
-        add(
-            "from ",
-            format!(
-                "{name}{}",
-                ip.map(|ip| format!(" [{ip}]")).unwrap_or_default()
-            ),
-        );
-    }
-    for (key, label) in [
-        (Key::TO, "to "),
-        (Key::ORIGINAL_TO, "for "),
-        (Key::RELAY, "by "),
-        (Key::MAILBOX_NAME, "mailbox "),
-        (Key::CHILD_QUEUE_ID, "as "),
-        (Key::PARENT_QUEUE_ID, "of "),
-        (Key::MESSAGE_ID, ""),
-        (Key::ACCOUNT_NAME, "account "),
-        (Key::STAGE, "at "),
-    ] {
-        if let Some(value) = event.str(key) {
-            add(label, value.to_owned());
-        }
-    }
-    for key in [Key::REASON, Key::DETAILS, Key::MESSAGE] {
-        if let Some(reply) = event.str(key) {
-            words.push_str(": ");
-            words.push_str(reply);
-            break;
-        }
-    }
-    words
-}
-
-fn summary_of(recipient: &Recipient) -> SummaryObject {
-    let verdict = recipient.verdict.unwrap_or(Verdict::Unknown);
-    let (text, advice) = (
-        sentence_of(recipient, verdict),
-        advice_of(recipient, verdict),
-    );
-    SummaryObject {
-        address: recipient.address.clone(),
-        verdict: verdict.as_str().to_owned(),
-        text,
-        advice,
-    }
-}
-
-fn sentence_of(recipient: &Recipient, verdict: Verdict) -> String {
-    let whom = if recipient.address.is_empty() {
-        "a recipient that the log does not name"
-    } else {
-        &recipient.address
-    };
-    let by = recipient.relay.as_deref().filter(|relay| *relay != "none");
-    let by = by.map(|relay| format!(" by {relay}")).unwrap_or_default();
-    let tries = match recipient.attempts {
-        0 | 1 => String::new(),
-        tries => format!(" after {tries} attempts"),
-    };
-    let said = if recipient.reply.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", recipient.reply)
-    };
-    match verdict {
-        Verdict::Delivered => format!("Delivered to {whom}{by}{tries}{said}."),
-        Verdict::Deferred => {
-            format!("Not delivered to {whom} yet{tries}; it is retried by itself{said}.")
-        }
-        Verdict::Bounced => {
-            format!("Not delivered to {whom}; it was returned to the sender{said}.")
-        }
-        Verdict::Expired => {
-            format!("Not delivered to {whom}{tries}; its time in the queue ran out{said}.")
-        }
-        Verdict::Rejected => format!("Refused for {whom} while it was being received{said}."),
-        Verdict::Discarded => format!("Thrown away for {whom} by a rule or an operator{said}."),
-        Verdict::Held => {
-            format!("Held in the queue for {whom} until an operator releases it{said}.")
-        }
-        Verdict::Filtered => format!("Taken out for {whom} by a content filter{said}."),
-        Verdict::InQueue => format!("In the queue for {whom}; no attempt has ended yet."),
-        Verdict::Unknown => format!("The log does not say what became of it for {whom}."),
-    }
-}
-
-fn advice_of(recipient: &Recipient, verdict: Verdict) -> String {
-    if recipient.reply.is_empty()
-        || matches!(
-            verdict,
-            Verdict::Delivered | Verdict::InQueue | Verdict::Unknown | Verdict::Discarded
-        )
-    {
-        return String::new();
-    }
-    let parsed = Reply::parse(recipient.reply.as_str());
-    let direction = if recipient.relay.is_none() {
-        Direction::Inbound
-    } else {
-        parsed.direction
-    };
-    let code = recipient.code.or(parsed.code);
-    diagnose(&Reply {
-        direction,
-        code,
-        provider: recipient.provider.as_deref(),
-        ..parsed
-    })
-    .advice
-    .to_owned()
 }

@@ -50,6 +50,19 @@ impl Delays {
         }
     }
 
+    /// Adds what another one has counted.
+    pub(super) fn absorb(&mut self, other: &Delays) {
+        self.count += other.count;
+        self.max = self.max.max(other.max);
+        self.rounded |= other.rounded;
+        for (mine, theirs) in self.short.iter_mut().zip(&other.short) {
+            *mine += theirs;
+        }
+        for (delay_ms, count) in &other.long {
+            self.add_long(*delay_ms, *count);
+        }
+    }
+
     /// Whether delays were rounded.
     pub(super) fn is_approximate(&self) -> bool {
         self.rounded

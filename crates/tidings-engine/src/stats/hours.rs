@@ -105,6 +105,21 @@ impl Hours {
         )
     }
 
+    /// Adds what another one has counted.
+    pub(super) fn absorb(&mut self, mut other: Hours) {
+        self.put_away();
+        other.put_away();
+        if other.step_hours != 1 {
+            self.turn_into_days();
+        } else if self.step_hours != 1 {
+            other.turn_into_days();
+        }
+        for (step, counts) in other.steps {
+            self.steps.entry(step).or_default().add(&counts);
+        }
+        self.put_away();
+    }
+
     fn put_away(&mut self) {
         let (step, counts) = std::mem::take(&mut self.current);
         if !counts.is_nothing() {

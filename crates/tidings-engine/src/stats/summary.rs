@@ -177,6 +177,29 @@ impl Summary {
         self.times = Some((first_ns.min(time_ns), last_ns.max(time_ns)));
     }
 
+    /// Adds what another one has counted, of other messages and events.
+    pub(super) fn absorb(&mut self, other: Summary) {
+        self.messages
+            .add(other.messages.count, other.messages.bytes);
+        self.recipients += other.recipients;
+        self.refused += other.refused;
+        self.refused_recipients += other.refused_recipients;
+        for (mine, theirs) in self.verdicts.iter_mut().zip(other.verdicts) {
+            *mine += theirs;
+        }
+        for (mine, theirs) in self.lists_mut().into_iter().zip(other.lists()) {
+            mine.absorb(theirs);
+        }
+        self.sign_ins += other.sign_ins;
+        self.sign_in_failures += other.sign_in_failures;
+        self.hours.absorb(other.hours);
+        self.delays.absorb(&other.delays);
+        let (first_ns, last_ns) = other.times.unzip();
+        for time_ns in first_ns.into_iter().chain(last_ns) {
+            self.note_time(time_ns);
+        }
+    }
+
     /// When the first and the last thing happened that counts.
     pub(super) fn times(&self) -> Option<(i64, i64)> {
         self.times
@@ -244,6 +267,22 @@ impl Summary {
             &self.refusal_clients,
             &self.failures_by_account,
             &self.failures_by_client,
+        ]
+    }
+
+    fn lists_mut(&mut self) -> [&mut Top; 11] {
+        [
+            &mut self.senders,
+            &mut self.sender_domains,
+            &mut self.recipient_addresses,
+            &mut self.recipient_domains,
+            &mut self.providers,
+            &mut self.deferral_reasons,
+            &mut self.bounce_reasons,
+            &mut self.refusal_reasons,
+            &mut self.refusal_clients,
+            &mut self.failures_by_account,
+            &mut self.failures_by_client,
         ]
     }
 }

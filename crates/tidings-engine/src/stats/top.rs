@@ -60,6 +60,14 @@ impl Top {
         }
     }
 
+    /// Adds what another one has counted.
+    pub(super) fn absorb(&mut self, other: &Top) {
+        self.approximate |= other.approximate;
+        for (name, sum) in &other.names {
+            self.add(name, *sum);
+        }
+    }
+
     /// Whether names were forgotten.
     pub(super) fn is_approximate(&self) -> bool {
         self.approximate

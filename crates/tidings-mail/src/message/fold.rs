@@ -6,13 +6,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use tidings_event::{EventRef, EventType, Header, Id, Key, Value, stable_hash};
+use tidings_event::{EventRef, EventType, Header, Id, Key, Position, Value, stable_hash};
 
 use super::facts::{Facts, may_refuse, session_base};
 use super::joins::{Joins, name_hash};
 use super::leg::{Leg, Outcome, ip_text};
 use super::view;
-use super::{JoinBy, Message, Verdict};
+use super::{JoinBy, Message, Text, Verdict};
 use crate::correlate::{is_long_id, seconds_of_queue_id};
 use crate::provider::Providers;
 
@@ -88,6 +88,34 @@ pub(super) struct Entry<S = Box<str>> {
     pub(super) last_ns: i64,
     /// A command refused before there was a message.
     pub(super) refused: bool,
+}
+
+/// By what a message is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name<'n> {
+    /// The id of one of its legs.
+    Leg(u64),
+    /// A queue id, Message-ID or address, without angle brackets.
+    Text(&'n str),
+}
+
+impl Name<'_> {
+    fn is_of<S: Text>(self, entry: &Entry<S>) -> bool {
+        match self {
+            Name::Leg(id) => entry.legs.iter().any(|leg| leg.id == id),
+            Name::Text(name) => entry.legs.iter().any(|leg| {
+                let is = |text: &str| text.trim_matches(['<', '>']).eq_ignore_ascii_case(name);
+                let is_some = |text: Option<&str>| text.is_some_and(is);
+                is(&leg.name)
+                    || is_some(leg.message_id.as_deref())
+                    || is_some(leg.from.as_deref())
+                    || leg
+                        .outcomes
+                        .iter()
+                        .any(|outcome| is(&outcome.to) || is_some(outcome.original.as_deref()))
+            }),
+        }
+    }
 }
 
 /// Settled messages in their saved form, end to end.
@@ -257,13 +285,27 @@ impl Folder {
 
     /// The messages that are open, or settled and not taken, in no particular order.
     pub fn messages(&self) -> impl Iterator<Item = Message> {
-        let of_open = |entry| view::message_of(entry, &self.providers).map(Message::into_owned);
-        let of_settled = |saved: &'_ [u8]| {
-            let entry = Entry::in_saved(saved).ok()?;
-            view::message_of(&entry, &self.providers).map(Message::into_owned)
-        };
+        self.messages_of(None)
+    }
+
+    /// Those that `name` names: others are not even drawn up.
+    pub fn messages_named(&self, name: Name<'_>) -> impl Iterator<Item = Message> {
+        self.messages_of(Some(name))
+    }
+
+    fn messages_of(&self, name: Option<Name<'_>>) -> impl Iterator<Item = Message> {
+        let of_open = move |entry| self.message_if(entry, name);
+        let of_settled =
+            move |saved: &'_ [u8]| self.message_if(&Entry::in_saved(saved).ok()?, name);
         let open = self.entries.iter().flatten().filter_map(of_open);
         open.chain(self.settled.iter().filter_map(of_settled))
+    }
+
+    fn message_if<S: Text>(&self, entry: &Entry<S>, name: Option<Name<'_>>) -> Option<Message> {
+        if name.is_some_and(|name| !name.is_of(entry)) {
+            return None;
+        }
+        view::message_of(entry, &self.providers).map(Message::into_owned)
     }
 
     /// Settles what is final and has been quiet for long enough at `now_ns`: for logs that end.
@@ -470,14 +512,7 @@ impl Folder {
         if facts.verdict(kind) != Some(Verdict::Rejected) {
             return;
         }
-        let position = header.position;
-        let place = position.map_or((0, 0), |position| (position.stream, position.line));
-        let hash = stable_hash(&[
-            &place.0.to_le_bytes(),
-            &place.1.to_le_bytes(),
-            &facts.time_ns.to_le_bytes(),
-        ]);
-        let mut leg = Leg::new(Id::at(facts.time_ns, hash).0, facts.time_ns);
+        let mut leg = Leg::new(refused_id(facts.time_ns, header.position).0, facts.time_ns);
         leg.host = facts.host.unwrap_or_default().into();
         leg.from = facts.from.map(Box::from);
         leg.client_name = facts.hostname.map(Box::from);
@@ -537,6 +572,18 @@ impl Folder {
             self.settled_by_leg.insert(leg.id, at);
         }
     }
+}
+
+/// The id of the message that a refused command makes: of the time, in nanoseconds since the unix
+/// epoch, and the line of its event.
+pub fn refused_id(time_ns: i64, position: Option<Position>) -> Id {
+    let (stream, line) = position.map_or((0, 0), |position| (position.stream, position.line));
+    let hash = stable_hash(&[
+        &stream.to_le_bytes(),
+        &line.to_le_bytes(),
+        &time_ns.to_le_bytes(),
+    ]);
+    Id::at(time_ns, hash)
 }
 
 /// What holds of a settled message that has a leg of which no other event is known here.

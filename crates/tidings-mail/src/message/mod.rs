@@ -21,7 +21,7 @@ mod tests;
 use std::fmt;
 use std::ops::Deref;
 
-pub use fold::{Folder, FolderLimits, Reopen, Since};
+pub use fold::{Folder, FolderLimits, Name, Reopen, Since, refused_id};
 pub use leg::Leg;
 
 /// A text of its own, or borrowed.

@@ -16,6 +16,8 @@ const PROGRAM_WIDTH_MAX: usize = 24;
 
 /// One leg with its steps, in order.
 struct Leg<'a> {
+    /// Its id; empty for a session that brought no leg, and where the server tells no ids.
+    id: &'a str,
     name: &'a str,
     host: &'a str,
     join: Option<Join<'a>>,
@@ -23,11 +25,11 @@ struct Leg<'a> {
     steps: Vec<&'a StepObject>,
 }
 
-/// How a leg goes on from an earlier one, both by the names that the steps give them.
+/// How a leg goes on from an earlier one.
 #[derive(Clone, Copy)]
 struct Join<'a> {
+    /// Name of the earlier leg.
     from: &'a str,
-    to: &'a str,
     by: &'a str,
 }
 
@@ -60,37 +62,78 @@ pub(super) fn timeline(screen: &Screen, story: &StoryObject, lines: &mut Vec<Str
     }
 }
 
-/// The ways in which legs were joined that the timeline cannot show, as it does not know which of
-/// its legs are meant.
+/// The ways in which legs were joined that the timeline cannot show, as no step names the legs.
 pub(super) fn unplaced_joins(story: &StoryObject) -> Vec<String> {
-    let placed = joins_of(story).len();
+    let ids: Vec<&str> = story.timeline.iter().filter_map(leg_id).collect();
     let mut ways: Vec<String> = Vec::new();
-    if placed < story.message.joins.len() {
-        for join in &story.message.joins {
-            let way = join_words(&join.by);
-            if !ways.contains(&way) {
-                ways.push(way);
-            }
+    for join in &story.message.joins {
+        let is_placed = ids.contains(&join.from.as_str()) && ids.contains(&join.to.as_str());
+        let way = join_words(&join.by);
+        if !is_placed && !ways.contains(&way) {
+            ways.push(way);
         }
     }
     ways
 }
 
-/// The legs in the order of their first step.
+/// The legs in the order of their first step, but each behind the leg that it was joined to: the
+/// clock of another host, or one of whole seconds, does not change what came first.
 fn legs_of(story: &StoryObject) -> Vec<Leg<'_>> {
-    let joins = joins_of(story);
+    let legs = legs_by_time(story);
+    let mut children: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let mut roots = Vec::new();
+    for (at, leg) in legs.iter().enumerate() {
+        let is_here = |join: &&JoinObject| legs.iter().any(|other| other.id == join.from);
+        match join_to(story, leg.id).filter(is_here) {
+            Some(join) => children.entry(join.from.as_str()).or_default().push(at),
+            None => roots.push(at),
+        }
+    }
+    let mut legs: Vec<Option<Leg<'_>>> = legs.into_iter().map(Some).collect();
+    let mut ordered: Vec<Leg<'_>> = Vec::with_capacity(legs.len());
+    // Legs that were joined in a circle have no first one: they come last, as they are.
+    for first in roots.into_iter().chain(0..legs.len()) {
+        let mut next = vec![(first, None, 0)];
+        while let Some((at, join, depth)) = next.pop() {
+            let Some(mut leg) = legs[at].take() else {
+                continue;
+            };
+            (leg.join, leg.depth) = (join, depth);
+            let joined = children.get(leg.id).map(Vec::as_slice).unwrap_or_default();
+            for child in joined.iter().rev() {
+                let to = legs[*child].as_ref().map_or("", |child| child.id);
+                let join = join_to(story, to).map(|join| Join {
+                    from: leg.name,
+                    by: &join.by,
+                });
+                next.push((*child, join, (depth + 1).min(DEPTH_MAX)));
+            }
+            ordered.push(leg);
+        }
+    }
+    ordered
+}
+
+/// The join by which a leg was found to go on from another.
+fn join_to<'a>(story: &'a StoryObject, leg: &str) -> Option<&'a JoinObject> {
+    let mut joins = story.message.joins.iter();
+    joins.find(|join| !leg.is_empty() && join.to == leg && join.from != leg)
+}
+
+/// The legs in the order of their first step.
+fn legs_by_time(story: &StoryObject) -> Vec<Leg<'_>> {
     let by_span = legs_by_span(story);
-    let mut places: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut places: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
     let mut legs: Vec<Leg<'_>> = Vec::new();
     for step in &story.timeline {
-        let name = leg_of(step, &by_span);
-        let key = (name, step.host.as_str());
-        let at = *places.entry(key).or_insert_with(|| {
+        let (id, name) = leg_of(step, &by_span);
+        let at = *places.entry((id, name, &step.host)).or_insert_with(|| {
             legs.push(Leg {
+                id,
                 name,
                 host: &step.host,
-                join: joins.iter().find(|join| join.to == name).copied(),
-                depth: depth_of(name, &joins),
+                join: None,
+                depth: 0,
                 steps: Vec::new(),
             });
             legs.len() - 1
@@ -100,70 +143,35 @@ fn legs_of(story: &StoryObject) -> Vec<Leg<'_>> {
     legs
 }
 
-/// The leg of each session: what was said before and after a message belongs to the message, too.
-fn legs_by_span(story: &StoryObject) -> BTreeMap<&str, &str> {
+fn leg_id(step: &StepObject) -> Option<&str> {
+    step.leg_id.as_deref().filter(|id| !id.is_empty())
+}
+
+/// The leg of each session, its id and its name: what was said before and after a message belongs to
+/// the message, too.
+fn legs_by_span(story: &StoryObject) -> BTreeMap<&str, (&str, &str)> {
     let mut legs = BTreeMap::new();
     for step in story.timeline.iter().filter(|step| !step.leg.is_empty()) {
         if let Some(span) = &step.span_id {
-            legs.entry(span.as_str()).or_insert(step.leg.as_str());
+            let leg = (leg_id(step).unwrap_or_default(), step.leg.as_str());
+            legs.entry(span.as_str()).or_insert(leg);
         }
     }
     legs
 }
 
-fn leg_of<'a>(step: &'a StepObject, by_span: &BTreeMap<&str, &'a str>) -> &'a str {
+fn leg_of<'a>(
+    step: &'a StepObject,
+    by_span: &BTreeMap<&str, (&'a str, &'a str)>,
+) -> (&'a str, &'a str) {
+    if let Some(id) = leg_id(step) {
+        return (id, &step.leg);
+    }
     if !step.leg.is_empty() {
-        return &step.leg;
+        return ("", &step.leg);
     }
     let span = step.span_id.as_deref().unwrap_or_default();
     by_span.get(span).copied().unwrap_or_default()
-}
-
-/// The joins whose legs the steps name. Where there are two legs and one join it can only be theirs,
-/// whatever names it gives them.
-fn joins_of(story: &StoryObject) -> Vec<Join<'_>> {
-    let mut names: Vec<&str> = Vec::new();
-    for step in story.timeline.iter().filter(|step| !step.leg.is_empty()) {
-        if !names.contains(&step.leg.as_str()) {
-            names.push(&step.leg);
-        }
-    }
-    let is_named = |join: &&JoinObject| {
-        names.contains(&join.from.as_str()) && names.contains(&join.to.as_str())
-    };
-    let named = story
-        .message
-        .joins
-        .iter()
-        .filter(is_named)
-        .map(|join| Join {
-            from: &join.from,
-            to: &join.to,
-            by: &join.by,
-        });
-    let mut joins: Vec<Join<'_>> = named.collect();
-    if let ([], [join], [from, to]) = (&*joins, &*story.message.joins, &*names) {
-        joins.push(Join {
-            from,
-            to,
-            by: &join.by,
-        });
-    }
-    joins
-}
-
-/// How many joins lead to a leg; joins that go in a circle end it.
-fn depth_of(leg: &str, joins: &[Join<'_>]) -> usize {
-    let mut depth = 0;
-    let mut leg = leg;
-    while let Some(join) = joins
-        .iter()
-        .find(|join| join.to == leg && depth < DEPTH_MAX)
-    {
-        depth += 1;
-        leg = join.from;
-    }
-    depth
 }
 
 fn leg_title(screen: &Screen, leg: &Leg<'_>) -> String {
@@ -268,6 +276,7 @@ mod tests {
     fn step(leg: &str, span: &str) -> StepObject {
         StepObject {
             leg: leg.to_owned(),
+            leg_id: Some(format!("id-{leg}")).filter(|_| !leg.is_empty()),
             span_id: Some(span.to_owned()).filter(|span| !span.is_empty()),
             ..StepObject::default()
         }
@@ -276,8 +285,8 @@ mod tests {
     fn join(from: &str, to: &str) -> JoinObject {
         JoinObject {
             by: "forward".to_owned(),
-            from: from.to_owned(),
-            to: to.to_owned(),
+            from: format!("id-{from}"),
+            to: format!("id-{to}"),
         }
     }
 
@@ -331,19 +340,38 @@ mod tests {
             ]
         );
         assert!(unplaced_joins(&chain).is_empty());
+        let legs = legs_of(&chain);
+        assert_eq!(
+            legs[2].join.map(|join| (join.from, join.by)),
+            Some(("B", "forward"))
+        );
         let circle = story(&[join("A", "B"), join("B", "A")], &steps[..2]);
-        assert_eq!(shape(&circle)[0].1, DEPTH_MAX);
+        assert_eq!(shape(&circle).len(), 2, "none is lost");
+    }
+
+    /// Dovecot's log has whole seconds: its leg seemed to come before the one that led to it.
+    #[test]
+    fn a_leg_stands_behind_the_one_it_comes_from_whatever_the_clocks_say() {
+        let steps = [step("C", ""), step("A", ""), step("B", ""), step("D", "")];
+        let joins = [join("A", "B"), join("B", "C"), join("A", "D")];
+        let names = ["A", "B", "C", "D"].map(str::to_owned);
+        let depths = [0, 1, 2, 1];
+        let found = shape(&story(&joins, &steps));
+        assert_eq!(
+            found
+                .iter()
+                .map(|leg| (leg.0.clone(), leg.1))
+                .collect::<Vec<_>>(),
+            names.into_iter().zip(depths).collect::<Vec<_>>()
+        );
     }
 
     #[test]
     fn joins_of_unknown_legs_are_told_all_the_same() {
-        let two = story(&[join("x1", "x2")], &[step("A", ""), step("B", "")]);
-        assert_eq!(shape(&two)[1], ("B".to_owned(), 1, 1));
-        assert!(unplaced_joins(&two).is_empty());
-        let three = [step("A", ""), step("B", ""), step("C", "")];
-        let three = story(&[join("x1", "x2"), join("x2", "x3")], &three);
-        assert_eq!(shape(&three)[1].1, 0);
-        assert_eq!(unplaced_joins(&three), ["forwarding"]);
+        let steps = [step("A", ""), step("B", "")];
+        let story = story(&[join("A", "B"), join("B", "X")], &steps);
+        assert_eq!(shape(&story)[1], ("B".to_owned(), 1, 1));
+        assert_eq!(unplaced_joins(&story), ["forwarding"]);
     }
 
     #[test]
