@@ -258,24 +258,49 @@ pub(crate) fn messages_of(rows: &Rows) -> Vec<Message> {
     messages
 }
 
+fn text(rows: &Rows, column: ColumnId, row: usize) -> Option<&str> {
+    rows.has(column).then(|| rows.text(column, row))?
+}
+
+fn int(rows: &Rows, column: ColumnId, row: usize) -> Option<i64> {
+    rows.has(column).then(|| rows.int(column, row))?
+}
+
+fn uint(rows: &Rows, column: ColumnId, row: usize) -> Option<u64> {
+    rows.has(column).then(|| rows.uint(column, row))?
+}
+
+fn time(rows: &Rows, column: ColumnId, row: usize) -> Option<i64> {
+    rows.has(column).then(|| rows.time(column, row))?
+}
+
+/// The message of one row, with the recipient of that row, as far as columns were read.
+pub(crate) fn message_of_row(rows: &Rows, row: usize) -> Message {
+    let mut message = common_of(rows, row);
+    if text(rows, TO, row).is_some() {
+        message.recipients.push(recipient_of(rows, row, message.id));
+    }
+    message
+}
+
 fn owned(rows: &Rows, column: ColumnId, row: usize) -> Option<String> {
-    rows.text(column, row).map(str::to_owned)
+    text(rows, column, row).map(str::to_owned)
 }
 
 fn list(rows: &Rows, column: ColumnId, row: usize) -> Vec<String> {
-    rows.text(column, row)
+    text(rows, column, row)
         .map(|text| text.split('\n').map(str::to_owned).collect())
         .unwrap_or_default()
 }
 
 fn common_of(rows: &Rows, row: usize) -> Message {
-    let id = rows.uint(ID, row).unwrap_or(0);
+    let id = uint(rows, ID, row).unwrap_or(0);
     let legs: Vec<u64> = list(rows, LEGS, row)
         .iter()
         .filter_map(|leg| Id::parse(leg))
         .map(|leg| leg.0)
         .collect();
-    let refused = rows.text(KIND, row) == Some("refused");
+    let refused = text(rows, KIND, row) == Some("refused");
     Message {
         id,
         kind: if refused {
@@ -283,15 +308,13 @@ fn common_of(rows: &Rows, row: usize) -> Message {
         } else {
             MessageKind::Accepted
         },
-        time_ns: rows.time(TIME, row).unwrap_or(0),
-        last_ns: rows.time(LAST, row).unwrap_or(0),
+        time_ns: time(rows, TIME, row).unwrap_or(0),
+        last_ns: time(rows, LAST, row).unwrap_or(0),
         message_id: owned(rows, MESSAGE_ID, row),
         queue_ids: list(rows, QUEUE_IDS, row),
         legs: if legs.is_empty() { vec![id] } else { legs },
         from: owned(rows, FROM, row),
-        size: rows
-            .int(SIZE, row)
-            .and_then(|size| u64::try_from(size).ok()),
+        size: int(rows, SIZE, row).and_then(|size| u64::try_from(size).ok()),
         hosts: list(rows, HOSTS, row),
         client_name: owned(rows, CLIENT_NAME, row),
         client_ip: owned(rows, CLIENT_IP, row),
@@ -330,34 +353,26 @@ fn recipient_of(rows: &Rows, row: usize, id: u64) -> Recipient {
     Recipient {
         address: owned(rows, TO, row).unwrap_or_default(),
         original_address: owned(rows, ORIGINAL_TO, row),
-        verdict: rows.text(VERDICT, row).and_then(Verdict::parse),
-        time_ns: rows.time(VERDICT_TIME, row).unwrap_or(0),
+        verdict: text(rows, VERDICT, row).and_then(Verdict::parse),
+        time_ns: time(rows, VERDICT_TIME, row).unwrap_or(0),
         reply: owned(rows, REPLY, row).unwrap_or_default(),
-        code: rows
-            .int(CODE, row)
-            .and_then(|code| u16::try_from(code).ok()),
+        code: int(rows, CODE, row).and_then(|code| u16::try_from(code).ok()),
         dsn: owned(rows, DSN, row),
-        class: rows
-            .text(CLASS, row)
+        class: text(rows, CLASS, row)
             .and_then(Class::from_name)
             .map(|class| class.as_str()),
-        scope: rows
-            .text(SCOPE, row)
+        scope: text(rows, SCOPE, row)
             .and_then(Scope::from_name)
             .map(|scope| scope.as_str()),
-        action: rows
-            .text(ACTION, row)
+        action: text(rows, ACTION, row)
             .and_then(Action::from_name)
             .map(|action| action.as_str()),
         provider: owned(rows, PROVIDER, row),
         relay: owned(rows, RELAY, row),
-        delay_ms: rows
-            .int(DELAY, row)
-            .and_then(|delay| u64::try_from(delay).ok()),
+        delay_ms: int(rows, DELAY, row).and_then(|delay| u64::try_from(delay).ok()),
         delays: None,
-        leg: rows.uint(LEG, row).unwrap_or(id),
-        attempts: rows
-            .int(ATTEMPTS, row)
+        leg: uint(rows, LEG, row).unwrap_or(id),
+        attempts: int(rows, ATTEMPTS, row)
             .and_then(|tries| u32::try_from(tries).ok())
             .unwrap_or(1),
     }

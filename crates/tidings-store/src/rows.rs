@@ -107,6 +107,13 @@ impl Values {
 }
 
 impl Rows {
+    /// Whether a column was read.
+    #[inline]
+    pub fn has(&self, column: ColumnId) -> bool {
+        let slot = self.slots.get(column).copied().unwrap_or(u16::MAX);
+        usize::from(slot) < self.columns.len()
+    }
+
     /// How many rows.
     pub fn len(&self) -> usize {
         self.numbers.len()

@@ -5,6 +5,12 @@ use std::net::IpAddr;
 use tidings_event::filter::{ExtraField, FieldKind, FieldSet, Subject};
 use tidings_event::{EventType, Id, Key, Level, Value};
 use tidings_mail::message::{Message, Recipient, Verdict};
+use tidings_store::ColumnId;
+
+use crate::message_rows::{
+    self, ACCOUNT, CLIENT_IP, CLIENT_NAME, CODE, DELAY, DSN, FROM, HOSTS, ID, MESSAGE_ID, NUMBER,
+    ORIGINAL_TO, QUEUE_IDS, RELAY, REPLY, SIZE, TIME, TO, VERDICT,
+};
 
 const STATUS: u16 = 0;
 const PROVIDER: u16 = 1;
@@ -168,6 +174,45 @@ impl MessageSubject<'_> {
     }
 }
 
+/// The columns that tell whether a filter over these fields lets a row pass, read before the others
+/// are; `None` if that is not known of one of them.
+pub(super) fn columns_of(fields: &[&str]) -> Option<Vec<ColumnId>> {
+    // Without these a row is no message, and has no recipient.
+    let mut columns = vec![TIME, ID, NUMBER, message_rows::KIND, TO];
+    for field in fields {
+        let of_field: &[ColumnId] = match *field {
+            "status" => &[VERDICT],
+            "provider" => &[message_rows::PROVIDER],
+            "class" => &[message_rows::CLASS],
+            "scope" => &[message_rows::SCOPE],
+            "action" => &[message_rows::ACTION],
+            "kind" | "time" => &[],
+            "queueId" => &[QUEUE_IDS],
+            name => match Key::from_name(name)? {
+                Key::MESSAGE_ID => &[MESSAGE_ID],
+                Key::FROM => &[FROM],
+                Key::TO | Key::ORIGINAL_TO => &[ORIGINAL_TO],
+                Key::MTA_QUEUE_ID => &[QUEUE_IDS],
+                Key::NODE => &[HOSTS],
+                Key::HOSTNAME => &[CLIENT_NAME],
+                Key::REMOTE_IP => &[CLIENT_IP],
+                Key::ACCOUNT_NAME => &[ACCOUNT],
+                Key::SIZE => &[SIZE],
+                Key::RELAY => &[RELAY],
+                Key::REASON => &[REPLY],
+                Key::CODE => &[CODE],
+                Key::DSN => &[DSN],
+                Key::ELAPSED => &[DELAY],
+                _ => return None,
+            },
+        };
+        columns.extend(of_field);
+    }
+    columns.sort_unstable();
+    columns.dedup();
+    Some(columns)
+}
+
 const KEYS: &[Key] = &[
     Key::MESSAGE_ID,
     Key::FROM,
@@ -221,10 +266,7 @@ impl Subject for MessageSubject<'_> {
             CLASS => text(recipient.and_then(|r| r.class), test),
             SCOPE => text(recipient.and_then(|r| r.scope), test),
             ACTION => text(recipient.and_then(|r| r.action), test),
-            KIND => text(
-                Some(crate::message_rows::kind_word(self.message.kind)),
-                test,
-            ),
+            KIND => text(Some(message_rows::kind_word(self.message.kind)), test),
             QUEUE_ID => texts(&self.message.queue_ids, test),
             _ => false,
         }

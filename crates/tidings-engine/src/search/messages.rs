@@ -5,11 +5,11 @@ use std::ops::RangeInclusive;
 
 use tidings_event::filter::Filter;
 use tidings_mail::message::{Kind, Message, Name};
-use tidings_store::{Part, RowSet, TokenExpr};
+use tidings_store::{ColumnId, Part, RowSet, TokenExpr};
 
 use super::Compiled;
 use super::events::each_slice;
-use super::message_subject::{MESSAGE_FIELDS, any_recipient};
+use super::message_subject::{MESSAGE_FIELDS, any_recipient, columns_of};
 use super::newest::Newest;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -48,6 +48,8 @@ impl Engine {
                 && compiled.covers(message.time_ns)
                 && any_recipient(message, |subject| compiled.matcher.matches(subject))
         };
+        let columns = columns_of(&compiled.filter.fields());
+        let columns = columns.filter(|_| !compiled.filter.has_words());
         let mut newest = Newest::new(query.limit);
         // The lock is held until the snapshot is taken: a message is open or settled, never both
         // and never neither.
@@ -80,7 +82,11 @@ impl Engine {
                 .and(&part.within(compiled.since_ns..=compiled.until_ns)?);
             let settled =
                 |message: &Message| passes(message) && !reopened.contains_any(&message.legs);
-            newest_of_part(&part, &rows, &settled, &mut newest)?;
+            let sieve = columns.as_deref().map(|columns| Sieve {
+                columns,
+                passes: &passes,
+            });
+            newest_of_part(&part, &rows, sieve, &settled, &mut newest)?;
         }
         Ok(newest.into_values())
     }
@@ -112,7 +118,7 @@ impl Engine {
             let rows = part.candidates(tokens)?;
             let settled =
                 |message: &Message| wanted(message) && !reopened.contains_any(&message.legs);
-            newest_of_part(&part, &rows, &settled, &mut newest)?;
+            newest_of_part(&part, &rows, None, &settled, &mut newest)?;
         }
         Ok(newest.into_values())
     }
@@ -158,13 +164,35 @@ fn order_of(message: &Message) -> (i64, u64, u64) {
     (message.time_ns, message.id, 0)
 }
 
+/// Passes over rows by few columns, before all columns are read of the rest.
+#[derive(Clone, Copy)]
+struct Sieve<'s> {
+    columns: &'s [ColumnId],
+    /// Whether a message with one recipient passes, of which these columns are known.
+    passes: &'s dyn Fn(&Message) -> bool,
+}
+
+impl Sieve<'_> {
+    fn rows(self, part: &Part, rows: &RowSet) -> Result<RowSet, Error> {
+        let values = part.read(self.columns, rows)?;
+        let wanted = (0..values.len())
+            .filter(|row| (self.passes)(&message_rows::message_of_row(&values, *row)))
+            .map(|row| values.number(row));
+        Ok(RowSet::from_sorted_rows(wanted))
+    }
+}
+
 fn newest_of_part(
     part: &Part,
     rows: &RowSet,
+    sieve: Option<Sieve<'_>>,
     wanted: &dyn Fn(&Message) -> bool,
     newest: &mut Newest<Message>,
 ) -> Result<(), Error> {
+    // A message is read whole together with others: every reading unpacks pages.
+    let at_once = newest.limit();
     let mut seen = HashSet::new();
+    let mut passed = RowSet::none();
     each_slice(
         part,
         rows,
@@ -179,14 +207,34 @@ fn newest_of_part(
                 })
                 .map(|row| times.number(row));
             let slice = RowSet::from_sorted_rows(numbers);
-            for message in whole_messages(part, &slice)? {
-                if seen.insert(message.id) && wanted(&message) {
-                    newest.push(order_of(&message), message);
-                }
+            passed = passed.or(&match sieve {
+                Some(sieve) => sieve.rows(part, &slice)?,
+                None => slice,
+            });
+            if sieve.is_none() || passed.len() as usize >= at_once {
+                let rows = std::mem::take(&mut passed);
+                take_whole(part, &rows, wanted, &mut seen, newest)?;
             }
             Ok(())
         },
-    )
+    )?;
+    take_whole(part, &passed, wanted, &mut seen, newest)
+}
+
+/// Takes the messages to which these rows belong.
+fn take_whole(
+    part: &Part,
+    rows: &RowSet,
+    wanted: &dyn Fn(&Message) -> bool,
+    seen: &mut HashSet<u64>,
+    newest: &mut Newest<Message>,
+) -> Result<(), Error> {
+    for message in whole_messages(part, rows)? {
+        if seen.insert(message.id) && wanted(&message) {
+            newest.push(order_of(&message), message);
+        }
+    }
+    Ok(())
 }
 
 /// The messages to which these rows belong, with all their rows.

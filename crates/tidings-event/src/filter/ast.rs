@@ -59,6 +59,11 @@ impl Filter {
         }
         names
     }
+
+    /// Whether it looks for words in any text of the object.
+    pub fn has_words(&self) -> bool {
+        self.root.as_ref().is_some_and(Expr::has_words)
+    }
 }
 
 /// A node of the tree.
@@ -103,6 +108,15 @@ impl Expr {
                 many(branches)
             }
             None => many(branches),
+        }
+    }
+
+    fn has_words(&self) -> bool {
+        match self {
+            Expr::And(branches) | Expr::Or(branches) => branches.iter().any(Expr::has_words),
+            Expr::Not(inner) => inner.has_words(),
+            Expr::Field(_) => false,
+            Expr::Text(_) => true,
         }
     }
 
