@@ -24,7 +24,10 @@ pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
         3,
         "the data directory is missing, in use by another process, or damaged",
     ),
-    (4, "a file could not be read, or the output not written"),
+    (
+        4,
+        "a file could not be read, or not to its end, or the output not written",
+    ),
     (5, "the server could not be reached, refused, or broke off"),
 ];
 
@@ -208,11 +211,43 @@ pub(crate) struct ImportArgs {
     pub(crate) output: JsonArgs,
 }
 
+/// A year that a nanosecond count can tell.
+fn year(text: &str) -> Result<i32, String> {
+    whole(text, 1970, 2261, "a year")
+}
+
+/// The length of a list.
+fn length(text: &str) -> Result<u32, String> {
+    whole(text, 1, 1_000, "a whole number")
+}
+
+/// How many of something; 0 may mean all.
+fn number(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "write a whole number, such as 50; 0 is all".to_owned())
+}
+
+/// How many of something, or none.
+fn few(text: &str) -> Result<u32, String> {
+    whole(text, 0, 1_000, "a whole number")
+}
+
+/// A whole number within limits, both included.
+fn whole<T>(text: &str, least: T, most: T, what: &str) -> Result<T, String>
+where
+    T: std::str::FromStr + PartialOrd + std::fmt::Display,
+{
+    match text.parse() {
+        Ok(number) if number >= least && number <= most => Ok(number),
+        _ => Err(format!("write {what} from {least} to {most}")),
+    }
+}
+
 /// How times without a year or a zone are read.
 #[derive(Debug, Args)]
 pub(crate) struct ReadingArgs {
     /// Year of the first line, where the lines carry none [default: guessed from the file's date]
-    #[arg(long, value_name = "YEAR", value_parser = clap::value_parser!(i32).range(1970..=2261))]
+    #[arg(long, value_name = "YEAR", value_parser = year)]
     pub(crate) year: Option<i32>,
 
     /// Time zone of times that carry none: a name as Europe/Berlin, or +01:00 [default: this
@@ -253,7 +288,7 @@ pub(crate) struct PeriodArgs {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct LimitArgs {
     /// Show at most this many; 0 is all [default: 50, with --json all]
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = number)]
     pub(crate) limit: Option<u64>,
 
     /// Print the oldest of those shown first
@@ -298,7 +333,7 @@ pub(crate) struct StoryArgs {
     pub(crate) raw: bool,
 
     /// Tell at most this many messages in full; 0 is all [default: 1, with --json all]
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = number)]
     pub(crate) limit: Option<u64>,
 
     #[command(flatten)]
@@ -340,8 +375,7 @@ pub(crate) struct StatsArgs {
     pub(crate) period: PeriodArgs,
 
     /// Length of each list
-    #[arg(long, value_name = "N", default_value_t = 10,
-          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = length)]
     pub(crate) top: u32,
 
     #[command(flatten)]
@@ -370,8 +404,8 @@ pub(crate) struct ParseArgs {
     pub(crate) summary: bool,
 
     /// How many different unrecognised lines the summary shows of each program
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub(crate) examples: usize,
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = few)]
+    pub(crate) examples: u32,
 
     #[command(flatten)]
     pub(crate) zone: ZoneArgs,

@@ -158,6 +158,7 @@ fn execute(
         Outcome::Done => 0,
         Outcome::Nothing => 1,
         Outcome::Damaged => 3,
+        Outcome::Unread => 4,
     })
 }
 

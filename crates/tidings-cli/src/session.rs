@@ -17,6 +17,8 @@ pub(crate) enum Outcome {
     Nothing,
     /// It found damage.
     Damaged,
+    /// It did what could be done with files that cannot be read to their ends.
+    Unread,
 }
 
 /// What a verb works with.

@@ -165,10 +165,10 @@ pub struct VerifyObject {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Events that can be read.
-    pub events: u64,
-    /// Lines that can be read.
-    pub lines: u64,
+    /// Rows of the history that can be read: one an event, with its line, and one a recipient.
+    pub rows: u64,
+    /// Events of the spool that can be read.
+    pub spool_events: u64,
     /// Time it took, in milliseconds.
     pub elapsed_ms: u64,
     /// What is wrong; empty if all is well.
@@ -197,10 +197,8 @@ pub struct RepairObject {
     pub repaired: Vec<ProblemObject>,
     /// What is still wrong.
     pub remaining: Vec<ProblemObject>,
-    /// Events lost in all.
+    /// Events lost in all, with their lines.
     pub lost_events: u64,
-    /// Lines lost in all.
-    pub lost_lines: u64,
     /// Time it took, in milliseconds.
     pub elapsed_ms: u64,
 }

@@ -289,6 +289,8 @@ pub struct ImportObject {
     pub files: u64,
     /// Files whose every line was known already.
     pub files_known: u64,
+    /// Files of which only a part can be read; `warnings` says why.
+    pub files_damaged: u64,
     /// Lines added.
     pub lines: u64,
     /// Of them recognised.

@@ -10,7 +10,7 @@ use tidings_mail::provider::Providers;
 use tidings_spool::{Backend, DirLock, DiskBackend, LockError, lock_dir};
 use tidings_store::Store;
 
-use crate::error::Error;
+use crate::error::{Error, in_words};
 use crate::import::STEP_LINES;
 use crate::input::Limits;
 use crate::live::Sources;
@@ -99,9 +99,9 @@ impl Engine {
             ));
         }
         check_is_ours(dir)?;
-        let backend = DiskBackend::new(dir).map_err(|error| refuse(error.to_string()))?;
+        let backend = DiskBackend::new(dir).map_err(|error| refuse(in_words(&error)))?;
         let lock =
-            lock_in_time(dir, options.lock_patience).map_err(|error| refuse(error.to_string()))?;
+            lock_in_time(dir, options.lock_patience).map_err(|error| refuse(in_words(&error)))?;
         Engine::open_on(Arc::new(backend), dir, Some(lock), options)
     }
 
@@ -303,7 +303,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Takes the lock of a directory as soon as it is free, within this time.
-fn lock_in_time(dir: &Path, patience: Duration) -> Result<DirLock, LockError> {
+pub(crate) fn lock_in_time(dir: &Path, patience: Duration) -> Result<DirLock, LockError> {
     let mut left = patience;
     loop {
         match lock_dir(dir) {

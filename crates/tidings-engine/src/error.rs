@@ -42,6 +42,32 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// An error with its causes in our style: the system's "Permission denied (os error 13)" as
+/// "permission denied".
+pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut words = match error.downcast_ref::<std::io::Error>() {
+        Some(error) => system_words(&error.to_string()),
+        None => error.to_string(),
+    };
+    if let Some(cause) = error.source() {
+        let cause = in_words(cause);
+        if !words.ends_with(&cause) {
+            words.push_str(": ");
+            words.push_str(&cause);
+        }
+    }
+    words
+}
+
+fn system_words(text: &str) -> String {
+    let text = text.split(" (os error ").next().unwrap_or(text);
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
 impl From<InputError> for Error {
     fn from(error: InputError) -> Error {
         Error::Input(error)
@@ -63,5 +89,27 @@ impl From<tidings_spool::SpoolError> for Error {
 impl From<tidings_mail::correlate::SavedError> for Error {
     fn from(error: tidings_mail::correlate::SavedError) -> Error {
         Error::State(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// "cannot lock …/lock" was all that was said where a directory may not be written.
+    #[test]
+    fn causes_are_told_in_plain_words() {
+        let denied = tidings_spool::LockError::Io {
+            path: "/srv/lock".into(),
+            source: io::Error::from_raw_os_error(13),
+        };
+        assert_eq!(
+            in_words(&denied),
+            "cannot lock /srv/lock: permission denied"
+        );
+        let missing = io::Error::from_raw_os_error(2);
+        assert_eq!(in_words(&missing), "no such file or directory");
     }
 }

@@ -206,7 +206,7 @@ fn sources(
             .filter(|ns| *ns > 0)
             .unwrap_or(facts.modified_ns)
             .min(options.now_ns);
-        let first_ns = first_time(&mut file, options, reference_ns)?.unwrap_or(reference_ns);
+        let first_ns = first_time(&mut file, path, options, reference_ns)?.unwrap_or(reference_ns);
         sources.push(Source {
             path: path.clone(),
             bytes: facts.bytes,
@@ -218,9 +218,14 @@ fn sources(
     Ok(sources)
 }
 
-/// The time of the first line that has one.
+/// Lines that are looked at to see what a file is.
+const LOOKED_AT: usize = 1000;
+
+/// The time of the first line that has one. A file whose lines have neither time nor program is no
+/// log: it would be kept for ever, and found by nobody.
 fn first_time(
     file: &mut InputFile,
+    path: &Path,
     options: &ImportOptions,
     reference_ns: i64,
 ) -> Result<Option<i64>, Error> {
@@ -232,13 +237,23 @@ fn first_time(
         read => read?,
     };
     let mut scratch = Vec::new();
-    let time = block.lines().take(1000).find_map(|line| {
+    let (mut is_log, mut is_empty) = (false, true);
+    for line in block.lines().take(LOOKED_AT) {
         let envelope = read(line.bytes, Format::Unknown, &mut scratch);
-        clock
-            .resolve(&envelope.stamp)
-            .map(|resolved| resolved.time_ns)
-    });
-    Ok(time)
+        is_empty = false;
+        is_log |= !envelope.tag.is_empty() || envelope.own_file;
+        if let Some(resolved) = clock.resolve(&envelope.stamp) {
+            return Ok(Some(resolved.time_ns));
+        }
+    }
+    if is_log || is_empty || options.force {
+        return Ok(None);
+    }
+    Err(Error::Asked(format!(
+        "{}: none of its first lines has a time or a program, as lines of a log have; nothing was \
+         imported; give --force to import it nevertheless",
+        path.display()
+    )))
 }
 
 fn clock_settings(options: &ImportOptions, reference_ns: i64) -> Result<ClockSettings, Error> {
@@ -420,6 +435,7 @@ impl Run<'_> {
                 | InputError::Read { .. }),
             ) => {
                 self.done.warnings.push(error.to_string());
+                self.done.files_damaged += 1;
                 Ok(false)
             }
             read => Ok(read?),

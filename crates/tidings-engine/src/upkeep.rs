@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use tidings_spool::{Backend, DiskBackend, SpoolConfig, SystemClock, lock_dir};
+use tidings_spool::{Backend, DiskBackend, SpoolConfig, SystemClock};
 use tidings_store::{Day, Depth, Retention};
 
-use crate::engine::Engine;
-use crate::error::Error;
+use crate::engine::{Engine, lock_in_time};
+use crate::error::{Error, in_words};
 use crate::message_rows::{MESSAGES, messages_schema};
 use crate::rows::{EVENTS, events_schema};
 
@@ -151,6 +152,9 @@ pub fn repair(dir: &Path) -> Result<CheckReport, Error> {
     Ok(report)
 }
 
+/// How long a check waits for another process to be done with the directory: a search takes moments.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
 fn take(dir: &Path) -> Result<(Arc<dyn Backend>, tidings_spool::DirLock), Error> {
     let refuse = |why: String| Error::Directory {
         path: dir.to_owned(),
@@ -159,8 +163,8 @@ fn take(dir: &Path) -> Result<(Arc<dyn Backend>, tidings_spool::DirLock), Error>
     if !dir.is_dir() {
         return Err(refuse("there is no such directory".into()));
     }
-    let backend = DiskBackend::new(dir).map_err(|error| refuse(error.to_string()))?;
-    let lock = lock_dir(dir).map_err(|error| refuse(error.to_string()))?;
+    let backend = DiskBackend::new(dir).map_err(|error| refuse(in_words(&error)))?;
+    let lock = lock_in_time(dir, LOCK_PATIENCE).map_err(|error| refuse(in_words(&error)))?;
     Ok((Arc::new(backend), lock))
 }
 

@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use tidings_engine::{Engine, Error, EventQuery, Interpreter, MessageQuery, StoryQuery};
+use tidings_engine::{
+    Engine, Error, EventQuery, ImportOptions, Interpreter, MessageQuery, StoryQuery,
+};
 use tidings_event::Records;
 use tidings_event::time::rfc3339;
 use tidings_mail::correlate::{Correlator, Limits, NoLookup};
@@ -520,4 +522,29 @@ fn ingested_text_is_the_same_before_and_after_it_is_sealed() {
     for (id, message) in &before.messages {
         assert_eq!(after.messages.get(id), Some(message));
     }
+}
+
+/// A picture, or a text, was imported as a log of which nothing is understood, and stayed for ever.
+#[test]
+fn what_is_no_log_is_imported_by_force_only() {
+    let dir = TempDir::new().unwrap();
+    let engine = open(&MemoryBackend::new()).unwrap();
+    let (picture, dark) = (dir.path().join("picture"), dir.path().join("mail.log"));
+    std::fs::write(&picture, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\n").unwrap();
+    // No times, but programs: what some containers print.
+    std::fs::write(&dark, "postfix/qmgr[12]: 4bXkWq1RZbz2JJ: removed\n").unwrap();
+    let refused = import(&engine, &[&dark, &picture]).unwrap_err().to_string();
+    assert!(
+        refused.contains("picture: none of its first lines"),
+        "{refused}"
+    );
+    assert_eq!(Shown::of(&engine).events.len(), 0, "nothing half done");
+    assert_eq!(import(&engine, &[&dark]).unwrap().lines, 1);
+    let force = ImportOptions {
+        force: true,
+        now_ns: NOW_NS,
+        ..ImportOptions::default()
+    };
+    let done = engine.import(&[picture], &force, &mut |_| {}).unwrap();
+    assert_eq!((done.files, done.files_damaged), (1, 0));
 }

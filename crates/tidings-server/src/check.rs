@@ -10,14 +10,14 @@ pub(crate) fn verified(report: CheckReport, watch: Watch) -> VerifyObject {
     VerifyObject {
         files: report.parts + report.segments,
         bytes: report.bytes,
-        events: report.rows + report.spool_events,
+        rows: report.rows,
+        spool_events: report.spool_events,
         elapsed_ms: millis(watch),
         problems: report
             .problems
             .iter()
             .map(|sentence| problem(sentence))
             .collect(),
-        ..VerifyObject::default()
     }
 }
 
@@ -41,7 +41,6 @@ pub(crate) fn repaired(done: CheckReport, left: CheckReport, watch: Watch) -> Re
             .map(|sentence| events_lost(sentence))
             .sum(),
         elapsed_ms: millis(watch),
-        ..RepairObject::default()
     }
 }
 

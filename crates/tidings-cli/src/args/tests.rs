@@ -32,8 +32,9 @@ fn global_options_stand_anywhere() {
 #[test]
 fn wrong_values_are_refused_with_what_is_allowed() {
     for (line, allowed) in [
-        ("tidings import --year 26 x", "1970..=2261"),
-        ("tidings stats --top 0", "1..=1000"),
+        ("tidings import --year 26 x", "a year from 1970 to 2261"),
+        ("tidings stats --top 0", "a whole number from 1 to 1000"),
+        ("tidings messages -n x", "a whole number, such as 50"),
         ("tidings completions csh", "bash"),
         ("tidings import", "<FILES>"),
         ("tidings parse -u -s x", "--summary"),

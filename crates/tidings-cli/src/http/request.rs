@@ -157,7 +157,13 @@ fn refusal(target: &Target, head: &Head, body: impl Read) -> Failure {
         _ => FailureKind::Server,
     };
     if let Some(failure) = Failure::from_json(&text, kind) {
-        return failure;
+        return match head.status {
+            404 => Failure::server(format!(
+                "{name} does not answer searches; set http.api = true there, or ask on its machine \
+                 with --data"
+            )),
+            _ => failure,
+        };
     }
     match (head.status, &head.location) {
         (401 | 403, _) => Failure::server(format!(

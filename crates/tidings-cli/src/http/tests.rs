@@ -235,6 +235,13 @@ fn a_failure_may_come_after_results() {
 fn other_answers_are_explained() {
     for (answer, expected) in [
         (
+            with_status(
+                "404 Not Found",
+                "{\"error\":{\"message\":\"nothing here\"}}",
+            ),
+            "does not answer searches; set http.api = true there",
+        ),
+        (
             with_status("404 Not Found", "<html>"),
             "does not offer this (status 404)",
         ),

@@ -266,6 +266,23 @@ fn an_import_shows_its_progress_on_a_terminal_only() {
     assert_eq!(json.err, "");
 }
 
+/// Both ended with exit code 0 and not a word.
+#[test]
+fn an_import_that_is_not_whole_says_so() {
+    let (directory, run) = program();
+    let import = |name: &str| {
+        let file = directory.path().join(name);
+        fs::write(&file, "x\n").unwrap();
+        run.run(&["import", file.to_str().unwrap()])
+    };
+    assert_eq!(import("mail.log.damaged").code, 4);
+    let refused = import("mail.log.refused");
+    assert_eq!(refused.code, 2);
+    let (before, failure) = refused.err.split_once('\n').unwrap();
+    assert!(before.ends_with("nothing is added twice"), "{before}");
+    assert_eq!(failure, "tidings: mail.log.refused: is not wanted\n");
+}
+
 #[test]
 fn files_are_checked_before_anything_is_done() {
     let (directory, run) = program();

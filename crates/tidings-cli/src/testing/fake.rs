@@ -137,9 +137,14 @@ impl Store for FakeStore {
                 recognised: lines - 10,
             });
         }
+        let has = |name: &str| files.iter().any(|file| file.ends_with(name));
+        if has("mail.log.refused") {
+            return Err(Failure::usage("mail.log.refused: is not wanted"));
+        }
         Ok(ImportObject {
             files: files.len() as u64,
             files_known: 0,
+            files_damaged: u64::from(has("mail.log.damaged")),
             lines: 2_000,
             recognised: 1_980,
             events: 4_500,
@@ -162,8 +167,8 @@ impl Store for FakeStore {
         Ok(VerifyObject {
             files: 12,
             bytes: 345_678,
-            events: 4_500,
-            lines: 2_000,
+            rows: 4_500,
+            spool_events: 2_000,
             elapsed_ms: 77,
             problems,
         })
@@ -174,7 +179,6 @@ impl Store for FakeStore {
             repaired: problems(),
             remaining: Vec::new(),
             lost_events: 4_096,
-            lost_lines: 0,
             elapsed_ms: 99,
         })
     }

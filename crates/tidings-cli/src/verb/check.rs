@@ -18,12 +18,12 @@ pub(super) fn verify(args: JsonArgs, session: &mut Session<'_>) -> Result<Outcom
     }
     print_problems(session, &found.problems)?;
     let checked = format!(
-        "{} with {} checked in {}: {}, {}",
+        "{} with {} checked in {}: {} of the history, {} of the spool",
         plural(found.files, "file", "files"),
         bytes(found.bytes),
         duration(found.elapsed_ms),
-        plural(found.events, "event", "events"),
-        plural(found.lines, "line", "lines"),
+        plural(found.rows, "row", "rows"),
+        plural(found.spool_events, "event", "events"),
     );
     let verdict = match found.problems.len() as u64 {
         0 => session.screen.paint(Style::Green, "all is well"),
@@ -50,11 +50,10 @@ pub(super) fn repair(args: JsonArgs, session: &mut Session<'_>) -> Result<Outcom
     let summary = match done.repaired.len() as u64 {
         0 => format!("nothing to mend ({})", duration(done.elapsed_ms)),
         mended => format!(
-            "{} mended in {}; lost: {}, {}",
+            "{} mended in {}; lost: {}",
             plural(mended, "problem", "problems"),
             duration(done.elapsed_ms),
             plural(done.lost_events, "event", "events"),
-            plural(done.lost_lines, "line", "lines"),
         ),
     };
     session.line(&summary)?;

@@ -28,9 +28,13 @@ pub(super) fn run(args: &ImportArgs, session: &mut Session<'_>) -> Result<Outcom
     };
     let mut store = choose::open(&session.globals, session.hooks, Purpose::Add)?;
     let done = with_progress(store.as_mut(), &files, &options, session)?;
+    let outcome = match done.files_damaged {
+        0 => Outcome::Done,
+        _ => Outcome::Unread,
+    };
     if args.output.json {
         session.json(&done)?;
-        return Ok(Outcome::Done);
+        return Ok(outcome);
     }
     let lines = import_summary(&session.screen, &done);
     session.lines(&lines)?;
@@ -40,10 +44,11 @@ pub(super) fn run(args: &ImportArgs, session: &mut Session<'_>) -> Result<Outcom
     if done.lines > 0 {
         session.hint("go on with: tidings messages, tidings stats")?;
     }
-    Ok(Outcome::Done)
+    Ok(outcome)
 }
 
-/// Imports, drawing the progress where the standard error is a terminal.
+/// Imports, drawing the progress where the standard error is a terminal, and says what became of the
+/// lines before a failure.
 pub(super) fn with_progress(
     store: &mut dyn Store,
     files: &[PathBuf],
@@ -57,11 +62,20 @@ pub(super) fn with_progress(
         drawn_ms: None,
     };
     let err = &mut *session.err;
+    let mut lines = 0;
     let done = store.import(files, options, &mut |progress| {
+        lines = progress.lines;
         // A progress that cannot be drawn is no reason to stop an import.
         let _ = display.draw(progress, err);
     });
     let _ = display.wipe(err);
+    if done.is_err() && lines > 0 {
+        // The failure itself is told at the end, whether or not this can be.
+        let _ = session.note(
+            "what was read before the failure below is in the history; once that is mended, or its \
+             file left out, run the same command again: nothing is added twice",
+        );
+    }
     done
 }
 

@@ -43,7 +43,7 @@ pub(super) fn run(args: &ParseArgs, session: &mut Session<'_>) -> Result<Outcome
 /// Prints the summary: as the result where it was asked for, else beneath the lines. With JSON, or
 /// with the unrecognised lines alone, the standard output is kept for these.
 fn summarise(args: &ParseArgs, tally: ParseTally, session: &mut Session<'_>) -> Result<(), Stop> {
-    let programs = tally.programs(args.examples);
+    let programs = tally.programs(args.examples as usize);
     if programs.is_empty() {
         return Err(Failure::file("there is not a single line to parse").into());
     }

@@ -44,13 +44,8 @@ impl Compiled {
         until_ns: Option<i64>,
         now_ns: i64,
     ) -> Result<Compiled, Error> {
-        let filter = Filter::parse(text, fields).map_err(|error| {
-            let rest: String = text[error.at()..].chars().take(40).collect();
-            Error::Asked(format!(
-                "filter: {error}, at character {} ({rest:?})",
-                text[..error.at()].chars().count() + 1
-            ))
-        })?;
+        let filter = Filter::parse(text, fields)
+            .map_err(|error| Error::Asked(format!("filter: {}", error.render(text))))?;
         let matcher = Matcher::compile(&filter, now_ns);
         let plan = matcher.plan();
         Ok(Compiled {

@@ -33,13 +33,12 @@ struct Join<'a> {
     by: &'a str,
 }
 
-/// Appends the legs with their steps, times relative to the first step of all.
+/// Appends the legs with their steps, times relative to the first step of the first leg.
 pub(super) fn timeline(screen: &Screen, story: &StoryObject, lines: &mut Vec<String>) {
-    let start = story
-        .timeline
-        .iter()
-        .find_map(|step| parse_rfc3339(&step.time).ok());
-    for leg in legs_of(story) {
+    let legs = legs_of(story);
+    let first = legs.first().and_then(|leg| leg.steps.first());
+    let start = first.and_then(|step| parse_rfc3339(&step.time).ok());
+    for leg in legs {
         let indent = "  ".repeat(leg.depth + 1);
         lines.push(format!("{indent}{}", leg_title(screen, &leg)));
         let programs = leg

@@ -64,7 +64,7 @@ impl fmt::Display for Notice {
         match self {
             Self::Waiting(error) => write!(f, "waiting: {error}"),
             Self::Readable => f.write_str("the file can be read again"),
-            Self::Next { path } => write!(f, "the next file begins: reading {}", path.display()),
+            Self::Next { path } => write!(f, "reading {} from its beginning", path.display()),
             Self::Truncated { copy } => {
                 write!(
                     f,
