@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::intern::Interner;
 use crate::{ColumnId, Error, Kind, Result, Schema};
 
-/// A columnar builder of rows, the unit of writing (262,144 rows are a good size).
+/// A columnar builder of rows, the unit of writing (131,072 rows are a good size).
 ///
 /// `begin_row`, then any number of `put_…`; a column that is not put stays null, and of two puts
 /// into one column of one row the last counts. Texts are interned as they come. A put into a
