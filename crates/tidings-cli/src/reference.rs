@@ -2,6 +2,8 @@
 
 mod man;
 mod markdown;
+#[cfg(test)]
+mod objects;
 mod page;
 
 pub(crate) use man::man_page;

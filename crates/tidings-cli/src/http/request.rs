@@ -159,7 +159,7 @@ fn refusal(target: &Target, head: &Head, body: impl Read) -> Failure {
     if let Some(failure) = Failure::from_json(&text, kind) {
         return match head.status {
             404 => Failure::server(format!(
-                "{name} does not answer searches; set http.api = true there, or ask on its machine \
+                "{name} does not answer searches; set http.api and a token there, or ask on its machine \
                  with --data"
             )),
             _ => failure,

@@ -239,7 +239,7 @@ fn other_answers_are_explained() {
                 "404 Not Found",
                 "{\"error\":{\"message\":\"nothing here\"}}",
             ),
-            "does not answer searches; set http.api = true there",
+            "does not answer searches; set http.api and a token there",
         ),
         (
             with_status("404 Not Found", "<html>"),

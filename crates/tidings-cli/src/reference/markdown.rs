@@ -18,8 +18,7 @@ const INTRODUCTION: &str = "\
 its socket. Else the data directory itself is opened.
 
 Results go to the standard output, notes, progress and errors to the standard error. With `--json`
-every verb prints one object a line; their fields are added to, never renamed. Colours are used on a
-terminal only. What strangers wrote (addresses, replies, log lines) is shown with its control
+every verb prints one object a line ([their fields](json.md)). Colours are used on a terminal only. What strangers wrote (addresses, replies, log lines) is shown with its control
 characters written out, as `\\x1b`.
 ";
 

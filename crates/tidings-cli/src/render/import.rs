@@ -85,14 +85,11 @@ pub(crate) fn summary(screen: &Screen, import: &ImportObject) -> Vec<String> {
         lines.push(format!(
             "  {}, {}{}",
             plural(import.events, "event", "events"),
-            plural(
-                import.messages.saturating_add(import.open),
-                "message",
-                "messages"
-            ),
+            plural(import.messages, "message", "messages"),
             match import.open {
                 0 => String::new(),
-                open => format!(", of which {} not finished yet", count(open)),
+                1 => "; 1 in the history is not finished yet".to_owned(),
+                open => format!("; {} in the history are not finished yet", count(open)),
             }
         ));
     }

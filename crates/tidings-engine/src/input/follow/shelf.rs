@@ -97,7 +97,8 @@ pub(super) fn stat(path: &Path) -> Result<Option<Entry>, InputError> {
     }
 }
 
-/// How a rotation names files: the higher the number the older, or by date.
+/// How a rotation names files: by number (the higher the older, as nearly all do; see
+/// [`counts_up`]), or by date.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     Number(u32),
@@ -175,12 +176,26 @@ fn in_order(found: BTreeMap<PathBuf, (Rank, Entry)>) -> Vec<Entry> {
         .all(|(rank, _)| matches!(rank, Rank::Number(_)))
     {
         found.sort_by(|one, other| other.0.cmp(&one.0));
+        if counts_up(&found) {
+            found.reverse();
+        }
     } else if one_length_of_date(&found) {
         found.sort_by(|one, other| one.0.cmp(&other.0));
     } else {
         found.sort_by_key(|(_, entry)| entry.modified_ns);
     }
     found.into_iter().map(|(_, entry)| entry).collect()
+}
+
+/// Fewer files than this may have the wrong times by chance.
+const COUNTED_UP_MIN: usize = 3;
+
+/// Whether a rotation gives each file the next number and renames none again, so that the highest
+/// is the newest: all times say so. Taken for older ones, those files would be read again with
+/// every rotation. `found` is sorted by number, the highest first.
+fn counts_up(found: &[(Rank, Entry)]) -> bool {
+    found.len() >= COUNTED_UP_MIN
+        && found.is_sorted_by(|higher, lower| higher.1.modified_ns > lower.1.modified_ns)
 }
 
 fn one_length_of_date(found: &[(Rank, Entry)]) -> bool {
@@ -276,6 +291,30 @@ mod tests {
             .collect();
         assert_eq!(names, ["log-20261122", "log.1", "log-20261123"]);
         assert_eq!(shelf.newest_rotated_ns(), 2_000_000_000);
+    }
+
+    #[test]
+    fn numbers_that_run_forward_are_known_by_the_times_of_all_files() {
+        let ordered = |files: &[(&str, u64)]| -> Vec<String> {
+            let dir = tempfile::tempdir().unwrap();
+            for (name, seconds) in files {
+                let file = std::fs::File::create(dir.path().join(name)).unwrap();
+                io::Write::write_all(&mut &file, b"x").unwrap();
+                let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(*seconds);
+                file.set_modified(time).unwrap();
+            }
+            let shelf = Shelf::look(&dir.path().join("log"), &[]).unwrap();
+            let name = |entry: &Entry| entry.path.file_name().unwrap().to_str().unwrap().to_owned();
+            shelf.rotated.iter().map(name).collect()
+        };
+        let upward = [("log.0", 5), ("log.1.gz", 6), ("log.2", 7), ("log.10", 8)];
+        assert_eq!(ordered(&upward), ["log.0", "log.1.gz", "log.2", "log.10"]);
+        let one_touched = [("log.1", 7), ("log.2", 9), ("log.3", 5)];
+        assert_eq!(ordered(&one_touched), ["log.3", "log.2", "log.1"]);
+        let restored = [("log.1", 7), ("log.2", 7), ("log.3", 7)];
+        assert_eq!(ordered(&restored), ["log.3", "log.2", "log.1"]);
+        let too_few = [("log.1", 7), ("log.2", 9)];
+        assert_eq!(ordered(&too_few), ["log.2", "log.1"]);
     }
 
     #[test]
