@@ -186,6 +186,10 @@ fn recipient_of<'e, S: Text>(
                     shown.reply = &*inner.reply;
                     shown.time_ns = inner.time_ns;
                     shown.leg = next.id;
+                    // The codes of the handing over say nothing of what came after it.
+                    shown.code = (inner.code != 0).then_some(inner.code);
+                    shown.dsn = inner.dsn.as_deref();
+                    diagnose_into(&mut shown, inner, inner.relay.is_none());
                     Some(shown)
                 }
                 _ => Some(recipient(leg, outcome, Verdict::Delivered, providers)),
