@@ -49,9 +49,8 @@ pub(super) fn repair(args: JsonArgs, session: &mut Session<'_>) -> Result<Outcom
     print_problems(session, &done.repaired)?;
     let summary = match done.repaired.len() as u64 {
         0 => format!("nothing to mend ({})", duration(done.elapsed_ms)),
-        mended => format!(
-            "{} mended in {}; lost: {}",
-            plural(mended, "problem", "problems"),
+        _ => format!(
+            "mended in {}; lost: {}",
             duration(done.elapsed_ms),
             plural(done.lost_events, "event", "events"),
         ),
