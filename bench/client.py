@@ -20,7 +20,8 @@ def ask(data: str, path: str) -> bytes:
             return b""
         stream.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         answer = b""
-        while piece := stream.recv(65536):
+        # The end of the answer, not that of the connection, which lingers.
+        while not answer.endswith(b"\r\n0\r\n\r\n") and (piece := stream.recv(65536)):
             answer += piece
         return answer.partition(b"\r\n\r\n")[2]
 
