@@ -116,6 +116,8 @@ pub struct StoryOptions {
     pub raw: bool,
     /// At most this many stories; `None` for all.
     pub limit: Option<u64>,
+    /// This many of them with their steps; `None` for all.
+    pub told: Option<u64>,
 }
 
 /// What to sum up.

@@ -233,6 +233,19 @@ fn a_message_that_an_access_rule_holds_has_the_sender_of_the_rule_s_line() {
 }
 
 #[test]
+fn mail_of_a_local_program_has_the_address_that_the_queue_gave_its_sender() {
+    let found = fold(&[
+        "12:00:00.0 mx postfix/pickup[1]: 8DB749C091B: uid=1000 from=<joe>
+         12:00:00.1 mx postfix/cleanup[2]: 8DB749C091B: message-id=<m@x>
+         12:00:00.2 mx postfix/qmgr[3]: 8DB749C091B: from=<joe@mx.example>, size=300, nrcpt=1 (queue active)",
+    ]);
+    let [message] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(message.from.as_deref(), Some("joe@mx.example"));
+}
+
+#[test]
 fn a_client_turned_away_is_a_refusal_and_a_remark_is_none() {
     let refused = |line: &str| {
         let found = fold(&[&format!("12:00:00.0 mx postfix/{line}")]);

@@ -209,20 +209,18 @@ impl Store for EngineStore {
         options: &StoryOptions,
         each: &mut dyn FnMut(StoryObject) -> bool,
     ) -> Result<(), Failure> {
-        let limit = options.limit.map_or(usize::MAX, |limit| {
-            usize::try_from(limit).unwrap_or(usize::MAX)
-        });
+        let most = |number: Option<u64>| {
+            number.map_or(usize::MAX, |number| {
+                usize::try_from(number).unwrap_or(usize::MAX)
+            })
+        };
         let query = StoryQuery {
             key: key.to_owned(),
             raw: options.raw,
-            limit,
+            limit: most(options.limit),
         };
-        for story in self.0.stories(&query).map_err(failure)? {
-            if !each(story) {
-                break;
-            }
-        }
-        Ok(())
+        let told = most(options.told);
+        self.0.each_story(&query, told, each).map_err(failure)
     }
 
     fn stats(&mut self, query: &StatsQuery) -> Result<StatsObject, Failure> {

@@ -145,6 +145,7 @@ impl Store for HttpStore {
         let request = Request::get("/api/tidings/story")
             .with("key", Some(key.to_owned()))
             .with("limit", options.limit.map(|limit| limit.to_string()))
+            .with("told", options.told.map(|told| told.to_string()))
             .with("raw", yes(options.raw));
         self.each(request, each)
     }

@@ -139,11 +139,12 @@ fn each_search_asks_its_own_path() {
     let options = StoryOptions {
         raw: true,
         limit: Some(2),
+        told: Some(1),
     };
     at(&story)
         .stories("<a@b>", &options, &mut |_| true)
         .unwrap();
-    let asked = "GET /api/tidings/story?key=%3Ca%40b%3E&limit=2&raw=true HTTP/1.1";
+    let asked = "GET /api/tidings/story?key=%3Ca%40b%3E&limit=2&told=1&raw=true HTTP/1.1";
     assert_eq!(first_line(story), asked);
 
     let stats = script(with_status("200 OK", "{\"messages\":7}\n"));

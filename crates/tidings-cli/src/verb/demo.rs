@@ -135,6 +135,7 @@ fn tell(store: &mut dyn Store, id: &str, session: &mut Session<'_>) -> Result<()
     let options = StoryOptions {
         raw: false,
         limit: Some(1),
+        told: None,
     };
     search::list(
         Some(1),

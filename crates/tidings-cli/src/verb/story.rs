@@ -39,6 +39,7 @@ pub(super) fn run(args: &StoryArgs, session: &mut Session<'_>) -> Result<Outcome
     let options = StoryOptions {
         raw: args.raw,
         limit: search::one_more(most),
+        told: told.filter(|_| !args.output.json),
     };
     let mut others = Vec::new();
     let mut number = 0;

@@ -43,11 +43,34 @@ pub struct StoryQuery {
 impl Engine {
     /// The stories of the messages that `key` names, newest first.
     pub fn stories(&self, query: &StoryQuery) -> Result<Vec<StoryObject>, Error> {
+        let mut stories = Vec::new();
+        self.each_story(query, usize::MAX, &mut |story| {
+            stories.push(story);
+            true
+        })?;
+        Ok(stories)
+    }
+
+    /// Hands over the stories that `query` names, newest first, until `each` wants no more. Those
+    /// after the first `told` are without their steps, which takes far less reading.
+    pub fn each_story(
+        &self,
+        query: &StoryQuery,
+        told: usize,
+        each: &mut dyn FnMut(StoryObject) -> bool,
+    ) -> Result<(), Error> {
         let messages = self.named(query.key.trim(), query.limit)?;
-        messages
-            .iter()
-            .map(|message| self.story(message, query.raw))
-            .collect()
+        for (number, message) in messages.iter().enumerate() {
+            let story = if number < told {
+                self.story(message, query.raw)?
+            } else {
+                story_without_steps(message)
+            };
+            if !each(story) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The messages that an id, queue id, Message-ID or address names, newest first.
@@ -121,12 +144,19 @@ impl Engine {
             })
             .chain(left_out(events.len()))
             .collect();
-        let recipients = message.recipients.iter();
         Ok(StoryObject {
-            message: message_object(message),
-            summaries: recipients.map(|to| summary_of(message, to)).collect(),
             timeline,
+            ..story_without_steps(message)
         })
+    }
+}
+
+fn story_without_steps(message: &Message) -> StoryObject {
+    let recipients = message.recipients.iter();
+    StoryObject {
+        message: message_object(message),
+        summaries: recipients.map(|to| summary_of(message, to)).collect(),
+        timeline: Vec::new(),
     }
 }
 

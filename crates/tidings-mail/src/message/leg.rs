@@ -155,6 +155,14 @@ impl Leg {
 
     fn enqueued(&mut self, facts: &Facts<'_>) {
         self.queued = true;
+        // Of mail from a program of the machine the first line has the bare login name; the queue
+        // has the address that it was made.
+        if let (Some(known), Some(from)) = (&self.from, facts.from)
+            && !known.contains('@')
+            && from.contains('@')
+        {
+            self.from = None;
+        }
         set(&mut self.from, facts.from);
         self.size = self.size.or(facts.size);
         self.total = self.total.max(facts.total.unwrap_or(0));

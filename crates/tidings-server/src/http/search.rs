@@ -52,6 +52,7 @@ pub(super) struct Asked {
 pub(super) struct AskedStory {
     key: String,
     limit: Option<u64>,
+    told: Option<u64>,
     #[serde(default)]
     raw: bool,
 }
@@ -127,6 +128,7 @@ pub(super) async fn story(
     let options = StoryOptions {
         raw: asked.raw,
         limit: asked.limit,
+        told: asked.told,
     };
     search(app, move |store, sink| {
         store.stories(&asked.key, &options, &mut |story| sink.push(&story))

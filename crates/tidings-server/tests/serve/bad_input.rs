@@ -197,7 +197,6 @@ fn damaged_packed_files_are_told_and_what_came_before_is_kept() {
 /// Who may use the socket is not who may read a log: the server reads it, as the user it runs as.
 #[test]
 fn files_are_read_for_root_and_the_server_s_own_user_only() {
-    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
 
     const NOBODY: u32 = 65_534;
@@ -206,14 +205,14 @@ fn files_are_read_for_root_and_the_server_s_own_user_only() {
         eprintln!("skipped: only root can ask as another user");
         return;
     }
-    fs::set_permissions(place.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    place.open_to_all();
     let server = place.serve(&place.following(""));
     let log = place.path("log/other.log");
     append(&log, &mail(0..1));
     let data = place.data();
     let args = ["import", log.to_str().unwrap(), "--data", &data];
     let ask_as = |gid: u32| {
-        let mut command = super::support::tidings(&args);
+        let mut command = place.tidings(&args);
         command.uid(NOBODY).gid(gid).output().unwrap()
     };
     let group = fs::metadata(place.path("data/tidings.sock")).unwrap();
@@ -252,7 +251,7 @@ fn a_file_that_the_server_may_not_read_is_told_with_its_user() {
         eprintln!("skipped: only root can start the server as another user");
         return;
     }
-    fs::set_permissions(place.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    place.open_to_all();
     fs::create_dir(place.path("data")).unwrap();
     std::os::unix::fs::chown(place.path("data"), Some(NOBODY), Some(NOBODY)).unwrap();
     let server = super::support::Server::start(&place, &place.following(""), |command| {

@@ -11,7 +11,11 @@ use tempfile::TempDir;
 
 /// The program, with nothing of the surroundings that could change what it does.
 pub(crate) fn tidings(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+    tidings_at(Path::new(env!("CARGO_BIN_EXE_tidings")), args)
+}
+
+fn tidings_at(program: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null());
     for name in [
         "TIDINGS_DATA",
@@ -47,6 +51,27 @@ impl Place {
         };
         std::fs::create_dir(place.path("log")).unwrap();
         place
+    }
+
+    /// Lets every user into the place, and puts the program there: builds may lie where only
+    /// their owner comes.
+    pub(crate) fn open_to_all(&self) {
+        use std::os::unix::fs::PermissionsExt;
+        let all = || std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(self.dir.path(), all()).unwrap();
+        let program = self.path("tidings");
+        std::fs::copy(env!("CARGO_BIN_EXE_tidings"), &program).unwrap();
+        std::fs::set_permissions(program, all()).unwrap();
+    }
+
+    /// The program, as every user may run it in a place that is [open](Self::open_to_all).
+    pub(crate) fn tidings(&self, args: &[&str]) -> Command {
+        let program = self.path("tidings");
+        if program.exists() {
+            tidings_at(&program, args)
+        } else {
+            tidings(args)
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -194,7 +219,7 @@ impl Server {
     ) -> Server {
         let config = place.path("tidings.toml");
         std::fs::write(&config, settings).unwrap();
-        let mut command = tidings(&[
+        let mut command = place.tidings(&[
             "serve",
             "--data",
             &place.data(),
