@@ -14,8 +14,8 @@ test: ## every check and every test, as CI runs them
 check: ## the quick loop: format, clippy, dependency edges, generated files, tests
 	@cargo x check
 
-bench: ## all benchmarks (needs a quiet machine)
-	@cargo bench --workspace
+bench: ## measure the whole program (needs a quiet machine)
+	@bench/run
 
 clean: ## remove everything that was built
 	@cargo clean

@@ -6,31 +6,26 @@
 //! line needs, so that an import that was killed goes on where it was, with the same ids.
 
 mod followed;
+mod order;
 mod rendering;
+mod write;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use tidings_event::Records;
 use tidings_event::time::rfc3339;
 use tidings_mail::correlate::{Correlator, Limits as CorrelatorLimits, NoLookup};
-use tidings_mail::envelope::{Clock, ClockSettings, Format, Zone, read};
-use tidings_mail::message::{Folder, FolderLimits};
-use tidings_store::PartFlags;
 
 use crate::contract::ImportObject;
-use crate::engine::{Engine, OPEN_BLOB, OPEN_IMPORT_BLOBS};
+use crate::engine::Engine;
 use crate::error::Error;
-use crate::history::HistoryWriter;
-use crate::input::{
-    Block, ChainId, ChainSet, Checkpoint, InputError, InputFile, Limits, Match, open_with,
-};
+use crate::input::{Block, ChainId, ChainSet, Checkpoint, InputError, InputFile, Match, open_with};
 use crate::interpret::{Interpreter, Trail};
 use crate::live::LIVE_STREAM;
-use crate::reopen::StoreReopen;
-use crate::zone::zone;
 use followed::{Followed, FollowedSet, chain_up_to};
+use order::{Source, clock_settings, sources};
 use rendering::{Reading, Renderings, refusal, warning};
+use write::write;
 
 /// Lines after which what was read is committed, if nothing else is wanted: so many hold the memory of an
 /// import down, as settled messages are kept until then.
@@ -38,9 +33,6 @@ pub(crate) const STEP_LINES: u64 = 500_000;
 
 /// Chunks on their way from the reading to the writing thread.
 const CHUNKS: usize = 3;
-
-/// Open messages at most while importing.
-const OPEN_MESSAGES: usize = 40_000;
 
 const CORRELATOR_BLOB: &str = "import/correlator";
 const CHAINS: &str = "chain/";
@@ -90,13 +82,6 @@ struct Chunk {
     commit: Option<Vec<(String, Option<Vec<u8>>)>>,
     /// Nothing more comes of lines before this time.
     settle_ns: Option<i64>,
-}
-
-struct Source {
-    path: PathBuf,
-    bytes: u64,
-    first_ns: i64,
-    reference_ns: i64,
 }
 
 impl Engine {
@@ -189,83 +174,6 @@ impl Engine {
             None => Ok(Correlator::new(limits)),
         }
     }
-}
-
-/// The files in the order of their first lines.
-fn sources(
-    paths: &[PathBuf],
-    options: &ImportOptions,
-    limits: Limits,
-) -> Result<Vec<Source>, Error> {
-    let mut sources = Vec::with_capacity(paths.len());
-    for path in paths {
-        let mut file = open_with(path, limits)?;
-        let facts = file.facts()?;
-        let reference_ns = facts
-            .gzip_time_ns
-            .filter(|ns| *ns > 0)
-            .unwrap_or(facts.modified_ns)
-            .min(options.now_ns);
-        let first_ns = first_time(&mut file, path, options, reference_ns)?.unwrap_or(reference_ns);
-        sources.push(Source {
-            path: path.clone(),
-            bytes: facts.bytes,
-            first_ns,
-            reference_ns,
-        });
-    }
-    sources.sort_by(|a, b| (a.first_ns, &a.path).cmp(&(b.first_ns, &b.path)));
-    Ok(sources)
-}
-
-/// Lines that are looked at to see what a file is.
-const LOOKED_AT: usize = 1000;
-
-/// The time of the first line that has one. A file whose lines have neither time nor program is no
-/// log: it would be kept for ever, and found by nobody.
-fn first_time(
-    file: &mut InputFile,
-    path: &Path,
-    options: &ImportOptions,
-    reference_ns: i64,
-) -> Result<Option<i64>, Error> {
-    let mut clock = Clock::new(clock_settings(options, reference_ns)?);
-    let mut block = Block::new();
-    match file.next_block(&mut block) {
-        // Told when the file is read.
-        Err(InputError::Damaged { .. } | InputError::Memory { .. }) => return Ok(None),
-        read => read?,
-    };
-    let mut scratch = Vec::new();
-    let (mut is_log, mut is_empty) = (false, true);
-    for line in block.lines().take(LOOKED_AT) {
-        let envelope = read(line.bytes, Format::Unknown, &mut scratch);
-        is_empty = false;
-        is_log |= !envelope.tag.is_empty() || envelope.own_file;
-        if let Some(resolved) = clock.resolve(&envelope.stamp) {
-            return Ok(Some(resolved.time_ns));
-        }
-    }
-    if is_log || is_empty || options.force {
-        return Ok(None);
-    }
-    Err(Error::Asked(format!(
-        "{}: none of its first lines has a time or a program, as lines of a log have; nothing was \
-         imported; give --force to import it nevertheless",
-        path.display()
-    )))
-}
-
-fn clock_settings(options: &ImportOptions, reference_ns: i64) -> Result<ClockSettings, Error> {
-    let zone = match options.timezone.as_deref() {
-        Some(name) => zone(name).map_err(Error::Asked)?,
-        None => zone("local").unwrap_or(Zone::Utc),
-    };
-    Ok(ClockSettings {
-        zone,
-        year: options.year,
-        reference_ns,
-    })
 }
 
 /// The reading side of an import.
@@ -614,184 +522,4 @@ fn send(to_writer: &SyncSender<Chunk>, chunk: Chunk) -> Result<(), Error> {
     to_writer
         .send(chunk)
         .map_err(|_| Error::State("the writing thread has ended".into()))
-}
-
-/// What the writing side has done.
-#[derive(Debug, Default)]
-struct Written {
-    events: u64,
-    messages: u64,
-    open: u64,
-}
-
-/// The writing side of an import: folds, builds parts, commits.
-fn write(
-    engine: &Engine,
-    chunks: &Receiver<Chunk>,
-    used: &SyncSender<Chunk>,
-) -> Result<Written, Error> {
-    let mut books = Books::open(engine)?;
-    let done = books.take_all(chunks, used);
-    books.written.open = books.folder.open_count() as u64;
-    let handed_back = books.hand_back(done.is_ok());
-    done.and(handed_back).map(|()| books.written)
-}
-
-/// The messages and rows of an import on their way into the history.
-///
-/// The live path has open messages of its own, of events that are not in parts yet; beside it an
-/// import keeps those that it leaves open apart, in a blob that the next seal takes in.
-struct Books<'e> {
-    engine: &'e Engine,
-    folder: Folder,
-    writer: HistoryWriter,
-    /// Name of the blob for open messages, beside the live path.
-    beside: Option<String>,
-    written: Written,
-}
-
-impl<'e> Books<'e> {
-    fn open(engine: &'e Engine) -> Result<Books<'e>, Error> {
-        let options = engine.options().folder;
-        let limits = FolderLimits {
-            open: OPEN_MESSAGES.min(options.open),
-            ..options
-        };
-        let mut folder = Folder::new(limits, engine.providers().clone());
-        let is_beside = engine.is_live() || !engine.memory().is_empty();
-        if !is_beside {
-            let mut saved = Vec::new();
-            engine.open_messages().save(&mut saved);
-            folder.restore(&saved)?;
-        }
-        let number = engine.store().snapshot().sequence();
-        let mut writer = HistoryWriter::new(engine.store().clone(), PartFlags::IMPORTED);
-        writer.build_beside()?;
-        Ok(Books {
-            engine,
-            folder,
-            writer,
-            beside: is_beside.then(|| format!("{OPEN_IMPORT_BLOBS}{number:x}")),
-            written: Written::default(),
-        })
-    }
-
-    fn take_all(
-        &mut self,
-        chunks: &Receiver<Chunk>,
-        used: &SyncSender<Chunk>,
-    ) -> Result<(), Error> {
-        while let Ok(mut chunk) = chunks.recv() {
-            write_chunk(
-                self.engine,
-                &chunk,
-                &mut self.folder,
-                &mut self.writer,
-                &mut self.written,
-            )?;
-            if let Some(now_ns) = chunk.settle_ns {
-                self.folder.settle_until(now_ns);
-            }
-            if let Some(blobs) = chunk.commit.take() {
-                self.commit(blobs)?;
-            }
-            chunk.records.clear();
-            chunk.text.clear();
-            chunk.lines.clear();
-            // A full queue only means that this buffer is not used again.
-            let _ = used.try_send(chunk);
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self, mut blobs: Vec<(String, Option<Vec<u8>>)>) -> Result<(), Error> {
-        // What the live path has open is settled by it, when it has taken in what is known here.
-        let open = self.beside.is_some().then(|| self.engine.open_messages());
-        if let Some(open) = &open {
-            self.folder.open_settled_of(open);
-        }
-        let (mut failed, written, writer) = (Ok(()), &mut self.written, &mut self.writer);
-        self.folder.take_settled(|message| {
-            written.messages += 1;
-            if failed.is_ok() {
-                failed = writer.message(&message);
-            }
-        });
-        failed?;
-        // Those were counted when they were settled before, by this import or another.
-        written.messages = written.messages.saturating_sub(writer.taken_out() as u64);
-        let mut saved = Vec::new();
-        self.folder.save(&mut saved);
-        let name = self.beside.clone().unwrap_or_else(|| OPEN_BLOB.to_owned());
-        blobs.push((name, Some(packed(&saved))));
-        if self.beside.is_none() {
-            blobs.extend(
-                self.engine
-                    .taken_in()
-                    .iter()
-                    .map(|name| (name.clone(), None)),
-            );
-        }
-        self.writer.find_deleted_again()?;
-        self.writer.commit(&blobs)?;
-        self.engine
-            .forget_reopened(&self.writer.take_deleted_legs());
-        Ok(())
-    }
-
-    /// Gives the engine the messages that are open now: those of the last commit.
-    fn hand_back(&mut self, is_done: bool) -> Result<(), Error> {
-        self.engine
-            .forget_reopened(&self.writer.take_deleted_legs());
-        let Some(name) = self.beside.take() else {
-            if !is_done {
-                return self.engine.start_over();
-            }
-            let empty = Folder::new(
-                self.engine.options().folder,
-                self.engine.providers().clone(),
-            );
-            let mut open = self.engine.open_messages();
-            *open = std::mem::replace(&mut self.folder, empty);
-            self.engine.taken_in().clear();
-            return Ok(());
-        };
-        let mut open = self.engine.open_messages();
-        if let Some(saved) = self.engine.store().snapshot().blob(&name) {
-            let saved = zstd::decode_all(saved).map_err(|error| Error::State(error.to_string()))?;
-            open.restore(&saved)?;
-            self.engine.taken_in().push(name);
-        }
-        Ok(())
-    }
-}
-
-fn write_chunk(
-    engine: &Engine,
-    chunk: &Chunk,
-    folder: &mut Folder,
-    writer: &mut HistoryWriter,
-    written: &mut Written,
-) -> Result<(), Error> {
-    let mut events = Records::new(&chunk.records);
-    let mut text = chunk.text.as_slice();
-    let mut pairs = Vec::new();
-    for (length, count) in &chunk.lines {
-        let (line, rest) = text.split_at(*length as usize);
-        text = rest;
-        for ordinal in 0..*count {
-            let Some(event) = events.next() else {
-                return Err(Error::State("events are missing".into()));
-            };
-            let event = event.map_err(|error| Error::State(error.to_string()))?;
-            pairs.clear();
-            pairs.extend(event.pairs());
-            writer.event(event.header(), &pairs, None, (ordinal == 0).then_some(line))?;
-            let mut reopen = StoreReopen::new(engine, writer);
-            folder.apply(event.header(), &pairs, &mut reopen);
-            reopen.finish()?;
-        }
-        written.events += u64::from(*count);
-    }
-    Ok(())
 }

@@ -13,6 +13,7 @@ mod fold;
 mod index;
 mod joins;
 mod leg;
+mod settled;
 mod view;
 
 #[cfg(test)]
@@ -21,8 +22,9 @@ mod tests;
 use std::fmt;
 use std::ops::Deref;
 
-pub use fold::{Folder, FolderLimits, Name, Reopen, Since, refused_id};
+pub use fold::{Folder, FolderLimits, Name, refused_id};
 pub use leg::Leg;
+pub use settled::{Reopen, Since};
 
 /// A text of its own, or borrowed.
 trait Text: Deref<Target = str> {}

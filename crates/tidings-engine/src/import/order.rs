@@ -1,0 +1,97 @@
+//! Which files an import reads, in the order of their first lines, and how their times are read.
+
+use std::path::{Path, PathBuf};
+
+use tidings_mail::envelope::{Clock, ClockSettings, Format, Zone, read};
+
+use super::ImportOptions;
+use crate::error::Error;
+use crate::input::{Block, InputError, InputFile, Limits, open_with};
+use crate::zone::zone;
+
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) bytes: u64,
+    pub(super) first_ns: i64,
+    pub(super) reference_ns: i64,
+}
+
+/// The files in the order of their first lines.
+pub(super) fn sources(
+    paths: &[PathBuf],
+    options: &ImportOptions,
+    limits: Limits,
+) -> Result<Vec<Source>, Error> {
+    let mut sources = Vec::with_capacity(paths.len());
+    for path in paths {
+        let mut file = open_with(path, limits)?;
+        let facts = file.facts()?;
+        let reference_ns = facts
+            .gzip_time_ns
+            .filter(|ns| *ns > 0)
+            .unwrap_or(facts.modified_ns)
+            .min(options.now_ns);
+        let first_ns = first_time(&mut file, path, options, reference_ns)?.unwrap_or(reference_ns);
+        sources.push(Source {
+            path: path.clone(),
+            bytes: facts.bytes,
+            first_ns,
+            reference_ns,
+        });
+    }
+    sources.sort_by(|a, b| (a.first_ns, &a.path).cmp(&(b.first_ns, &b.path)));
+    Ok(sources)
+}
+
+/// Lines that are looked at to see what a file is.
+const LOOKED_AT: usize = 1000;
+
+/// The time of the first line that has one. A file whose lines have neither time nor program is no
+/// log: it would be kept for ever, and found by nobody.
+fn first_time(
+    file: &mut InputFile,
+    path: &Path,
+    options: &ImportOptions,
+    reference_ns: i64,
+) -> Result<Option<i64>, Error> {
+    let mut clock = Clock::new(clock_settings(options, reference_ns)?);
+    let mut block = Block::new();
+    match file.next_block(&mut block) {
+        // Told when the file is read.
+        Err(InputError::Damaged { .. } | InputError::Memory { .. }) => return Ok(None),
+        read => read?,
+    };
+    let mut scratch = Vec::new();
+    let (mut is_log, mut is_empty) = (false, true);
+    for line in block.lines().take(LOOKED_AT) {
+        let envelope = read(line.bytes, Format::Unknown, &mut scratch);
+        is_empty = false;
+        is_log |= !envelope.tag.is_empty() || envelope.own_file;
+        if let Some(resolved) = clock.resolve(&envelope.stamp) {
+            return Ok(Some(resolved.time_ns));
+        }
+    }
+    if is_log || is_empty || options.force {
+        return Ok(None);
+    }
+    Err(Error::Asked(format!(
+        "{}: none of its first lines has a time or a program, as lines of a log have; nothing was \
+         imported; give --force to import it nevertheless",
+        path.display()
+    )))
+}
+
+pub(super) fn clock_settings(
+    options: &ImportOptions,
+    reference_ns: i64,
+) -> Result<ClockSettings, Error> {
+    let zone = match options.timezone.as_deref() {
+        Some(name) => zone(name).map_err(Error::Asked)?,
+        None => zone("local").unwrap_or(Zone::Utc),
+    };
+    Ok(ClockSettings {
+        zone,
+        year: options.year,
+        reference_ns,
+    })
+}
