@@ -58,7 +58,7 @@ pub(crate) const ENVIRONMENT: &[(&str, &str)] = &[
     name = "tidings",
     version,
     about = "Where did this message go, and why?",
-    long_about = "Tidings reads the logs of any mail server and answers: where did this message go, \
+    long_about = "Tidings reads the logs of mail servers and answers: where did this message go, \
                   and why?\n\nRead the logs you have with `tidings import`, then ask: `tidings \
                   messages to:bob@example.org` lists what was sent to bob, `tidings story ID` tells \
                   what became of a message. `tidings serve` follows the logs from now on.",
