@@ -9,7 +9,7 @@ mod world;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use tidings_engine::{Engine, Error, ImportOptions};
+use tidings_engine::{Engine, ImportOptions};
 use tidings_spool::fault::MemoryBackend;
 
 use feeder::{GrowingLog, catch_up, start};
@@ -31,9 +31,12 @@ fn write(dir: &TempDir, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
 
 fn assert_refused(engine: &Engine, path: &Path, known: &str) {
     let before = Shown::of(engine);
-    let error = import(engine, &[path]).expect_err("it is another rendering");
-    let told = error.to_string();
-    assert!(matches!(error, Error::Asked(_)), "{told}");
+    let done = import(engine, &[path]).unwrap();
+    let [refused] = &done.refused[..] else {
+        panic!("it is another rendering: {done:?}");
+    };
+    assert_eq!((done.files, done.lines, refused.force), (0, 0, true));
+    let told = &refused.why;
     assert!(told.contains(path.to_str().unwrap()), "{told}");
     // A folded copy in the same form begins like the log that it was folded from.
     let is_named = told.contains(known) || told.contains("begins like a log");
@@ -60,10 +63,61 @@ fn every_rendering_of_a_known_log_is_refused() {
 fn two_renderings_in_one_import_are_told_too() {
     let engine = open(&MemoryBackend::new()).unwrap();
     let files = [corpus(RENDERINGS[0]), corpus(RENDERINGS[1])];
-    let error = import(&engine, &files).unwrap_err().to_string();
-    assert!(error.contains("in another rendering"), "{error}");
-    let lines = std::fs::read_to_string(&files[0]).unwrap().lines().count();
-    assert!(Shown::of(&engine).lines().len().abs_diff(lines) < 10);
+    let done = import(&engine, &files).unwrap();
+    assert!(done.refused[0].why.contains("in another rendering"));
+    let only_first = open(&MemoryBackend::new()).unwrap();
+    let other = done.refused[0].file == files[0].to_str().unwrap();
+    import(&only_first, &[&files[usize::from(other)]]).unwrap();
+    Shown::of(&engine).assert_is(&Shown::of(&only_first), "the first alone");
+}
+
+/// One file that is refused, or cannot be read, ended the whole import: those behind it in time
+/// were never read.
+#[test]
+fn a_refused_file_costs_the_others_nothing() {
+    let dir = TempDir::new().unwrap();
+    let (first, second) = (log_lines(0, 1500), log_lines(1500, 2500));
+    let first = write(&dir, "1.log", first);
+    let second = write(&dir, "2.log", second);
+    let expected = open(&MemoryBackend::new()).unwrap();
+    import(&expected, &[&first, &second]).unwrap();
+    let mut diverged = std::fs::read(&first).unwrap();
+    diverged[9_000..9_300].make_ascii_uppercase();
+    let other = std::fs::read_to_string(corpus(RENDERINGS[0])).unwrap();
+    let other: Vec<&str> = other.split_inclusive('\n').skip(200).collect();
+    let refused = [
+        write(&dir, "other.log", other.concat()),
+        write(&dir, "picture.log", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\n"),
+        write(&dir, "diverged.log", diverged),
+        dir.path().join("missing.log"),
+        dir.path().to_owned(),
+    ];
+    // The other rendering begins between the two.
+    for split in [0, 1] {
+        let disk = MemoryBackend::new();
+        let engine = open(&disk).unwrap();
+        import(&engine, &[&first][..split]).unwrap();
+        let mut files = vec![first.clone(), second.clone()];
+        files.extend(refused.iter().cloned());
+        let done = import(&engine, &files).unwrap();
+        let mut named: Vec<&str> = done.refused.iter().map(|file| &*file.file).collect();
+        named.sort_unstable();
+        let mut all: Vec<&str> = refused.iter().map(|path| path.to_str().unwrap()).collect();
+        all.sort_unstable();
+        assert_eq!(named, all);
+        for refused in &done.refused {
+            assert!(refused.why.contains(&refused.file), "{refused:?}");
+        }
+        let unread = done.refused.iter().filter(|file| !file.force).count();
+        assert_eq!(unread, 2);
+        Shown::of(&engine).assert_is(&Shown::of(&expected), "without the refused ones");
+        drop(engine);
+        let again = import(&open(&disk).unwrap(), &files).unwrap();
+        assert_eq!(
+            (again.lines, again.files_known, again.refused.len()),
+            (0, 2, 5)
+        );
+    }
 }
 
 #[test]
@@ -149,8 +203,7 @@ fn another_rendering_of_a_followed_log_is_refused() {
     }
     live.shutdown().unwrap();
     let engine = open(&disk).unwrap();
-    let error = import(&engine, &[corpus(RENDERINGS[2])]).unwrap_err();
-    assert!(error.to_string().contains("is or was followed"), "{error}");
+    assert_refused(&engine, &corpus(RENDERINGS[2]), "is or was followed");
 }
 
 /// Pieces of one log, one after the other, have no lines in common.

@@ -364,12 +364,7 @@ pub(crate) fn failure(error: Error) -> Failure {
 
 /// A file that cannot be read.
 pub(crate) fn input_failure(error: InputError) -> Failure {
-    match error {
-        InputError::Open { path, source } => {
-            Failure::file(format!("cannot open {}", path.display())).because(source)
-        }
-        error => Failure::file(error.to_string()),
-    }
+    Failure::file(error.to_string())
 }
 
 #[cfg(test)]
