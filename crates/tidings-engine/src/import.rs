@@ -14,6 +14,7 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use tidings_event::Drafts;
 use tidings_event::time::rfc3339;
 use tidings_mail::correlate::{Correlator, NoLookup};
 
@@ -76,7 +77,7 @@ pub struct ImportProgress {
 /// A run of lines with their events.
 #[derive(Debug, Default)]
 struct Chunk {
-    records: Vec<u8>,
+    events: Drafts,
     text: Vec<u8>,
     /// Length of each line in `text`, and how many events it has.
     lines: Vec<(u32, u16)>,
@@ -429,7 +430,7 @@ impl Run<'_> {
     ) -> (u64, bool) {
         let (mut count, mut is_left) = (0, false);
         for line in block.lines() {
-            let before = chunk.records.len();
+            let before = chunk.events.len();
             let offset = place.base + line.offset;
             is_left = place
                 .followed
@@ -442,10 +443,10 @@ impl Run<'_> {
                 line.number,
                 &mut self.correlator,
                 &NoLookup,
-                &mut chunk.records,
+                &mut chunk.events,
             );
             if place.followed.is_some_and(|followed| followed.has(offset)) {
-                chunk.records.truncate(before);
+                chunk.events.truncate(before);
                 continue;
             }
             chunk.text.extend_from_slice(line.bytes);

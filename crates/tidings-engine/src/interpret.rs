@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use tidings_event::{RecordWriter, Records};
+use tidings_event::Drafts;
 use tidings_mail::correlate::{Correlator, LineAt, Lookup};
 use tidings_mail::envelope::{Clock, ClockSettings, Envelope, Family, Format, Repeat, read};
 use tidings_mail::{dovecot, postfix};
@@ -126,7 +126,7 @@ impl Interpreter {
         number: u64,
         correlator: &mut Correlator,
         lookup: &dyn Lookup,
-        out: &mut Vec<u8>,
+        out: &mut Drafts,
     ) -> Interpreted {
         let line = raw.strip_suffix(b"\r").unwrap_or(raw);
         let start = out.len();
@@ -156,7 +156,13 @@ impl Interpreter {
         };
         self.scratch = scratch;
         if self.last_number == Some(number) {
-            count_on(out, start, self.last_events);
+            // The events of a line in pieces have places of their own.
+            for position in out
+                .headers_since(start)
+                .filter_map(|header| header.position.as_mut())
+            {
+                position.ordinal = position.ordinal.saturating_add(self.last_events);
+            }
             self.last_events = self.last_events.saturating_add(done.events);
         } else {
             self.last_events = done.events;
@@ -197,7 +203,7 @@ impl Interpreter {
         times: u32,
         correlator: &mut Correlator,
         lookup: &dyn Lookup,
-        out: &mut Vec<u8>,
+        out: &mut Drafts,
     ) -> Interpreted {
         let last_line = std::mem::take(&mut self.last_line);
         let mut scratch = Vec::new();
@@ -224,7 +230,7 @@ impl Interpreter {
         repeated: u32,
         correlator: &mut Correlator,
         lookup: &dyn Lookup,
-        out: &mut Vec<u8>,
+        out: &mut Drafts,
     ) -> Interpreted {
         let program = envelope.program();
         let at = LineAt {
@@ -274,20 +280,5 @@ impl Interpreter {
         let counts = self.recognition.entry(program.into()).or_default();
         counts.lines += 1;
         counts.recognised += u64::from(recognised);
-    }
-}
-
-/// Moves the ordinals of the records behind `start` on, so that the events of a line in pieces have
-/// places of their own.
-fn count_on(out: &mut Vec<u8>, start: usize, before: u16) {
-    let records = out.split_off(start);
-    for event in Records::new(&records).flatten() {
-        let mut header = *event.header();
-        if let Some(position) = &mut header.position {
-            position.ordinal = position.ordinal.saturating_add(before);
-        }
-        let mut record = RecordWriter::begin(out, &header);
-        record.pairs(event.pairs());
-        record.finish();
     }
 }

@@ -22,7 +22,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tidings_event::json::EventReader;
-use tidings_event::{Key, Position, RecordWriter, Records, Value};
+use tidings_event::{Drafts, Key, Value};
 use tidings_mail::correlate::NoLookup;
 use tidings_mail::envelope::{ClockSettings, Zone};
 use tidings_spool::{
@@ -142,7 +142,7 @@ pub struct LiveSource {
     zone_name: String,
     year: Option<i32>,
     records: Vec<u8>,
-    line_records: Vec<u8>,
+    line_events: Drafts,
 }
 
 impl Engine {
@@ -299,7 +299,7 @@ impl Live {
             zone_name: zone.to_owned(),
             year,
             records: Vec::new(),
-            line_records: Vec::new(),
+            line_events: Drafts::default(),
         })
     }
 
@@ -481,22 +481,27 @@ impl LiveSource {
         let mut interpreter = self.interpreter(&pipe, stream_key, now_ns);
         let (mut count, mut last) = (0, None);
         for line in block.lines() {
-            self.line_records.clear();
+            self.line_events.clear();
             interpreter.line(
                 line.bytes,
                 line.number,
                 &mut pipe.correlator,
                 &NoLookup,
-                &mut self.line_records,
+                &mut self.line_events,
             );
-            let Some(at) = place_of(&self.line_records) else {
+            let Some(at) = self
+                .line_events
+                .iter()
+                .next()
+                .and_then(|event| event.header().position)
+            else {
                 continue;
             };
             last = Some(at);
             if pipe.is_done(at) {
                 continue;
             }
-            count += keep_line(&self.line_records, line.bytes, &mut self.records);
+            count += keep_line(&self.line_events, line.bytes, &mut self.records);
             if self.records.len() >= BATCH_BYTES {
                 pipe.send(
                     Batch::events(count, std::mem::take(&mut self.records)),
@@ -559,24 +564,16 @@ fn first_offset(block: &Block, checkpoint: &[u8]) -> Result<Option<u64>, Error> 
     Ok(Some(place.chain().length()).filter(|length| *length > 0))
 }
 
-/// Where the first of some records was read.
-fn place_of(records: &[u8]) -> Option<Position> {
-    Records::new(records).flatten().next()?.header().position
-}
-
 /// Appends the events of a line, the line itself with the first of them; gives their number.
-fn keep_line(line_records: &[u8], line: &[u8], out: &mut Vec<u8>) -> u32 {
-    let mut count = 0;
-    for event in Records::new(line_records).flatten() {
-        let mut record = RecordWriter::begin(out, event.header());
-        record.pairs(event.pairs());
-        if count == 0 {
+fn keep_line(events: &Drafts, line: &[u8], out: &mut Vec<u8>) -> u32 {
+    for (at, event) in events.iter().enumerate() {
+        let mut record = event.record(out);
+        if at == 0 {
             record.value(Key::RAW_LINE, &Value::Bytes(line));
         }
         record.finish();
-        count += 1;
     }
-    count
+    events.len() as u32
 }
 
 /// The line that a value under [`Key::RAW_LINE`] holds.

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tidings_engine::{
     Engine, Error, EventQuery, ImportOptions, Interpreter, MessageQuery, StoryQuery,
 };
-use tidings_event::Records;
+use tidings_event::Drafts;
 use tidings_event::time::rfc3339;
 use tidings_mail::correlate::{Correlator, Limits, NoLookup};
 use tidings_mail::envelope::{ClockSettings, Zone};
@@ -117,19 +117,18 @@ fn fold(lines: &[Vec<u8>]) -> Vec<Message> {
         reference_ns: NOW_NS,
     };
     let mut interpreter = Interpreter::new(1, 1, clock);
-    let mut records = Vec::new();
+    let mut drafts = Drafts::default();
     for (number, line) in lines.iter().enumerate() {
-        records.clear();
+        drafts.clear();
         let done = interpreter.line(
             line,
             number as u64 + 1,
             &mut correlator,
             &NoLookup,
-            &mut records,
+            &mut drafts,
         );
         let mut events = 0;
-        for event in Records::new(&records) {
-            let event = event.unwrap();
+        for event in drafts.iter() {
             folder.apply(event.header(), &event.pairs().collect::<Vec<_>>(), &mut ());
             events += 1;
         }

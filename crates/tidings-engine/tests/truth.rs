@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tidings_engine::Interpreter;
-use tidings_event::Records;
+use tidings_event::Drafts;
 use tidings_mail::correlate::{Correlator, Limits, NoLookup};
 use tidings_mail::envelope::{ClockSettings, Zone};
 use tidings_mail::message::{Folder, FolderLimits, JoinBy, Kind, Message, Recipient, Verdict};
@@ -67,18 +67,11 @@ fn fold_lines(streams: &[Vec<Vec<u8>>]) -> Vec<Message> {
             reference_ns: 1_795_400_000_000_000_000,
         };
         let mut interpreter = Interpreter::new(stream as u32, stream as u64, clock);
-        let mut records = Vec::new();
+        let mut drafts = Drafts::default();
         for (number, line) in lines.iter().enumerate() {
-            records.clear();
-            interpreter.line(
-                line,
-                number as u64,
-                &mut correlator,
-                &NoLookup,
-                &mut records,
-            );
-            for event in Records::new(&records) {
-                let event = event.unwrap();
+            drafts.clear();
+            interpreter.line(line, number as u64, &mut correlator, &NoLookup, &mut drafts);
+            for event in drafts.iter() {
                 folder.apply(event.header(), &event.pairs().collect::<Vec<_>>(), &mut ());
             }
         }

@@ -32,12 +32,21 @@ pub(crate) fn push_padded(out: &mut Vec<u8>, number: u64, width: usize) {
 pub fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
     match ip {
         IpAddr::V4(ip) => {
+            let mut text = [0u8; 15];
+            let mut end = 0;
             for (at, octet) in ip.octets().into_iter().enumerate() {
                 if at > 0 {
-                    out.push(b'.');
+                    text[end] = b'.';
+                    end += 1;
                 }
-                push_u64(out, octet.into());
+                for (unit, least) in [(100, 100), (10, 10), (1, 0)] {
+                    if octet >= least {
+                        text[end] = b'0' + octet / unit % 10;
+                        end += 1;
+                    }
+                }
             }
+            out.extend_from_slice(&text[..end]);
         }
         IpAddr::V6(ip) => write!(out, "{ip}").expect("writing to memory does not fail"),
     }

@@ -12,6 +12,7 @@
 
 mod base64;
 pub mod digits;
+mod draft;
 mod escape;
 mod event_type;
 pub mod filter;
@@ -34,6 +35,7 @@ mod varint;
 #[rustfmt::skip]
 mod catalogue_gen;
 
+pub use draft::{Draft, DraftRef, Drafts};
 pub use event_type::{EventInfo, EventType};
 pub use id::{EventId, Id, Position, stable_hash};
 pub use key::{Key, KeyInfo};

@@ -213,7 +213,7 @@ fn write_prefixed(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
 }
 
 /// Appends a value in the form `tag · payload`.
-fn write_value(out: &mut Vec<u8>, value: &Value<'_>) {
+pub(crate) fn write_value(out: &mut Vec<u8>, value: &Value<'_>) {
     let tagged = |out: &mut Vec<u8>, tag: u8, number: u64| {
         out.push(tag);
         varint::write(out, number);

@@ -182,7 +182,7 @@ fn take_array<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     take(bytes, N)?.try_into().ok()
 }
 
-fn read_value<'a>(bytes: &mut &'a [u8], depth: u8) -> Option<Value<'a>> {
+pub(crate) fn read_value<'a>(bytes: &mut &'a [u8], depth: u8) -> Option<Value<'a>> {
     let tag = *take(bytes, 1)?.first()?;
     Some(match tag {
         TAG_STR => {

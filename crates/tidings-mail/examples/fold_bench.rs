@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidings_event::Records;
+use tidings_event::Drafts;
 use tidings_mail::correlate::{Correlator, Limits, LineAt, NoLookup};
 use tidings_mail::envelope::{Format, Program, read};
 use tidings_mail::message::{Folder, FolderLimits};
@@ -25,19 +25,19 @@ fn main() {
     let mut correlator = Correlator::new(Limits::default());
     let providers = Arc::new(Providers::builtin().clone());
     let mut folder = Folder::new(FolderLimits::default(), providers);
-    let (mut records, mut messages) = (Vec::new(), 0);
+    let (mut drafts, mut messages) = (Drafts::default(), 0);
     let (mut to_events, mut to_messages) = (Duration::ZERO, Duration::ZERO);
     for (batch, some) in lines.chunks(BATCH).enumerate() {
         let start = Instant::now();
-        records.clear();
+        drafts.clear();
         for (number, line) in some.iter().enumerate() {
             let number = (batch * BATCH + number) as u64;
-            correlate(&mut correlator, number, line, &mut records);
+            correlate(&mut correlator, number, line, &mut drafts);
         }
         to_events += start.elapsed();
         let start = Instant::now();
         let mut pairs = Vec::new();
-        for event in Records::new(&records).flatten() {
+        for event in drafts.iter() {
             pairs.clear();
             pairs.extend(event.pairs());
             folder.apply(event.header(), &pairs, &mut ());
@@ -56,7 +56,7 @@ fn main() {
 }
 
 /// Two lines a millisecond: the times of the log do not matter here.
-fn correlate(state: &mut Correlator, number: u64, line: &[u8], records: &mut Vec<u8>) {
+fn correlate(state: &mut Correlator, number: u64, line: &[u8], events: &mut Drafts) {
     let mut scratch = Vec::new();
     let envelope = read(line, Format::Unknown, &mut scratch);
     let program = Program::of(envelope.tag, envelope.body);
@@ -73,5 +73,5 @@ fn correlate(state: &mut Correlator, number: u64, line: &[u8], records: &mut Vec
         repeated: 1,
     };
     let line = postfix::parse(program.service, envelope.body);
-    state.postfix(&at, &line, &NoLookup, records);
+    state.postfix(&at, &line, &NoLookup, events);
 }

@@ -8,7 +8,7 @@ use tidings_cli::{Failure, ParseOptions};
 use tidings_engine::contract::ParsedLineObject;
 use tidings_engine::input::{Block, open};
 use tidings_engine::{FoundEvent, Interpreter, event_object, zone};
-use tidings_event::Records;
+use tidings_event::Drafts;
 use tidings_mail::correlate::{Correlator, Limits, NoLookup};
 use tidings_mail::envelope::{ClockSettings, Family, Format, read};
 use tidings_mail::{dovecot, postfix};
@@ -116,12 +116,14 @@ impl Lines<'_> {
 
     /// Interprets a line; gives whether more is wanted.
     fn line(&mut self, line: &[u8], number: u64, interpreter: &mut Interpreter) -> bool {
-        let mut records = Vec::new();
-        let done = interpreter.line(line, number, self.correlator, &NoLookup, &mut records);
+        let mut drafts = Drafts::default();
+        let done = interpreter.line(line, number, self.correlator, &NoLookup, &mut drafts);
         let (program, statement) = self.statement(line);
-        let events = Records::new(&records).flatten().map(|event| {
+        let events = drafts.iter().map(|event| {
+            let mut record = Vec::new();
+            event.record(&mut record).finish();
             let found = FoundEvent {
-                record: event.as_bytes().to_vec(),
+                record,
                 sequence: None,
                 line: None,
             };

@@ -231,7 +231,11 @@ impl RowBatch {
         }
         let cells = &mut self.columns[column];
         if let Values::Codes(codes, interner) = &mut cells.values {
-            let code = interner.code(value);
+            // A value often comes again in the next row.
+            let code = match codes.last() {
+                Some(last) if interner.is(*last, value) => *last,
+                _ => interner.code(value),
+            };
             if cells.rows.last() == Some(&row) {
                 codes.pop();
             } else {

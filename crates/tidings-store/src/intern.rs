@@ -30,13 +30,7 @@ impl Interner {
     #[inline]
     pub(crate) fn code(&mut self, value: &[u8]) -> u32 {
         if self.unique {
-            let last = self.arena.len().saturating_sub(1);
-            let repeated = same(self.arena.get(last), value);
-            return if repeated {
-                last as u32
-            } else {
-                self.append(value)
-            };
+            return self.append(value);
         }
         if (self.hashed + 1) * 2 > self.table.len() {
             self.grow();
@@ -67,6 +61,12 @@ impl Interner {
             self.unique = true;
         }
         code
+    }
+
+    /// Whether a code is that of a value.
+    #[inline]
+    pub(crate) fn is(&self, code: u32, value: &[u8]) -> bool {
+        same(self.arena.get(code as usize), value)
     }
 
     fn append(&mut self, value: &[u8]) -> u32 {

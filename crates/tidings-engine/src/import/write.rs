@@ -2,7 +2,6 @@
 
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use tidings_event::Records;
 use tidings_mail::message::{Folder, FolderLimits};
 use tidings_store::PartFlags;
 
@@ -118,7 +117,7 @@ impl<'e> Books<'e> {
             if let Some(blobs) = chunk.commit.take() {
                 self.commit(blobs)?;
             }
-            chunk.records.clear();
+            chunk.events.clear();
             chunk.text.clear();
             chunk.lines.clear();
             // A full queue only means that this buffer is not used again.
@@ -211,7 +210,7 @@ fn write_chunk(
     writer: &mut HistoryWriter,
     written: &mut Written,
 ) -> Result<(), Error> {
-    let mut events = Records::new(&chunk.records);
+    let mut events = chunk.events.iter();
     let mut text = chunk.text.as_slice();
     let mut pairs = Vec::new();
     for (length, count) in &chunk.lines {
@@ -221,7 +220,6 @@ fn write_chunk(
             let Some(event) = events.next() else {
                 return Err(Error::State("events are missing".into()));
             };
-            let event = event.map_err(|error| Error::State(error.to_string()))?;
             pairs.clear();
             pairs.extend(event.pairs());
             writer.event(event.header(), &pairs, None, (ordinal == 0).then_some(line))?;

@@ -1,18 +1,18 @@
 //! Writes the events of one line: position, host, program and pid are the same for all of them.
 
-use tidings_event::{EventType, Header, Id, Key, Position, RecordWriter};
+use tidings_event::{Draft, Drafts, EventType, Header, Id, Key, Position};
 
 use super::LineAt;
 
 /// The events of one line, in order.
 pub(super) struct Emit<'o, 'a> {
-    out: &'o mut Vec<u8>,
+    out: &'o mut Drafts,
     at: &'o LineAt<'a>,
     count: u16,
 }
 
 impl<'o, 'a> Emit<'o, 'a> {
-    pub(super) fn new(out: &'o mut Vec<u8>, at: &'o LineAt<'a>) -> Emit<'o, 'a> {
+    pub(super) fn new(out: &'o mut Drafts, at: &'o LineAt<'a>) -> Emit<'o, 'a> {
         Emit { out, at, count: 0 }
     }
 
@@ -22,7 +22,7 @@ impl<'o, 'a> Emit<'o, 'a> {
     }
 
     /// Begins the next event; the caller adds pairs and finishes it.
-    pub(super) fn event(&mut self, kind: EventType, span: Option<Id>) -> RecordWriter<'_> {
+    pub(super) fn event(&mut self, kind: EventType, span: Option<Id>) -> Draft<'_> {
         let at = self.at;
         let position = Position {
             stream: at.stream,
@@ -35,17 +35,17 @@ impl<'o, 'a> Emit<'o, 'a> {
             position: Some(position),
             ..Header::new(kind, at.time_ns)
         };
-        let mut record = RecordWriter::begin(self.out, &header);
-        record
+        let mut draft = self.out.begin(&header);
+        draft
             .text_if(Key::NODE, at.host)
             .text_if(Key::PROGRAM, at.tag);
         if let Some(pid) = at.pid {
-            record.uint(Key::PID, u64::from(pid));
+            draft.uint(Key::PID, u64::from(pid));
         }
         if at.repeated > 1 {
-            record.uint(Key::REPEATED, u64::from(at.repeated));
+            draft.uint(Key::REPEATED, u64::from(at.repeated));
         }
-        record
+        draft
     }
 
     /// Ends the line: a line without an event of its own gets `otherwise`. Gives the number of

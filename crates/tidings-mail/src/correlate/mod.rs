@@ -1,7 +1,7 @@
 //! The correlator: turns statements into events with spans and ids.
 //!
 //! A pure, bounded state machine. It is fed one line at a time, in the order of its stream, and
-//! appends event records to a buffer. It knows which SMTP session a process is in, which message
+//! appends its events to a buffer. It knows which SMTP session a process is in, which message
 //! a queue id means right now, and which delivery attempt is running; it does not know the clock
 //! (its time is the lines' time, host by host) and keeps no message: what became of a message follows from the
 //! events ([`crate::message`]).
@@ -30,7 +30,7 @@ mod sessions;
 mod snapshot;
 mod spans;
 
-use tidings_event::{EventType, stable_hash};
+use tidings_event::{Drafts, EventType, stable_hash};
 
 use attempts::Attempts;
 use emit::Emit;
@@ -188,7 +188,7 @@ impl Correlator {
         at: &LineAt<'_>,
         line: &crate::postfix::Line<'_>,
         lookup: &dyn Lookup,
-        out: &mut Vec<u8>,
+        out: &mut Drafts,
     ) -> u16 {
         self.forget(at);
         let mut emit = Emit::new(out, at);
@@ -201,7 +201,7 @@ impl Correlator {
         &mut self,
         at: &LineAt<'_>,
         line: &crate::dovecot::Line<'_>,
-        out: &mut Vec<u8>,
+        out: &mut Drafts,
     ) -> u16 {
         self.forget(at);
         let program = [b"dovecot/", line.service].concat();
@@ -216,7 +216,7 @@ impl Correlator {
     }
 
     /// Takes a line of a program whose statements are not known, appends one event to `out`.
-    pub fn unrecognised(&mut self, at: &LineAt<'_>, out: &mut Vec<u8>) -> u16 {
+    pub fn unrecognised(&mut self, at: &LineAt<'_>, out: &mut Drafts) -> u16 {
         self.forget(at);
         Emit::new(out, at).finish(EventType::SOURCE_LINE_UNRECOGNISED)
     }

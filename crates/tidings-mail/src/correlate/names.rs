@@ -13,6 +13,8 @@ const BACK_NS: i64 = 3_600_000_000_000;
 #[derive(Clone, Debug)]
 pub(super) struct Names {
     numbers: FxHashMap<Box<[u8]>, u16>,
+    /// The name that was asked for last: that of most lines.
+    last: (Vec<u8>, u16),
     newest_ns: Vec<i64>,
 }
 
@@ -20,6 +22,7 @@ impl Default for Names {
     fn default() -> Names {
         Names {
             numbers: FxHashMap::default(),
+            last: (Vec::new(), 0),
             newest_ns: vec![i64::MIN],
         }
     }
@@ -28,7 +31,13 @@ impl Default for Names {
 impl Names {
     /// The number of a name, given at first sight.
     pub(super) fn number(&mut self, name: &[u8]) -> u16 {
+        if self.last.1 != 0 && self.last.0 == name {
+            return self.last.1;
+        }
         if let Some(number) = self.numbers.get(name) {
+            self.last.1 = *number;
+            self.last.0.clear();
+            self.last.0.extend_from_slice(name);
             return *number;
         }
         if self.numbers.len() >= NAMES_MAX {

@@ -7,7 +7,7 @@ use crate::{dovecot, postfix};
 const START_NS: i64 = 1_795_352_324_000_000_000;
 
 /// Feeds `line` as line `number`, `number` seconds after the start, and appends its events.
-fn feed(state: &mut Correlator, number: u64, line: &str, out: &mut Vec<u8>) {
+fn feed(state: &mut Correlator, number: u64, line: &str, out: &mut Drafts) {
     let mut scratch = Vec::new();
     let envelope = read(line.as_bytes(), Format::Unknown, &mut scratch);
     let program = Program::of(envelope.tag, envelope.body);
@@ -33,11 +33,11 @@ fn feed(state: &mut Correlator, number: u64, line: &str, out: &mut Vec<u8>) {
 
 fn all(lines: &[&str]) -> Vec<u8> {
     let mut state = Correlator::new(Limits::default());
-    let mut out = Vec::new();
+    let mut out = Drafts::default();
     for (number, line) in lines.iter().enumerate() {
         feed(&mut state, number as u64, line, &mut out);
     }
-    out
+    out.to_records()
 }
 
 fn names(records: &[u8]) -> Vec<&'static str> {
@@ -148,7 +148,7 @@ fn saving_and_restoring_between_any_two_lines_changes_no_byte() {
     let whole = all(&lines);
     for cut in 0..lines.len() {
         let mut state = Correlator::new(Limits::default());
-        let mut out = Vec::new();
+        let mut out = Drafts::default();
         for (number, line) in lines.iter().enumerate() {
             if number == cut {
                 let mut saved = Vec::new();
@@ -157,14 +157,14 @@ fn saving_and_restoring_between_any_two_lines_changes_no_byte() {
             }
             feed(&mut state, number as u64, line, &mut out);
         }
-        assert_eq!(out, whole, "cut before line {cut}");
+        assert_eq!(out.to_records(), whole, "cut before line {cut}");
     }
 }
 
 #[test]
 fn damaged_state_is_refused_and_never_panics() {
     let mut state = Correlator::new(Limits::default());
-    let mut out = Vec::new();
+    let mut out = Drafts::default();
     for (number, line) in LIFE.iter().enumerate() {
         feed(&mut state, number as u64, line, &mut out);
     }
@@ -191,7 +191,7 @@ fn memory_is_bounded() {
         sessions: 7,
     };
     let mut state = Correlator::new(limits);
-    let mut out = Vec::new();
+    let mut out = Drafts::default();
     for number in 0..500u64 {
         let line = format!(
             "Nov 22 12:58:44 mx postfix/smtpd[{}]: {:X}49BC91D: client=x[192.0.2.1]",
@@ -221,11 +221,11 @@ fn spans_opened_in_one_second_differ() {
         .map(|pid| format!("Nov 22 12:58:44 mx postfix/smtpd[{pid}]: connect from x[192.0.2.1]"))
         .collect();
     let mut state = Correlator::new(Limits::default());
-    let mut out = Vec::new();
+    let mut out = Drafts::default();
     for line in &lines {
         feed(&mut state, 0, line, &mut out);
     }
-    let mut spans: Vec<_> = Records::new(&out)
+    let mut spans: Vec<_> = Records::new(&out.to_records())
         .filter_map(|event| event.unwrap().span())
         .collect();
     spans.sort();

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tidings_event::Records;
+use tidings_event::Drafts;
 
 use super::*;
 use crate::correlate::{Correlator, Limits, LineAt, NoLookup};
@@ -34,15 +34,14 @@ fn fold_into(folder: &mut Folder, lines: &[&str]) {
             stream_key: 7,
             repeated: 1,
         };
-        let mut records = Vec::new();
+        let mut events = Drafts::default();
         if envelope.tag == b"dovecot" {
-            state.dovecot(&at, &dovecot::read(&envelope), &mut records);
+            state.dovecot(&at, &dovecot::read(&envelope), &mut events);
         } else {
             let line = postfix::parse(program.service, envelope.body);
-            state.postfix(&at, &line, &NoLookup, &mut records);
+            state.postfix(&at, &line, &NoLookup, &mut events);
         }
-        for event in Records::new(&records) {
-            let event = event.unwrap();
+        for event in events.iter() {
             folder.apply(event.header(), &event.pairs().collect::<Vec<_>>(), &mut ());
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidings_event::Records;
+use tidings_event::Drafts;
 use tidings_event::time::parse_rfc3339;
 use tidings_mail::correlate::{Correlator, Limits, LineAt, NoLookup};
 use tidings_mail::envelope::{Format, Program, read};
@@ -21,15 +21,9 @@ pub(crate) fn fold(logs: &[&str]) -> Vec<Message> {
         let lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
         for (number, line) in lines.enumerate() {
             let line = format!("2026-11-22T{}", line.replacen(' ', "+00:00 ", 1));
-            let mut records = Vec::new();
-            events(
-                &mut state,
-                stream as u32,
-                number as u64,
-                &line,
-                &mut records,
-            );
-            for event in Records::new(&records).map(Result::unwrap) {
+            let mut drafts = Drafts::default();
+            events(&mut state, stream as u32, number as u64, &line, &mut drafts);
+            for event in drafts.iter() {
                 folder.apply(event.header(), &event.pairs().collect::<Vec<_>>(), &mut ());
             }
         }
@@ -39,7 +33,7 @@ pub(crate) fn fold(logs: &[&str]) -> Vec<Message> {
     messages
 }
 
-fn events(state: &mut Correlator, stream: u32, number: u64, line: &str, records: &mut Vec<u8>) {
+fn events(state: &mut Correlator, stream: u32, number: u64, line: &str, events: &mut Drafts) {
     let mut scratch = Vec::new();
     let envelope = read(line.as_bytes(), Format::Unknown, &mut scratch);
     let program = Program::of(envelope.tag, envelope.body);
@@ -56,9 +50,9 @@ fn events(state: &mut Correlator, stream: u32, number: u64, line: &str, records:
         repeated: 1,
     };
     if envelope.tag == b"dovecot" {
-        state.dovecot(&at, &dovecot::read(&envelope), records);
+        state.dovecot(&at, &dovecot::read(&envelope), events);
     } else {
         let line = postfix::parse(program.service, envelope.body);
-        state.postfix(&at, &line, &NoLookup, records);
+        state.postfix(&at, &line, &NoLookup, events);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tidings_event::{EventType, Key, RecordWriter, stable_hash};
+use tidings_event::{Draft, EventType, Key, stable_hash};
 
 use super::Step;
 use crate::correlate::emit::Emit;
@@ -173,7 +173,7 @@ impl Step<'_, '_> {
         emit: &mut Emit<'_, '_>,
         kind: EventType,
         message: &Message<'_>,
-        rest: impl FnOnce(&mut RecordWriter<'_>),
+        rest: impl FnOnce(&mut Draft<'_>),
     ) {
         let (span, leg) = (self.span(emit), self.leg(emit));
         let mut event = emit.event(kind, span);

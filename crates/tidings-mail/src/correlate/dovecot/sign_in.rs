@@ -1,6 +1,6 @@
 //! Sign-ins: of login processes, and what the password databases say of them.
 
-use tidings_event::{EventType, Key, RecordWriter};
+use tidings_event::{Draft, EventType, Key};
 
 use super::{Step, end_of, listener, start_of};
 use crate::correlate::attempts::Teller;
@@ -183,7 +183,7 @@ impl Step<'_, '_> {
     }
 }
 
-fn account(event: &mut RecordWriter<'_>, who: &Who<'_>) {
+fn account(event: &mut Draft<'_>, who: &Who<'_>) {
     event
         .text_if(Key::ACCOUNT_NAME, who.user)
         .text_if(Key::AUTH_METHOD, who.method);
@@ -196,7 +196,7 @@ fn account(event: &mut RecordWriter<'_>, who: &Who<'_>) {
     }
 }
 
-fn client(event: &mut RecordWriter<'_>, who: &Who<'_>) {
+fn client(event: &mut Draft<'_>, who: &Who<'_>) {
     if let Some(ip) = who.rip {
         event.ip(Key::REMOTE_IP, ip);
     }

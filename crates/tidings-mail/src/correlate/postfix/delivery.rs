@@ -1,6 +1,6 @@
 //! Deliveries and what next servers said.
 
-use tidings_event::{EventType, Key, RecordWriter};
+use tidings_event::{Draft, EventType, Key};
 
 use super::{Step, ip_if, millis, peer, reply};
 use crate::correlate::emit::Emit;
@@ -179,7 +179,7 @@ fn refused_at(stage: &[u8], temporary: bool) -> EventType {
 }
 
 /// What a delivery line says of the outcome: the reply, the next id, the status word.
-fn outcome(event: &mut RecordWriter<'_>, delivery: &Delivery<'_>) {
+fn outcome(event: &mut Draft<'_>, delivery: &Delivery<'_>) {
     match delivery.status {
         Status::Sent => {
             event.text_if(Key::DETAILS, delivery.text);

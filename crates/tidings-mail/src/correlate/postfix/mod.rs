@@ -12,7 +12,7 @@ mod session;
 
 use std::net::IpAddr;
 
-use tidings_event::{EventType, Id, Key, RecordWriter};
+use tidings_event::{Draft, EventType, Id, Key};
 
 use super::emit::Emit;
 use super::legs::{Leg, LegKey, Role};
@@ -102,7 +102,7 @@ struct Ids<'l> {
 }
 
 impl Ids<'_> {
-    fn write(&self, event: &mut RecordWriter<'_>) {
+    fn write(&self, event: &mut Draft<'_>) {
         if let Some(queue_id) = self.queue_id {
             event.uint(Key::QUEUE_ID, queue_id);
         }
@@ -202,7 +202,7 @@ fn sender(from: &[u8]) -> &[u8] {
     if from.is_empty() { b"<>" } else { from }
 }
 
-fn peer(event: &mut RecordWriter<'_>, peer: &Peer<'_>) {
+fn peer(event: &mut Draft<'_>, peer: &Peer<'_>) {
     event.text_if(Key::HOSTNAME, peer.name);
     ip_if(event, peer.ip);
     if let Some(port) = peer.port {
@@ -210,7 +210,7 @@ fn peer(event: &mut RecordWriter<'_>, peer: &Peer<'_>) {
     }
 }
 
-fn ip_if<'e, 'b>(event: &'e mut RecordWriter<'b>, ip: Option<IpAddr>) -> &'e mut RecordWriter<'b> {
+fn ip_if<'e, 'b>(event: &'e mut Draft<'b>, ip: Option<IpAddr>) -> &'e mut Draft<'b> {
     match ip {
         Some(ip) => event.ip(Key::REMOTE_IP, ip),
         None => event,

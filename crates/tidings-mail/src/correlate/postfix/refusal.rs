@@ -1,6 +1,6 @@
 //! Commands and messages refused, and what access rules and milters did.
 
-use tidings_event::{EventType, Key, RecordWriter};
+use tidings_event::{Draft, EventType, Key};
 
 use super::{Step, peer, rejection, sender};
 use crate::correlate::emit::Emit;
@@ -91,7 +91,7 @@ impl Step<'_, '_> {
 }
 
 fn refused_envelope(
-    event: &mut RecordWriter<'_>,
+    event: &mut Draft<'_>,
     client: &Peer<'_>,
     from: Option<&[u8]>,
     to: Option<&[u8]>,
