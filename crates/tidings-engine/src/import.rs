@@ -275,6 +275,7 @@ impl Run<'_> {
         }
         let before_file = self.before();
         let lines_before = self.done.lines;
+        self.correlator.begin_file(known.is_some());
         let (id, is_tail) = self.stream_for(&file, known, &source.path)?;
         let mut interpreter = self.interpreter(&file, source, id, known)?;
         let is_new = known.is_none() && followed.is_none() && !self.options.force;

@@ -132,6 +132,9 @@ impl<'e> Books<'e> {
         if let Some(open) = &open {
             self.folder.open_settled_of(open);
         }
+        let mut reopen = StoreReopen::new(self.engine, &mut self.writer);
+        self.folder.mend(&mut reopen);
+        reopen.finish()?;
         let (mut failed, written, writer) = (Ok(()), &mut self.written, &mut self.writer);
         self.folder.take_settled(|message| {
             written.messages += 1;
