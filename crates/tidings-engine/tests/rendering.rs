@@ -184,6 +184,66 @@ fn days_with_the_same_lines_are_not_taken_for_one() {
     }
 }
 
+/// A cron job or a probe writes the same line at the same second of an hour; hourly rotated, or on
+/// another day, such a log was taken for another rendering of the one before.
+#[test]
+fn lines_that_come_again_are_no_other_rendering() {
+    let dir = TempDir::new().unwrap();
+    let engine = open(&MemoryBackend::new()).unwrap();
+    let texts = [
+        "postfix/smtpd[7]: connect from monitor.example.test[192.0.2.1]",
+        "postfix/smtpd[7]: disconnect from monitor.example.test[192.0.2.1] quit=1 commands=1",
+        "dovecot: imap-login: Disconnected: no auth attempts",
+        "postfix/postqueue[9]: warning: close",
+        "opendkim[3]: OpenDKIM Filter v2.11.0 starting",
+        "dovecot: anvil: Warning: x",
+    ];
+    let file = |name: &str, form: &dyn Fn(u32, &str) -> String, hours: &[u32]| {
+        let mut text = String::new();
+        for hour in hours {
+            for (number, line) in texts.iter().enumerate() {
+                text.push_str(&form(hour * 3600 + number as u32, line));
+            }
+        }
+        write(&dir, name, text)
+    };
+    let clock = |second: u32| {
+        let second = second % 86_400;
+        format!(
+            "{:02}:{:02}:{:02}",
+            second / 3600,
+            second / 60 % 60,
+            second % 60
+        )
+    };
+    let old = |day: u32| {
+        move |second: u32, line: &str| format!("Nov {day} {} mx {line}\n", clock(second))
+    };
+    let new = |day: u32| {
+        move |second: u32, line: &str| format!("2026-11-{day}T{}+00:00 mx {line}\n", clock(second))
+    };
+    let once = [
+        file("10", &old(10), &[3]),
+        // The next day, a day later in another form, another hour of it.
+        file("11", &old(11), &[3]),
+        file("12", &new(12), &[3]),
+        file("12 later", &new(12), &[4]),
+        // All hours of a day, and those of the next.
+        file("13", &new(13), &[0, 1, 2, 3, 4, 5]),
+        file("13 later", &new(13), &[6, 7, 8, 9, 10, 11]),
+    ];
+    for path in &once {
+        let done = import(&engine, &[path]).unwrap();
+        assert!(done.refused.is_empty(), "{:?}", done.refused);
+        assert!(done.lines >= 6 && done.warnings.is_empty(), "{done:?}");
+    }
+    // What is another rendering is told by the same lines, be it in another zone.
+    let other = file("other", &old(12), &[3]);
+    assert_eq!(import(&engine, &[other]).unwrap().refused.len(), 1);
+    let far = file("far", &old(12), &[3 + 9]);
+    assert_eq!(import(&engine, &[far]).unwrap().refused.len(), 1);
+}
+
 /// What a server follows in one form is not imported in another, be it running or not.
 #[test]
 fn another_rendering_of_a_followed_log_is_refused() {
