@@ -26,7 +26,7 @@ pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
     ),
     (
         4,
-        "a file could not be read, or not to its end, or the output not written",
+        "a file was refused or could not be read to its end, or the output not written",
     ),
     (5, "the server could not be reached, refused, or broke off"),
 ];

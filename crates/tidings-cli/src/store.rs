@@ -55,11 +55,13 @@ pub trait Store {
     fn stats(&mut self, query: &StatsQuery) -> Result<StatsObject, Failure>;
 
     /// Reads log files into the history, in date order, and reports how far it is several times a
-    /// second. The paths are absolute. Reading the same lines again adds nothing.
+    /// second. The paths are absolute. Reading the same lines again adds nothing. A file that cannot be
+    /// read, or is refused, is left out and named in the answer.
     ///
     /// # Errors
-    /// [`File`](crate::FailureKind::File) for a file that cannot be read: the files committed before
-    /// it stay, nothing of itself does.
+    /// [`Usage`](crate::FailureKind::Usage) for an option that cannot be,
+    /// [`Data`](crate::FailureKind::Data) where the history cannot be written: what was committed
+    /// before stays.
     fn import(
         &mut self,
         files: &[PathBuf],

@@ -291,6 +291,8 @@ pub struct ImportObject {
     pub files_known: u64,
     /// Files of which only a part can be read; `warnings` says why.
     pub files_damaged: u64,
+    /// Files of which nothing was imported.
+    pub refused: Vec<RefusedObject>,
     /// Lines added.
     pub lines: u64,
     /// Of them recognised.
@@ -311,4 +313,16 @@ pub struct ImportObject {
     pub last_time: Option<String>,
     /// What went wrong without stopping the import, a sentence each.
     pub warnings: Vec<String>,
+}
+
+/// A file that was not imported.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RefusedObject {
+    /// The file.
+    pub file: String,
+    /// Why not, a sentence that names it.
+    pub why: String,
+    /// Whether it is imported nevertheless if that is forced; otherwise it cannot be read.
+    pub force: bool,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tidings_mail::message::{Folder, FolderLimits};
 use tidings_mail::provider::Providers;
-use tidings_spool::{Backend, DirLock, DiskBackend, LockError, lock_dir};
+use tidings_spool::{Backend, DirLock, DiskBackend, LockError, Overlay, lock_dir};
 use tidings_store::Store;
 
 use crate::error::{Error, in_words};
@@ -105,6 +105,23 @@ impl Engine {
         Engine::open_on(Arc::new(backend), dir, Some(lock), options)
     }
 
+    /// Opens a data directory for searches, without its lock, and changes nothing in it: whatever
+    /// the engine writes stays in memory. Another process may own the directory and write it
+    /// meanwhile; searches see it as it was. Where they then fail because the owner has removed
+    /// what was merged or has become too old ([`Error::is_missing_file`]), open it again.
+    pub fn open_to_read(dir: &Path, options: EngineOptions) -> Result<Engine, Error> {
+        let refuse = |error: std::io::Error| Error::Directory {
+            path: dir.to_owned(),
+            why: in_words(&error),
+        };
+        check_is_ours(dir)?;
+        let overlay = Overlay::new(Arc::new(DiskBackend::existing(dir).map_err(refuse)?));
+        // Before the manifest is read: its cursor tells which segments are still needed.
+        let spool = tidings_spool::SpoolConfig::default().directory;
+        overlay.hold(&spool).map_err(refuse)?;
+        Engine::open_on(Arc::new(overlay), dir, None, options)
+    }
+
     /// Opens a store on any backend, for tests.
     pub fn open_on(
         backend: Arc<dyn Backend>,
@@ -193,6 +210,11 @@ impl Engine {
     /// The directory.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The state of the history: a number that grows with each commit.
+    pub fn history_sequence(&self) -> u64 {
+        self.store.snapshot().sequence()
     }
 
     /// What opening found and mended, and what happened since the last call, a sentence each.

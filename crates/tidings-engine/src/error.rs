@@ -27,6 +27,14 @@ pub enum Error {
     State(String),
 }
 
+impl Error {
+    /// Whether a file of the history is not there: damage, or the work of the process that owns the
+    /// directory.
+    pub fn is_missing_file(&self) -> bool {
+        matches!(self, Error::History(error) if error.is_missing_file())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

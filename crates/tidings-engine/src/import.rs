@@ -7,6 +7,7 @@
 
 mod followed;
 mod order;
+mod refuse;
 mod rendering;
 mod write;
 
@@ -15,7 +16,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use tidings_event::Drafts;
 use tidings_event::time::rfc3339;
-use tidings_mail::correlate::{Correlator, Limits as CorrelatorLimits, NoLookup};
+use tidings_mail::correlate::{Correlator, NoLookup};
 
 use crate::contract::ImportObject;
 use crate::engine::Engine;
@@ -25,7 +26,8 @@ use crate::interpret::{Interpreter, Trail};
 use crate::live::LIVE_STREAM;
 use followed::{Followed, FollowedSet, chain_up_to};
 use order::{Source, clock_settings, sources};
-use rendering::{Reading, Renderings, refusal, warning};
+use refuse::{Undo, committed_correlator, correlator_of};
+use rendering::Renderings;
 use write::write;
 
 /// Lines after which what was read is committed, if nothing else is wanted: so many hold the memory of an
@@ -83,13 +85,16 @@ struct Chunk {
     commit: Option<Vec<(String, Option<Vec<u8>>)>>,
     /// Nothing more comes of lines before this time.
     settle_ns: Option<i64>,
+    /// Instead of lines: everything since the last commit is taken back.
+    take_back: bool,
 }
 
 impl Engine {
     /// Imports files, oldest first, and tells how far it is through `progress`.
     ///
     /// A file, or part of one, that was imported or followed before is skipped, whatever its
-    /// name and packing. On an error, what was committed before stays, and a second call goes on
+    /// name and packing. A file that cannot be read, or is refused, is left out and named in the
+    /// answer's `refused`. On an error, what was committed before stays, and a second call goes on
     /// from there. One import runs at a time; further ones wait.
     pub fn import(
         &self,
@@ -98,7 +103,8 @@ impl Engine {
         progress: &mut dyn FnMut(&ImportProgress),
     ) -> Result<ImportObject, Error> {
         let _one_at_a_time = self.no_import();
-        let sources = sources(paths, options, self.options().reading)?;
+        let (sources, refused) = sources(paths, options, self.options().reading)?;
+        let committed_correlator = committed_correlator(self);
         let followed = FollowedSet::of(self)?;
         let mut run = Run {
             options,
@@ -106,8 +112,12 @@ impl Engine {
             chains: self.chains()?,
             renderings: Renderings::load(self, &followed)?,
             followed,
-            correlator: self.import_correlator()?,
-            done: ImportObject::default(),
+            correlator: correlator_of(committed_correlator.as_deref())?,
+            committed_correlator,
+            done: ImportObject {
+                refused,
+                ..ImportObject::default()
+            },
             shown: ImportProgress {
                 bytes_total: sources.iter().map(|source| source.bytes).sum(),
                 ..ImportProgress::default()
@@ -163,18 +173,6 @@ impl Engine {
         });
         ChainSet::load(blobs).map_err(|error| Error::State(error.to_string()))
     }
-
-    fn import_correlator(&self) -> Result<Correlator, Error> {
-        let limits = CorrelatorLimits::default();
-        match self.store().snapshot().blob(CORRELATOR_BLOB) {
-            Some(saved) => {
-                let saved =
-                    zstd::decode_all(saved).map_err(|error| Error::State(error.to_string()))?;
-                Ok(Correlator::restore(limits, &saved)?)
-            }
-            None => Ok(Correlator::new(limits)),
-        }
-    }
 }
 
 /// The reading side of an import.
@@ -185,6 +183,8 @@ struct Run<'e> {
     followed: FollowedSet,
     renderings: Renderings,
     correlator: Correlator,
+    /// As it was at the last commit.
+    committed_correlator: Option<Vec<u8>>,
     done: ImportObject,
     shown: ImportProgress,
     times: Option<(i64, i64)>,
@@ -203,16 +203,19 @@ impl Run<'_> {
         for source in sources {
             // The last file is committed with the end of the import, in one step.
             if let Some(read_to) = read.take() {
+                let blobs = self.state_blobs(&read_to);
+                self.note_commit(&blobs);
                 send(
                     &to_writer,
                     Chunk {
-                        commit: Some(self.state_blobs(&read_to)),
+                        commit: Some(blobs),
                         ..Chunk::default()
                     },
                 )?;
             }
             self.shown.file = source.path.clone();
-            read = self.read_file(source, before, &to_writer, used, progress)?;
+            let of_file = self.read_file(source, before, &to_writer, used, progress);
+            read = self.or_refused(&source.path, of_file)?;
             before += source.bytes;
             self.shown.bytes_done = before;
             progress(&self.shown);
@@ -270,15 +273,18 @@ impl Run<'_> {
             self.done.files += u64::from(known.is_none());
             return Ok(None);
         }
+        let before_file = self.before();
         let lines_before = self.done.lines;
+        self.correlator.begin_file(known.is_some());
         let (id, is_tail) = self.stream_for(&file, known, &source.path)?;
         let mut interpreter = self.interpreter(&file, source, id, known)?;
         let is_new = known.is_none() && followed.is_none() && !self.options.force;
         let mut rendering = self.renderings.begin(id, &source.path, is_new);
-        let (mut step, mut is_begun) = (0, false);
+        let mut step = 0;
+        let mut undo = Undo::new(id, before_file, to_writer);
         loop {
             self.renderings.take(&mut rendering, &block);
-            self.check_rendering(&mut rendering, false, is_begun, &source.path)?;
+            self.check_rendering(&mut rendering, false, &undo, &source.path)?;
             let mut chunk = used.try_recv().unwrap_or_default();
             let place = Place {
                 base: file.stream_base(),
@@ -295,7 +301,7 @@ impl Run<'_> {
             self.chains.update(id, capped.unwrap_or(chain));
             let more = !is_left && self.next_block(&mut file, &mut block)?;
             if !more {
-                self.check_rendering(&mut rendering, true, is_begun, &source.path)?;
+                self.check_rendering(&mut rendering, true, &undo, &source.path)?;
             }
             let read_to = ReadTo {
                 id,
@@ -303,8 +309,10 @@ impl Run<'_> {
                 is_finished: !more,
             };
             if more && step >= self.engine.options().import_step_lines {
-                (step, is_begun) = (0, true);
-                chunk.commit = Some(self.state_blobs(&read_to));
+                (step, undo.is_committed) = (0, true);
+                let blobs = self.state_blobs(&read_to);
+                self.note_commit(&blobs);
+                chunk.commit = Some(blobs);
             }
             send(to_writer, chunk)?;
             if !more {
@@ -315,23 +323,6 @@ impl Run<'_> {
                 return Ok(Some(read_to));
             }
         }
-    }
-
-    /// Refuses a file that is another rendering of a known stream, or warns of it if something of it
-    /// was committed already.
-    fn check_rendering(
-        &mut self,
-        rendering: &mut Reading,
-        is_all: bool,
-        is_begun: bool,
-        path: &Path,
-    ) -> Result<(), Error> {
-        match self.renderings.twin(rendering, is_all) {
-            Some(known) if is_begun => self.done.warnings.push(warning(path, &known)),
-            Some(known) => return Err(refusal(path, &known)),
-            None => {}
-        }
-        Ok(())
     }
 
     /// The next block; where the file is damaged, its end: what came before is kept, the rest is

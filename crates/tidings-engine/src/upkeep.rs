@@ -1,11 +1,12 @@
 //! Upkeep: merging small parts, retention, verify and repair.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tidings_spool::{Backend, DiskBackend, SpoolConfig, SystemClock};
+use tidings_spool::{Backend, DirLock, DiskBackend, LockError, SpoolConfig, SystemClock};
 use tidings_store::{Day, Depth, Retention};
 
 use crate::engine::{Engine, lock_in_time};
@@ -86,10 +87,20 @@ impl Engine {
     }
 }
 
-/// Checks every byte of a data directory that no other process has.
+/// Checks every byte of a data directory that no other process has. One that may only be read is
+/// checked without its lock.
 pub fn verify(dir: &Path) -> Result<CheckReport, Error> {
-    let (backend, _lock) = take(dir)?;
+    let backend = backend(dir)?;
+    let _lock = match lock_in_time(dir, LOCK_PATIENCE) {
+        Err(LockError::Io { source, .. }) if is_read_only(&source) => None,
+        locked => Some(locked.map_err(|error| refuse(dir, in_words(&error)))?),
+    };
     check(&backend)
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
 }
 
 /// Saves what can be saved of a damaged data directory that no other process has, and says what
@@ -155,17 +166,26 @@ pub fn repair(dir: &Path) -> Result<CheckReport, Error> {
 /// How long a check waits for another process to be done with the directory: a search takes moments.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
-fn take(dir: &Path) -> Result<(Arc<dyn Backend>, tidings_spool::DirLock), Error> {
-    let refuse = |why: String| Error::Directory {
+fn take(dir: &Path) -> Result<(Arc<dyn Backend>, DirLock), Error> {
+    let backend = backend(dir)?;
+    let lock = lock_in_time(dir, LOCK_PATIENCE);
+    let lock = lock.map_err(|error| refuse(dir, in_words(&error)))?;
+    Ok((backend, lock))
+}
+
+fn backend(dir: &Path) -> Result<Arc<dyn Backend>, Error> {
+    if !dir.is_dir() {
+        return Err(refuse(dir, "there is no such directory".into()));
+    }
+    let backend = DiskBackend::existing(dir).map_err(|error| refuse(dir, in_words(&error)))?;
+    Ok(Arc::new(backend))
+}
+
+fn refuse(dir: &Path, why: String) -> Error {
+    Error::Directory {
         path: dir.to_owned(),
         why,
-    };
-    if !dir.is_dir() {
-        return Err(refuse("there is no such directory".into()));
     }
-    let backend = DiskBackend::new(dir).map_err(|error| refuse(in_words(&error)))?;
-    let lock = lock_in_time(dir, LOCK_PATIENCE).map_err(|error| refuse(in_words(&error)))?;
-    Ok((Arc::new(backend), lock))
 }
 
 fn check(backend: &Arc<dyn Backend>) -> Result<CheckReport, Error> {

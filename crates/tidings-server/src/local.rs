@@ -1,21 +1,19 @@
 //! The history in this process, as the client verbs and the server's handlers ask it.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tidings_cli::{
-    EventsQuery, Failure, Globals, ImportOptions, ImportProgress, MessagesQuery, RepairObject,
-    SOCKET_NAME, StatsQuery, Store, StoryOptions, VerifyObject,
+    EventsQuery, Failure, ImportOptions, ImportProgress, MessagesQuery, RepairObject, StatsQuery,
+    Store, StoryOptions, VerifyObject,
 };
 use tidings_engine::contract::{ImportObject, MessageObject, StatsObject, StoryObject};
 use tidings_engine::input::InputError;
 use tidings_engine::{
-    Engine, EngineOptions, Error, EventQuery, FoundEvent, LiveOptions, MessageQuery, StoryQuery,
-    event_object, message_object,
+    Engine, Error, EventQuery, FoundEvent, MessageQuery, StoryQuery, event_object, message_object,
 };
 use tidings_mail::message::Message;
 
@@ -28,130 +26,62 @@ const FIRST_PAGE: usize = 256;
 /// Results of a page at most, which bounds the memory that a search takes.
 const PAGE_MAX: usize = 8 * 1024;
 
-/// The history of a data directory that no server has, for the client verbs. Nothing is opened before
-/// it is needed: to verify and repair, a history that cannot be opened must do.
-pub(crate) fn open(globals: &Globals) -> Result<Box<dyn Store>, Failure> {
-    Ok(Box::new(DirectoryStore {
-        dir: globals.data.clone(),
-        store: None,
-    }))
-}
-
-struct DirectoryStore {
-    dir: PathBuf,
-    store: Option<EngineStore>,
-}
-
-impl DirectoryStore {
-    fn store(&mut self) -> Result<&mut EngineStore, Failure> {
-        match &mut self.store {
-            Some(store) => Ok(store),
-            none => {
-                let engine = open_engine(&self.dir, LOCK_PATIENCE)
-                    .map_err(|failure| started_meanwhile(&self.dir).unwrap_or(failure))?;
-                let engine = Arc::new(engine);
-                take_in_spool(&engine)?;
-                Ok(none.insert(EngineStore::new(engine)))
-            }
-        }
-    }
-}
-
-impl Store for DirectoryStore {
-    fn messages(
-        &mut self,
-        query: &MessagesQuery,
-        each: &mut dyn FnMut(MessageObject) -> bool,
-    ) -> Result<(), Failure> {
-        self.store()?.messages(query, each)
-    }
-
-    fn events(
-        &mut self,
-        query: &EventsQuery,
-        each: &mut dyn FnMut(serde_json::Value) -> bool,
-    ) -> Result<(), Failure> {
-        self.store()?.events(query, each)
-    }
-
-    fn stories(
-        &mut self,
-        key: &str,
-        options: &StoryOptions,
-        each: &mut dyn FnMut(StoryObject) -> bool,
-    ) -> Result<(), Failure> {
-        self.store()?.stories(key, options, each)
-    }
-
-    fn stats(&mut self, query: &StatsQuery) -> Result<StatsObject, Failure> {
-        self.store()?.stats(query)
-    }
-
-    fn import(
-        &mut self,
-        files: &[PathBuf],
-        options: &ImportOptions,
-        progress: &mut dyn FnMut(&ImportProgress),
-    ) -> Result<ImportObject, Failure> {
-        self.store()?.import(files, options, progress)
-    }
-
-    fn verify(&mut self) -> Result<VerifyObject, Failure> {
-        let watch = Watch::start();
-        let report = tidings_engine::verify(&self.dir).map_err(failure)?;
-        Ok(check::verified(report, watch))
-    }
-
-    fn repair(&mut self) -> Result<RepairObject, Failure> {
-        let watch = Watch::start();
-        let done = tidings_engine::repair(&self.dir).map_err(failure)?;
-        let left = tidings_engine::verify(&self.dir).map_err(failure)?;
-        Ok(check::repaired(done, left, watch))
-    }
-}
-
-/// How long a directory is waited for that another process has: as long as it takes to answer a
-/// question, not as long as an import.
-pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Opens a data directory, once the process that has it lets it go, within this time.
-pub(crate) fn open_engine(dir: &Path, lock_patience: Duration) -> Result<Engine, Failure> {
-    let options = EngineOptions {
-        lock_patience,
-        ..EngineOptions::default()
-    };
-    Engine::open(dir, options).map_err(failure)
-}
-
-/// Says so if a server has the directory now, which did not answer a moment ago.
-fn started_meanwhile(dir: &Path) -> Option<Failure> {
-    UnixStream::connect(dir.join(SOCKET_NAME)).ok()?;
-    Some(Failure::server(format!(
-        "a server has just been started on {}: run this again, it will answer",
-        dir.display()
-    )))
-}
-
-/// Lets searches see what a server has left in the spool, and not yet in the history.
-fn take_in_spool(engine: &Arc<Engine>) -> Result<(), Failure> {
-    if !engine.dir().join("spool").is_dir() {
-        return Ok(());
-    }
-    let live = engine.live(LiveOptions::default()).map_err(failure)?;
-    while !engine.is_ready() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    live.shutdown().map_err(failure)
-}
-
 /// The history behind an engine. Searches read it page by page, so that the first results come at
 /// once and a search of everything takes little memory.
-#[derive(Clone, Debug)]
-pub(crate) struct EngineStore(Arc<Engine>);
+pub(crate) struct EngineStore {
+    engine: RefCell<Arc<Engine>>,
+    /// Makes the engine anew where another process owns the directory.
+    reopen: Option<Reopen>,
+}
+
+/// Opens the directory again, as it is now.
+type Reopen = Box<dyn Fn() -> Result<Arc<Engine>, Failure>>;
+
+/// The directory's owner may remove so often in a row what is about to be read.
+const REOPENINGS: usize = 5;
 
 impl EngineStore {
+    /// The history of an engine that owns its directory.
     pub(crate) fn new(engine: Arc<Engine>) -> EngineStore {
-        EngineStore(engine)
+        EngineStore {
+            engine: RefCell::new(engine),
+            reopen: None,
+        }
+    }
+
+    /// The history of a directory that another process may own and change: opened with `reopen`, now
+    /// and whenever files are gone that the last state needs.
+    pub(crate) fn of_others(reopen: Reopen) -> Result<EngineStore, Failure> {
+        Ok(EngineStore {
+            engine: RefCell::new(reopen()?),
+            reopen: Some(reopen),
+        })
+    }
+
+    fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.engine.borrow())
+    }
+
+    /// Asks the engine, and a newer one if files are gone. What is missing though the directory has
+    /// not changed is damage.
+    fn ask<T>(&self, mut ask: impl FnMut(&Engine) -> Result<T, Error>) -> Result<T, Failure> {
+        let mut left = REOPENINGS;
+        loop {
+            let engine = self.engine();
+            let error = match ask(&engine) {
+                Err(error) if error.is_missing_file() && left > 0 => error,
+                answer => return answer.map_err(failure),
+            };
+            let Some(reopen) = &self.reopen else {
+                return Err(failure(error));
+            };
+            left -= 1;
+            let newer = reopen()?;
+            if newer.history_sequence() == engine.history_sequence() {
+                return Err(failure(error));
+            }
+            self.engine.replace(newer);
+        }
     }
 }
 
@@ -163,13 +93,14 @@ impl Store for EngineStore {
     ) -> Result<(), Failure> {
         let now_ns = clock::now_ns();
         let find = |until_ns, limit| {
-            self.0.messages(&MessageQuery {
+            let page = MessageQuery {
                 filter: query.filter.clone(),
                 since_ns: query.since_ns,
                 until_ns,
                 limit,
                 now_ns,
-            })
+            };
+            self.ask(|engine| engine.messages(&page))
         };
         let place = |message: &Message| (message.time_ns, message.id);
         page_through(query.until_ns, query.limit, find, place, &mut |message| {
@@ -184,13 +115,14 @@ impl Store for EngineStore {
     ) -> Result<(), Failure> {
         let now_ns = clock::now_ns();
         let find = |until_ns, limit| {
-            self.0.events(&EventQuery {
+            let page = EventQuery {
                 filter: query.filter.clone(),
                 since_ns: query.since_ns,
                 until_ns,
                 limit,
                 now_ns,
-            })
+            };
+            self.ask(|engine| engine.events(&page))
         };
         let place = |found: &FoundEvent| {
             (
@@ -220,7 +152,14 @@ impl Store for EngineStore {
             limit: most(options.limit),
         };
         let told = most(options.told);
-        self.0.each_story(&query, told, each).map_err(failure)
+        // Where it has to be asked again, the first stories are known.
+        let mut handed = HashSet::new();
+        self.ask(|engine| {
+            engine.each_story(&query, told, &mut |story| {
+                let is_fresh = handed.insert(story.message.id.clone());
+                !is_fresh || each(story)
+            })
+        })
     }
 
     fn stats(&mut self, query: &StatsQuery) -> Result<StatsObject, Failure> {
@@ -230,7 +169,7 @@ impl Store for EngineStore {
             top: usize::try_from(query.top).unwrap_or(usize::MAX),
             now_ns: clock::now_ns(),
         };
-        self.0.stats(&query).map_err(failure)
+        self.ask(|engine| engine.stats(&query))
     }
 
     fn import(
@@ -247,7 +186,7 @@ impl Store for EngineStore {
             now_ns: clock::now_ns(),
         };
         let mut done = self
-            .0
+            .engine()
             .import(files, &engine_options, &mut |now| {
                 progress(&ImportProgress {
                     file: now.file.to_string_lossy().into_owned(),
@@ -264,7 +203,10 @@ impl Store for EngineStore {
 
     fn verify(&mut self) -> Result<VerifyObject, Failure> {
         let watch = Watch::start();
-        Ok(check::verified(self.0.verify().map_err(failure)?, watch))
+        Ok(check::verified(
+            self.engine().verify().map_err(failure)?,
+            watch,
+        ))
     }
 
     /// Refuses: a history is repaired while nobody has it open.
@@ -321,7 +263,7 @@ impl<K: Eq + Hash + Clone> Pages<K> {
 fn page_through<T, K: Eq + Hash + Clone>(
     until_ns: Option<i64>,
     limit: Option<u64>,
-    find: impl Fn(Option<i64>, usize) -> Result<Vec<T>, Error>,
+    find: impl Fn(Option<i64>, usize) -> Result<Vec<T>, Failure>,
     place: impl Fn(&T) -> (i64, K),
     each: &mut dyn FnMut(T) -> bool,
 ) -> Result<(), Failure> {
@@ -334,7 +276,7 @@ fn page_through<T, K: Eq + Hash + Clone>(
     while pages.left > 0 {
         let fresh = size.min(usize::try_from(pages.left).unwrap_or(usize::MAX));
         let wanted = fresh + pages.handed.values().sum::<usize>();
-        let page = find(pages.until_ns, wanted).map_err(failure)?;
+        let page = find(pages.until_ns, wanted)?;
         let is_last = page.len() < wanted;
         if !pages.hand_over(page, &place, each) || is_last {
             break;
@@ -364,16 +306,13 @@ pub(crate) fn failure(error: Error) -> Failure {
 
 /// A file that cannot be read.
 pub(crate) fn input_failure(error: InputError) -> Failure {
-    match error {
-        InputError::Open { path, source } => {
-            Failure::file(format!("cannot open {}", path.display())).because(source)
-        }
-        error => Failure::file(error.to_string()),
-    }
+    Failure::file(error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use tidings_engine::{EngineOptions, RetentionRules};
+
     use super::*;
 
     /// Results as (time, id), newest first, in an order that is the same each time.
@@ -435,5 +374,69 @@ mod tests {
         };
         page_through(None, None, find, |time: &i64| (*time, 0), each).unwrap();
         assert_eq!((asked.get(), seen), (1, 5));
+    }
+
+    /// A reader of a directory that others may own, and how often it was opened.
+    fn reader_of(data: &std::path::Path) -> (EngineStore, std::rc::Rc<std::cell::Cell<u32>>) {
+        let opened = std::rc::Rc::new(std::cell::Cell::new(0));
+        let (count, path) = (std::rc::Rc::clone(&opened), data.to_owned());
+        let reopen = Box::new(move || {
+            count.set(count.get() + 1);
+            let engine = Engine::open_to_read(&path, EngineOptions::default());
+            engine.map(Arc::new).map_err(failure)
+        });
+        (EngineStore::of_others(reopen).unwrap(), opened)
+    }
+
+    /// How many events a reader finds.
+    fn count_events(reader: &mut EngineStore) -> Result<usize, Failure> {
+        let mut found = 0;
+        let asked = reader.events(&EventsQuery::default(), &mut |_| {
+            found += 1;
+            true
+        });
+        asked.map(|()| found)
+    }
+
+    /// What the owner of a directory merged or dropped was missing for who read beside it, and a
+    /// search in a pager ended with a failure.
+    #[test]
+    fn what_the_owner_removes_meanwhile_is_looked_for_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let corpus = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../corpus/own/mail.rfc3339.log"
+        );
+        let engine = Arc::new(Engine::open(&data, EngineOptions::default()).unwrap());
+        let mut owner = EngineStore::new(Arc::clone(&engine));
+        let options = ImportOptions {
+            force: true,
+            ..ImportOptions::default()
+        };
+        owner
+            .import(&[corpus.into()], &options, &mut |_| {})
+            .unwrap();
+        let (mut reader, opened) = reader_of(&data);
+        // Nothing was read yet, so no file is open. The owner drops everything.
+        let rules = RetentionRules {
+            imported_ns: Some(1),
+            ..RetentionRules::default()
+        };
+        let cancel = std::sync::atomic::AtomicBool::new(false);
+        engine.maintain(i64::MAX, &rules, &cancel).unwrap();
+        assert_eq!(count_events(&mut reader).unwrap(), 0);
+        assert_eq!(opened.get(), 2);
+
+        // What is missing without anybody's doing is damage, and is said.
+        let log = dir.path().join("other.log");
+        std::fs::write(&log, "Nov 22 13:00:00 mx postfix/qmgr[1]: AB: removed\n").unwrap();
+        owner.import(&[log], &options, &mut |_| {}).unwrap();
+        let (mut reader, _) = reader_of(&data);
+        for part in std::fs::read_dir(data.join("events")).unwrap() {
+            std::fs::remove_file(part.unwrap().path()).unwrap();
+        }
+        let failure = count_events(&mut reader).unwrap_err();
+        assert_eq!(failure.kind(), tidings_cli::FailureKind::Data);
     }
 }

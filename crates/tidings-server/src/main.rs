@@ -10,6 +10,7 @@ mod check;
 mod clock;
 mod console;
 mod demo;
+mod directory;
 mod http;
 mod local;
 mod notify;
@@ -26,7 +27,7 @@ use tidings_cli::ServerHooks;
 
 fn main() -> ExitCode {
     let hooks = ServerHooks {
-        open_local: local::open,
+        open_local: directory::open,
         serve: pipeline::serve,
         parse: parse::parse,
         open_demo: demo::open,

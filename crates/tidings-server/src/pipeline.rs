@@ -27,8 +27,9 @@ use tokio::sync::watch;
 
 use crate::clock::Watch;
 use crate::console::{Console, spawn_tracer};
+use crate::directory::{LOCK_PATIENCE, open_engine};
 use crate::http::{App, Listeners};
-use crate::local::{LOCK_PATIENCE, failure, open_engine};
+use crate::local::failure;
 use crate::settings::{self, Settings};
 use crate::source::{Board, Sources};
 use crate::stop::Stop;

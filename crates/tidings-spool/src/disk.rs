@@ -36,6 +36,18 @@ impl DiskBackend {
         Ok(Self { root })
     }
 
+    /// Takes a directory that exists, without touching it.
+    ///
+    /// # Errors
+    /// When there is no such directory.
+    pub fn existing(root: impl Into<PathBuf>) -> io::Result<Self> {
+        let root = root.into();
+        match fs::metadata(&root)?.is_dir() {
+            true => Ok(Self { root }),
+            false => Err(ErrorKind::NotADirectory.into()),
+        }
+    }
+
     /// The directory.
     #[must_use]
     pub fn root(&self) -> &Path {

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// The result of every operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What is wrong with a file that is not there.
+const MISSING: &str = "it is missing";
+
 /// A failure, told by who has to act on it.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -41,6 +44,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a file is not there: damage, or the work of another process that owns the directory.
+    pub fn is_missing_file(&self) -> bool {
+        matches!(self, Self::Damaged { what, .. } if what == MISSING)
+    }
+
     /// A damaged file, by name.
     pub(crate) fn damaged(path: impl AsRef<Path>, what: impl Into<String>) -> Self {
         Self::Damaged {
@@ -110,7 +118,7 @@ impl<T> IoContext<T> for io::Result<T> {
         self.map_err(|source| match source.kind() {
             // A file that lacks or ends early was not refused by the medium: it is damaged.
             io::ErrorKind::UnexpectedEof => Error::damaged(path, "it ends early"),
-            io::ErrorKind::NotFound if doing != "create" => Error::damaged(path, "it is missing"),
+            io::ErrorKind::NotFound if doing != "create" => Error::damaged(path, MISSING),
             _ => Error::Io {
                 path: path.to_owned(),
                 doing,

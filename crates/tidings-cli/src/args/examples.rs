@@ -15,7 +15,7 @@ Exit codes:
   1  a search found nothing
   2  wrong usage: an unknown option, a filter that cannot be read, a wrong configuration
   3  the data directory is missing, in use by another process, or damaged
-  4  a file could not be read, or not to its end, or the output not written
+  4  a file was refused or could not be read to its end, or the output not written
   5  the server could not be reached, refused, or broke off";
 
 pub(super) const IMPORT: &str = "\

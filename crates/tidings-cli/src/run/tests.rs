@@ -283,19 +283,42 @@ fn an_import_that_is_not_whole_says_so() {
     assert_eq!(failure, "tidings: mail.log.refused: is not wanted\n");
 }
 
+/// One file that could not be taken ended the import of all.
 #[test]
-fn files_are_checked_before_anything_is_done() {
+fn files_that_are_refused_are_named_behind_the_summary() {
     let (directory, run) = program();
-    let good = directory.path().join("mail.log");
-    fs::write(&good, "x\n").unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
-    let ran = run.run(&[
-        "import",
-        good.to_str().unwrap(),
-        &path("a"),
-        &path("b"),
-        &path(""),
-    ]);
+    for name in ["mail.log", "mail.log.others"] {
+        fs::write(path(name), "x\n").unwrap();
+    }
+    let told = "tidings: a: is no \\x1blog\n\
+                tidings: cannot open b: no such file or directory\n\
+                tidings: 2 files were not imported\n";
+    let ran = run.run(&["import", &path("mail.log"), &path("mail.log.others")]);
+    assert_eq!((ran.code, ran.err.as_str()), (4, told));
+    assert!(
+        ran.out.starts_with("Added 0 lines from 1 file"),
+        "{}",
+        ran.out
+    );
+    let ran = run.run(&["import", &path("mail.log.others")]);
+    assert_eq!(
+        (ran.code, ran.err.as_str(), ran.out.as_str()),
+        (4, told, "")
+    );
+    let ran = run.run(&["import", "--json", &path("mail.log.others")]);
+    assert_eq!((ran.code, ran.err.as_str()), (4, told));
+    assert!(ran.out.contains("\"force\":true"), "{}", ran.out);
+    // One that is not there is the importer's to name, like the others.
+    let ran = run.run(&["import", &path("mail.log"), &path("missing")]);
+    assert_eq!(ran.code, 0);
+}
+
+#[test]
+fn nothing_is_begun_where_no_file_can_be_read() {
+    let (directory, run) = program();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let ran = run.run(&["import", &path("a"), &path("b"), &path("")]);
     assert_eq!(ran.code, 4);
     let expected = format!(
         "tidings: cannot read {}: no such file or directory (and 2 other files likewise)\n",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tidings_engine::contract::{
-    ImportObject, MessageObject, ParsedLineObject, StatsObject, StoryObject,
+    ImportObject, MessageObject, ParsedLineObject, RefusedObject, StatsObject, StoryObject,
 };
 
 use crate::failure::Failure;
@@ -141,10 +141,26 @@ impl Store for FakeStore {
         if has("mail.log.refused") {
             return Err(Failure::usage("mail.log.refused: is not wanted"));
         }
+        let other = |name: &str, why: &str, force| RefusedObject {
+            file: name.to_owned(),
+            why: why.to_owned(),
+            force,
+        };
+        if has("mail.log.others") {
+            return Ok(ImportObject {
+                refused: vec![
+                    other("a", "a: is no \u{1b}log", true),
+                    other("b", "cannot open b: no such file or directory", false),
+                ],
+                files: u64::from(has("mail.log")),
+                ..ImportObject::default()
+            });
+        }
         Ok(ImportObject {
             files: files.len() as u64,
             files_known: 0,
             files_damaged: u64::from(has("mail.log.damaged")),
+            refused: Vec::new(),
             lines: 2_000,
             recognised: 1_980,
             events: 4_500,

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use tidings_engine::contract::ImportObject;
+
 use crate::args::ImportArgs;
 use crate::choose::{self, Purpose};
 use crate::clock::Clock;
@@ -11,7 +13,7 @@ use crate::failure::{Failure, Stop};
 use crate::render::{import_summary, progress_line};
 use crate::session::{Outcome, Session};
 use crate::store::{ImportOptions, ImportProgress, Store};
-use crate::term::{Screen, clean};
+use crate::term::{Screen, clean, plural};
 
 /// The progress is drawn again after this long: more often would only flicker.
 const REDRAW_MS: u64 = 100;
@@ -28,16 +30,20 @@ pub(super) fn run(args: &ImportArgs, session: &mut Session<'_>) -> Result<Outcom
     };
     let mut store = choose::open(&session.globals, session.hooks, Purpose::Add)?;
     let done = with_progress(store.as_mut(), &files, &options, session)?;
-    let outcome = match done.files_damaged {
-        0 => Outcome::Done,
-        _ => Outcome::Unread,
+    let outcome = match done.files_damaged == 0 && done.refused.is_empty() {
+        true => Outcome::Done,
+        false => Outcome::Unread,
     };
     if args.output.json {
         session.json(&done)?;
+        tell_refused(&done, session)?;
         return Ok(outcome);
     }
-    let lines = import_summary(&session.screen, &done);
-    session.lines(&lines)?;
+    if done.files + done.files_known > 0 || done.refused.is_empty() {
+        let lines = import_summary(&session.screen, &done);
+        session.lines(&lines)?;
+    }
+    tell_refused(&done, session)?;
     if done.lines.saturating_sub(done.recognised) > done.lines / UNRECOGNISED_NOTE {
         session.hint("see which lines are not recognised: tidings parse --summary FILES")?;
     }
@@ -47,6 +53,18 @@ pub(super) fn run(args: &ImportArgs, session: &mut Session<'_>) -> Result<Outcom
     Ok(outcome)
 }
 
+/// Names the files that were not imported, and why.
+fn tell_refused(done: &ImportObject, session: &mut Session<'_>) -> io::Result<()> {
+    for refused in &done.refused {
+        session.note(&format!("tidings: {}", clean(&refused.why)))?;
+    }
+    if done.refused.len() > 1 {
+        let files = plural(done.refused.len() as u64, "file was", "files were");
+        session.note(&format!("tidings: {files} not imported"))?;
+    }
+    Ok(())
+}
+
 /// Imports, drawing the progress where the standard error is a terminal, and says what became of the
 /// lines before a failure.
 pub(super) fn with_progress(
@@ -54,7 +72,7 @@ pub(super) fn with_progress(
     files: &[PathBuf],
     options: &ImportOptions,
     session: &mut Session<'_>,
-) -> Result<tidings_engine::contract::ImportObject, Failure> {
+) -> Result<ImportObject, Failure> {
     let mut display = Display {
         screen: session.err_screen.clone(),
         clock: session.clock,
@@ -113,7 +131,7 @@ impl Display<'_> {
     }
 }
 
-/// The files as absolute paths, each of which can be read.
+/// The files as absolute paths, at least one of which can be read: nothing is begun for none.
 fn paths(args: &ImportArgs, session: &Session<'_>) -> Result<Vec<PathBuf>, Failure> {
     if let Some(server) = &session.globals.server {
         // The server reads them: whether they are there, it has to say.
@@ -133,7 +151,9 @@ fn paths(args: &ImportArgs, session: &Session<'_>) -> Result<Vec<PathBuf>, Failu
              when they are read again: save them to a file first",
         ));
     }
-    check_readable(&args.files, false)?;
+    if args.files.iter().all(|file| openable(file).is_err()) {
+        check_readable(&args.files, false)?;
+    }
     args.files.iter().map(|file| absolute(file)).collect()
 }
 
@@ -164,7 +184,7 @@ pub(super) fn check_readable(files: &[PathBuf], takes_stdin: bool) -> Result<(),
         None => Ok(()),
         Some(failure) if others == 0 => Err(failure),
         Some(failure) => {
-            let files = crate::term::plural(others, "other file", "other files");
+            let files = plural(others, "other file", "other files");
             Err(Failure::file(format!(
                 "{} (and {files} likewise)",
                 failure.sentence()

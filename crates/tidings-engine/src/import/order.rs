@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use tidings_mail::envelope::{Clock, ClockSettings, Format, Zone, read};
 
 use super::ImportOptions;
+use super::refuse::refused;
+use crate::contract::RefusedObject;
 use crate::error::Error;
 use crate::input::{Block, InputError, InputFile, Limits, open_with};
 use crate::zone::zone;
@@ -16,31 +18,41 @@ pub(super) struct Source {
     pub(super) reference_ns: i64,
 }
 
-/// The files in the order of their first lines.
+/// The files in the order of their first lines, and those that cannot be read or are no logs.
 pub(super) fn sources(
     paths: &[PathBuf],
     options: &ImportOptions,
     limits: Limits,
-) -> Result<Vec<Source>, Error> {
+) -> Result<(Vec<Source>, Vec<RefusedObject>), Error> {
+    // A wrong option is no fault of the files.
+    clock_settings(options, options.now_ns)?;
     let mut sources = Vec::with_capacity(paths.len());
+    let mut others = Vec::new();
     for path in paths {
-        let mut file = open_with(path, limits)?;
-        let facts = file.facts()?;
-        let reference_ns = facts
-            .gzip_time_ns
-            .filter(|ns| *ns > 0)
-            .unwrap_or(facts.modified_ns)
-            .min(options.now_ns);
-        let first_ns = first_time(&mut file, path, options, reference_ns)?.unwrap_or(reference_ns);
-        sources.push(Source {
-            path: path.clone(),
-            bytes: facts.bytes,
-            first_ns,
-            reference_ns,
-        });
+        match source(path, options, limits) {
+            Ok(source) => sources.push(source),
+            Err(error) => others.push(refused(path, error)?),
+        }
     }
     sources.sort_by(|a, b| (a.first_ns, &a.path).cmp(&(b.first_ns, &b.path)));
-    Ok(sources)
+    Ok((sources, others))
+}
+
+fn source(path: &Path, options: &ImportOptions, limits: Limits) -> Result<Source, Error> {
+    let mut file = open_with(path, limits)?;
+    let facts = file.facts()?;
+    let reference_ns = facts
+        .gzip_time_ns
+        .filter(|ns| *ns > 0)
+        .unwrap_or(facts.modified_ns)
+        .min(options.now_ns);
+    let first_ns = first_time(&mut file, path, options, reference_ns)?.unwrap_or(reference_ns);
+    Ok(Source {
+        path: path.to_owned(),
+        bytes: facts.bytes,
+        first_ns,
+        reference_ns,
+    })
 }
 
 /// Lines that are looked at to see what a file is.
@@ -75,8 +87,8 @@ fn first_time(
         return Ok(None);
     }
     Err(Error::Asked(format!(
-        "{}: none of its first lines has a time or a program, as lines of a log have; nothing was \
-         imported; give --force to import it nevertheless",
+        "{}: none of its first lines has a time or a program, as lines of a log have; nothing of it \
+         was imported; give --force to import it nevertheless",
         path.display()
     )))
 }

@@ -92,6 +92,11 @@ impl Renderings {
         self.imported.insert(file.id.0, known);
     }
 
+    /// Forgets a stream that is refused.
+    pub(super) fn forget(&mut self, id: ChainId) {
+        self.imported.remove(&id.0);
+    }
+
     /// Tells, once, which known file has the same lines, as far as the file was read; `is_all` if
     /// that was to its end.
     pub(super) fn twin(&self, file: &mut Reading, is_all: bool) -> Option<String> {

@@ -15,7 +15,7 @@ use crate::reopen::StoreReopen;
 const OPEN_MESSAGES: usize = 40_000;
 
 /// What the writing side has done.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Written {
     pub(super) events: u64,
     pub(super) messages: u64,
@@ -46,32 +46,52 @@ struct Books<'e> {
     /// Name of the blob for open messages, beside the live path.
     beside: Option<String>,
     written: Written,
+    /// As of the last commit of this import; `None` before the first.
+    committed: Option<Written>,
 }
 
 impl<'e> Books<'e> {
     fn open(engine: &'e Engine) -> Result<Books<'e>, Error> {
-        let options = engine.options().folder;
-        let limits = FolderLimits {
-            open: OPEN_MESSAGES.min(options.open),
-            ..options
-        };
-        let mut folder = Folder::new(limits, engine.providers().clone());
         let is_beside = engine.is_live() || !engine.memory().is_empty();
-        if !is_beside {
-            let mut saved = Vec::new();
-            engine.open_messages().save(&mut saved);
-            folder.restore(&saved)?;
-        }
         let number = engine.store().snapshot().sequence();
-        let mut writer = HistoryWriter::new(engine.store().clone(), PartFlags::IMPORTED);
-        writer.build_beside()?;
-        Ok(Books {
+        let mut books = Books {
             engine,
-            folder,
-            writer,
+            folder: Folder::new(limits(engine), engine.providers().clone()),
+            writer: writer(engine)?,
             beside: is_beside.then(|| format!("{OPEN_IMPORT_BLOBS}{number:x}")),
             written: Written::default(),
-        })
+            committed: None,
+        };
+        books.restore_open()?;
+        Ok(books)
+    }
+
+    /// The open messages as of the last commit, or as this import found them.
+    fn restore_open(&mut self) -> Result<(), Error> {
+        let mut folder = Folder::new(limits(self.engine), self.engine.providers().clone());
+        let name = self.beside.as_deref().unwrap_or(OPEN_BLOB);
+        if self.committed.is_some() {
+            if let Some(saved) = self.engine.store().snapshot().blob(name) {
+                let saved =
+                    zstd::decode_all(saved).map_err(|error| Error::State(error.to_string()))?;
+                folder.restore(&saved)?;
+            }
+        } else if self.beside.is_none() {
+            let mut saved = Vec::new();
+            self.engine.open_messages().save(&mut saved);
+            folder.restore(&saved)?;
+        }
+        self.folder = folder;
+        Ok(())
+    }
+
+    /// Goes back to the last commit.
+    fn take_back(&mut self) -> Result<(), Error> {
+        self.engine
+            .forget_reopened(&self.writer.take_deleted_legs());
+        self.writer = writer(self.engine)?;
+        self.written = self.committed.unwrap_or_default();
+        self.restore_open()
     }
 
     fn take_all(
@@ -80,6 +100,10 @@ impl<'e> Books<'e> {
         used: &SyncSender<Chunk>,
     ) -> Result<(), Error> {
         while let Ok(mut chunk) = chunks.recv() {
+            if chunk.take_back {
+                self.take_back()?;
+                continue;
+            }
             write_chunk(
                 self.engine,
                 &chunk,
@@ -108,6 +132,9 @@ impl<'e> Books<'e> {
         if let Some(open) = &open {
             self.folder.open_settled_of(open);
         }
+        let mut reopen = StoreReopen::new(self.engine, &mut self.writer);
+        self.folder.mend(&mut reopen);
+        reopen.finish()?;
         let (mut failed, written, writer) = (Ok(()), &mut self.written, &mut self.writer);
         self.folder.take_settled(|message| {
             written.messages += 1;
@@ -134,6 +161,7 @@ impl<'e> Books<'e> {
         self.writer.commit(&blobs)?;
         self.engine
             .forget_reopened(&self.writer.take_deleted_legs());
+        self.committed = Some(self.written);
         Ok(())
     }
 
@@ -162,6 +190,20 @@ impl<'e> Books<'e> {
         }
         Ok(())
     }
+}
+
+fn limits(engine: &Engine) -> FolderLimits {
+    let options = engine.options().folder;
+    FolderLimits {
+        open: OPEN_MESSAGES.min(options.open),
+        ..options
+    }
+}
+
+fn writer(engine: &Engine) -> Result<HistoryWriter, Error> {
+    let mut writer = HistoryWriter::new(engine.store().clone(), PartFlags::IMPORTED);
+    writer.build_beside()?;
+    Ok(writer)
 }
 
 fn write_chunk(

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::decompress::Encoding;
+use crate::error::in_words;
 
 /// Why a file cannot be read, or not further.
 #[derive(Debug)]
@@ -103,14 +104,20 @@ impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path().display();
         match self {
-            Self::Open { source, .. } => write!(f, "cannot open {path}: {source}"),
+            Self::Open { source, .. } => {
+                write!(f, "cannot open {path}: {}", in_words(source))
+            }
             Self::Unsupported { what, .. } => write!(
                 f,
                 "cannot read {path}: it is {what}; allowed are regular files: plain text, or \
                  packed with gzip, zstd, xz or bzip2"
             ),
             Self::Read { offset, source, .. } => {
-                write!(f, "cannot read {path} at byte {offset}: {source}")
+                write!(
+                    f,
+                    "cannot read {path} at byte {offset}: {}",
+                    in_words(source)
+                )
             }
             Self::Damaged {
                 encoding,

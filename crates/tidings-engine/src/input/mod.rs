@@ -17,6 +17,7 @@ mod decompress;
 mod error;
 mod file;
 mod follow;
+mod line_time;
 mod lines;
 mod matching;
 mod open;

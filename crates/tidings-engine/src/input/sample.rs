@@ -7,18 +7,25 @@
 //! first 1,024 lines, so that a rendering that begins at the same moment is noticed before it is
 //! read, and 32 of the whole stream.
 //!
+//! A line that comes again on another day, of a cron job or a monitoring probe, is no such line: the
+//! times of the lines in both must differ by one zone's offset, or by an hour less where the clocks
+//! were changed. A line that comes several times within a stream says nothing.
+//!
 //! Limits: a stream of fewer than 4 lines is not recognised, nor one whose lines are less than a
 //! fraction of about an eighth of the other's (then too few of the kept hashes can be compared).
 //!
 //! [`line_key`] is what imports compare.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::chain_format::{FormatError, Reader};
+use super::line_time::LineTime;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Without the times.
+const FIRST_VERSION: u8 = 1;
 const KEPT: usize = 32;
 const HEAD_LINES: u64 = 1024;
 /// With fewer hashes to compare, an overlap means nothing.
@@ -33,12 +40,15 @@ pub const SAME_STREAM_SHARE: f32 = 0.6;
 /// the program's tag, and a number, from the time. `None` for a line to leave out.
 pub type Normalise = fn(&[u8]) -> Option<(u64, &[u8])>;
 
-/// Up to 64 hashes that stand for the lines of a stream.
+/// Up to 64 hashes that stand for the lines of a stream, with their times.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
-    head: BTreeSet<u64>,
-    whole: BTreeSet<u64>,
+    head: Kept,
+    whole: Kept,
 }
+
+/// Hashes of lines, each with the time of its line.
+type Kept = BTreeMap<u64, LineTime>;
 
 /// How far two samples agree.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,7 +88,7 @@ impl Sample {
         self.head_overlap(other).is_same_stream() || self.overlap(other).is_same_stream()
     }
 
-    /// The sample as bytes, at most 515.
+    /// The sample as bytes, at most 1,027.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION, self.head.len() as u8, self.whole.len() as u8];
@@ -86,21 +96,27 @@ impl Sample {
             self.head
                 .iter()
                 .chain(&self.whole)
-                .flat_map(|hash| hash.to_le_bytes()),
+                .flat_map(|(hash, time)| [*hash, time.encode()])
+                .flat_map(u64::to_le_bytes),
         );
         out
     }
 
-    /// Reads an encoded sample; all bytes must be used.
+    /// Reads an encoded sample, or one of the first version; all bytes must be used.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut reader = Reader::new("sample", bytes);
-        reader.version(VERSION)?;
+        let has_times = bytes.first() != Some(&FIRST_VERSION);
+        reader.version(if has_times { VERSION } else { FIRST_VERSION })?;
         let counts = (reader.u8()?, reader.u8()?);
-        let mut read = |count: u8| {
-            (0..count)
-                .map(|_| reader.u64())
-                .collect::<Result<BTreeSet<u64>, _>>()
+        let mut entry = || {
+            let hash = reader.u64()?;
+            let time = match has_times {
+                true => LineTime::decode(reader.u64()?),
+                false => LineTime::Unknown,
+            };
+            Ok((hash, time))
         };
+        let mut read = |count: u8| (0..count).map(|_| entry()).collect::<Result<Kept, _>>();
         let (head, whole) = (read(counts.0)?, read(counts.1)?);
         reader.end()?;
         if head.len().max(whole.len()) > KEPT
@@ -146,9 +162,9 @@ impl SampleBuilder {
         };
         let hash = xxh3_64_with_seed(part, number);
         if self.lines <= HEAD_LINES {
-            keep(&mut self.sample.head, hash);
+            keep(&mut self.sample.head, hash, line);
         }
-        keep(&mut self.sample.whole, hash);
+        keep(&mut self.sample.whole, hash, line);
     }
 
     /// Whether the first lines are complete: a good moment to compare with known samples.
@@ -216,37 +232,57 @@ fn after_fields(rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-fn keep(hashes: &mut BTreeSet<u64>, hash: u64) {
-    if hashes.len() == KEPT && hashes.last().is_some_and(|largest| hash >= *largest) {
+fn keep(kept: &mut Kept, hash: u64, line: &[u8]) {
+    let is_full = kept.len() == KEPT;
+    if is_full && kept.last_key_value().is_some_and(|last| hash > *last.0) {
         return;
     }
-    if hashes.insert(hash) && hashes.len() > KEPT {
-        hashes.pop_last();
+    let time = LineTime::of(line);
+    kept.entry(hash)
+        .and_modify(|known| {
+            if *known != time && *known != LineTime::Unknown {
+                *known = LineTime::Several;
+            }
+        })
+        .or_insert(time);
+    if kept.len() > KEPT {
+        kept.pop_last();
     }
 }
 
 /// A full sample says nothing about hashes above its largest, so only those below the smaller of
 /// the two bounds can be compared.
-fn compare(one: &BTreeSet<u64>, other: &BTreeSet<u64>) -> Overlap {
-    let bound = |hashes: &BTreeSet<u64>| match hashes.last() {
-        Some(largest) if hashes.len() == KEPT => *largest,
+fn compare(one: &Kept, other: &Kept) -> Overlap {
+    let bound = |kept: &Kept| match kept.last_key_value() {
+        Some((largest, _)) if kept.len() == KEPT => *largest,
         _ => u64::MAX,
     };
     let bound = bound(one).min(bound(other));
-    let comparable = one
-        .range(..=bound)
-        .count()
-        .min(other.range(..=bound).count());
-    let shared = one
-        .range(..=bound)
-        .filter(|hash| other.contains(hash))
-        .count();
-    let share = if comparable == 0 {
-        0.0
-    } else {
-        shared as f32 / comparable as f32
+    let several = |kept: &Kept, hash: &u64| kept.get(hash) == Some(&LineTime::Several);
+    let told = |hash: &u64| !several(one, hash) && !several(other, hash);
+    let count = |kept: &Kept| kept.range(..=bound).filter(|(hash, _)| told(hash)).count();
+    let comparable = count(one).min(count(other));
+    let shared = one.range(..=bound).filter(|(hash, _)| told(hash));
+    let shared = shared.filter_map(|(hash, time)| time.shift_to(*other.get(hash)?));
+    let share = match comparable {
+        0 => 0.0,
+        _ => with_one_shift(shared) as f32 / comparable as f32,
     };
     Overlap { comparable, share }
+}
+
+/// How many lines, of which each is so many quarter hours ahead, may be as much ahead as the others:
+/// the most with one shift, or with two an hour apart.
+fn with_one_shift(shifts: impl Iterator<Item = Option<i64>>) -> usize {
+    let (mut unknown, mut counts) = (0, BTreeMap::<i64, usize>::new());
+    for shift in shifts {
+        match shift {
+            Some(shift) => *counts.entry(shift).or_default() += 1,
+            None => unknown += 1,
+        }
+    }
+    let with_next = |(shift, count): (&i64, &usize)| count + counts.get(&(shift + 4)).unwrap_or(&0);
+    unknown + counts.iter().map(with_next).max().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -161,6 +161,9 @@ impl Keeper {
         }
         // From here to the end of the commit no query may see a message both open and settled.
         let mut folder = engine.open_messages();
+        let mut reopen = StoreReopen::new(engine, writer);
+        folder.mend(&mut reopen);
+        reopen.finish()?;
         let mut failed = Ok(());
         folder.each_settled(|message| {
             if failed.is_ok() {

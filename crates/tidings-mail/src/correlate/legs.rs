@@ -109,7 +109,12 @@ impl Leg {
         match role {
             Role::Opens { pid } => match self.opened {
                 Some((opened_ns, opener)) => !(opener == pid && opened_ns == time_ns),
-                None => !within(self.first_ns) || self.notice,
+                None => {
+                    let removed = self
+                        .removed_ns
+                        .is_some_and(|removed_ns| time_ns >= removed_ns);
+                    removed || !within(self.first_ns) || self.notice
+                }
             },
             Role::Names { message } => match self.message {
                 Some(known) => {
@@ -216,6 +221,14 @@ impl Legs {
         let by_key = &self.by_key;
         self.opened
             .retain(|(key, id)| by_key.get(key).is_some_and(|leg| leg.queue_id == *id));
+    }
+
+    /// Drops the legs of a host under short queue ids.
+    pub(super) fn forget_short_of(&mut self, host: u16) {
+        let is_kept = |key: &LegKey| key.host != host || key.is_long();
+        self.by_key.retain(|key, _| is_kept(key));
+        self.closed.retain(|(key, _, _)| is_kept(key));
+        self.opened.retain(|(key, _)| is_kept(key));
     }
 
     /// Drops closed legs whose time is over, and what exceeds the limits.

@@ -221,6 +221,14 @@ impl Correlator {
         Emit::new(out, at).finish(EventType::SOURCE_LINE_UNRECOGNISED)
     }
 
+    /// Begins a file, or what was `added` to one. What is remembered of a host's processes and short
+    /// queue ids holds on only if its lines go on near where they stopped; else pids and short ids
+    /// may mean others now. Messages of which both files tell are found by what they tell
+    /// ([`Folder::mend`](crate::message::Folder::mend)).
+    pub fn begin_file(&mut self, added: bool) {
+        self.names.begin_file(added);
+    }
+
     /// Forgets what no line that comes after `now_ns` can mean: removed queue ids and closed
     /// sessions of a log that ended before.
     pub fn forget_closed(&mut self, now_ns: i64) {
@@ -238,6 +246,11 @@ impl Correlator {
 
     fn forget(&mut self, at: &LineAt<'_>) {
         let host = self.names.number(at.host);
+        if !self.names.goes_on(host, at.time_ns) {
+            self.legs.forget_short_of(host);
+            self.sessions.forget_processes_of(host);
+            self.rules.forget_host(host);
+        }
         self.names.note_time(host, at.time_ns);
         self.legs.forget(&self.names, &self.limits);
         self.sessions.forget(self.limits.sessions);

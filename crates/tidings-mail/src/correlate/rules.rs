@@ -105,6 +105,12 @@ impl Rules {
         rules
     }
 
+    /// Forgets what concerns a host's processes.
+    pub(super) fn forget_host(&mut self, host: u16) {
+        self.kept.retain(|rule| rule.session.host != host);
+        self.opened.retain(|(session, _, _)| session.host != host);
+    }
+
     pub(super) fn save(&self, save: &mut Save<'_>) {
         save.number(self.kept.len() as u64);
         for rule in &self.kept {

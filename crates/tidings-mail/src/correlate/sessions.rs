@@ -91,6 +91,14 @@ impl Sessions {
             .retain(|(key, span)| by_key.get(key).is_some_and(|session| session.span == *span));
     }
 
+    /// Drops the sessions of a host's processes.
+    pub(super) fn forget_processes_of(&mut self, of: u16) {
+        let is_kept =
+            |key: &SessionKey| !matches!(key, SessionKey::Process { host, .. } if *host == of);
+        self.by_key.retain(|key, _| is_kept(key));
+        self.order.retain(|(key, _)| is_kept(key));
+    }
+
     /// Drops what exceeds `limit`, and keeps the order queue from outgrowing the map.
     pub(super) fn forget(&mut self, limit: usize) {
         while self.by_key.len() > limit {

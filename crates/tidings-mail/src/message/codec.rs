@@ -2,11 +2,15 @@
 
 use super::fold::{Entry, Link};
 use super::leg::{Leg, Outcome};
+use super::lives::Life;
 use super::{Folder, JoinBy, Verdict};
 use crate::saved::{Load, Save, SavedError};
 
 /// First byte of saved open messages.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+
+/// The one before knew no pieces and no loose ends.
+const VERSION_WITHOUT_PIECES: u8 = 2;
 
 impl Folder {
     /// Appends all open messages to `out`.
@@ -18,18 +22,29 @@ impl Folder {
         for entry in self.entries() {
             save_entry(&mut save, entry);
         }
+        let loose: Vec<&Life> = self.loose.in_order().collect();
+        save.number(loose.len() as u64);
+        loose
+            .into_iter()
+            .for_each(|life| save_life(&mut save, life));
     }
 
     /// Adds the open messages that [`save`](Self::save) wrote.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), SavedError> {
         let mut load = Load(bytes);
-        if load.byte()? != VERSION {
-            return Err(SavedError("open messages of an unknown version"));
-        }
+        let has_pieces = match load.byte()? {
+            VERSION => true,
+            VERSION_WITHOUT_PIECES => false,
+            _ => return Err(SavedError("open messages of an unknown version")),
+        };
         let newest_ns = load.signed()?;
-        let entries = load.list(load_entry)?;
+        let entries = load.list(|load| load_entry(load, has_pieces))?;
         for entry in entries {
             self.restore_entry(entry);
+        }
+        if has_pieces {
+            let loose = load.list(load_life)?;
+            loose.into_iter().for_each(|life| self.loose.add(life));
         }
         self.note_time(newest_ns);
         Ok(())
@@ -44,14 +59,14 @@ impl Entry {
 
     /// The entry that [`save`](Self::save) wrote.
     pub(super) fn from_saved(saved: &[u8]) -> Result<Entry, SavedError> {
-        load_entry(&mut Load(saved))
+        load_entry(&mut Load(saved), true)
     }
 }
 
 impl<'s> Entry<&'s str> {
     /// The same, with texts in the saved form.
     pub(super) fn in_saved(saved: &'s [u8]) -> Result<Entry<&'s str>, SavedError> {
-        load_entry(&mut Load(saved))
+        load_entry(&mut Load(saved), true)
     }
 }
 
@@ -73,9 +88,17 @@ fn save_entry(save: &mut Save<'_>, entry: &Entry) {
         save.number(link.to);
         save.bytes(link.name.as_bytes());
     }
+    save.number(entry.pieces.len() as u64);
+    for (leg, piece) in &entry.pieces {
+        save.number(*leg);
+        save.number(*piece);
+    }
 }
 
-fn load_entry<'s, S: From<&'s str>>(load: &mut Load<'s>) -> Result<Entry<S>, SavedError> {
+fn load_entry<'s, S: From<&'s str>>(
+    load: &mut Load<'s>,
+    has_pieces: bool,
+) -> Result<Entry<S>, SavedError> {
     Ok(Entry {
         last_ns: load.signed()?,
         refused: load.flag()?,
@@ -91,6 +114,42 @@ fn load_entry<'s, S: From<&'s str>>(load: &mut Load<'s>) -> Result<Entry<S>, Sav
                 name: load.string()?,
             })
         })?,
+        pieces: if has_pieces {
+            load.list(|load| Ok((load.number()?, load.number()?)))?
+        } else {
+            Vec::new()
+        },
+    })
+}
+
+fn save_life(save: &mut Save<'_>, life: &Life) {
+    save.number(life.key);
+    save.number(life.leg);
+    save.bytes(life.name.as_bytes());
+    save.signed(life.first_ns);
+    save.signed(life.last_ns);
+    for flag in [life.opened, life.derived, life.over, life.by_operator] {
+        save.flag(flag);
+    }
+    save.option(life.message, Save::number);
+    save.option(life.queued, Save::number);
+    save.option(life.arrived_ns, Save::signed);
+}
+
+fn load_life(load: &mut Load<'_>) -> Result<Life, SavedError> {
+    Ok(Life {
+        key: load.number()?,
+        leg: load.number()?,
+        name: load.string()?,
+        first_ns: load.signed()?,
+        last_ns: load.signed()?,
+        opened: load.flag()?,
+        derived: load.flag()?,
+        over: load.flag()?,
+        by_operator: load.flag()?,
+        message: load.option(Load::number)?,
+        queued: load.option(Load::number)?,
+        arrived_ns: load.option(Load::signed)?,
     })
 }
 

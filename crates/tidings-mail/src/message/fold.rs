@@ -10,7 +10,8 @@ use tidings_event::{EventRef, EventType, Header, Id, Key, Position, Value, stabl
 use super::facts::{Facts, may_refuse, session_base};
 use super::joins::{Joins, name_hash};
 use super::leg::{Leg, Outcome, ip_text};
-use super::settled::{Reopen, Settled, Since, since};
+use super::lives::{ANY_TIME, Loose};
+use super::settled::{Reopen, Settled, since};
 use super::view;
 use super::{JoinBy, Message, Text, Verdict};
 use crate::provider::Providers;
@@ -53,6 +54,8 @@ pub(super) struct Link<S = Box<str>> {
 pub(super) struct Entry<S = Box<str>> {
     pub(super) legs: Vec<Leg<S>>,
     pub(super) links: Vec<Link<S>>,
+    /// Legs with the ids that pieces of them had, which were read by themselves.
+    pub(super) pieces: Vec<(u64, u64)>,
     pub(super) last_ns: i64,
     /// A command refused before there was a message.
     pub(super) refused: bool,
@@ -70,7 +73,7 @@ pub enum Name<'n> {
 impl Name<'_> {
     fn is_of<S: Text>(self, entry: &Entry<S>) -> bool {
         match self {
-            Name::Leg(id) => entry.legs.iter().any(|leg| leg.id == id),
+            Name::Leg(id) => entry.ids().any(|known| known == id),
             Name::Text(name) => entry.legs.iter().any(|leg| {
                 let is = |text: &str| text.trim_matches(['<', '>']).eq_ignore_ascii_case(name);
                 let is_some = |text: Option<&str>| text.is_some_and(is);
@@ -100,6 +103,8 @@ pub struct Folder {
     /// Settled messages that were not taken yet.
     settled: Settled,
     settled_by_leg: FxHashMap<u64, u32>,
+    /// Settled messages, taken or not, of which a piece may be missing.
+    pub(super) loose: Loose,
     providers: Arc<Providers>,
 }
 
@@ -116,6 +121,7 @@ impl Folder {
             newest_ns: i64::MIN,
             settled: Settled::default(),
             settled_by_leg: FxHashMap::default(),
+            loose: Loose::default(),
             providers,
         }
     }
@@ -206,9 +212,7 @@ impl Folder {
 
     /// Opens again, from the settled ones, the message that has this leg.
     pub fn open_again(&mut self, leg: u64, name: &str, reopen: &mut dyn Reopen) {
-        reopen.reopen(leg, name, Since::Heard(i64::MIN), &mut |event| {
-            self.apply_again(event)
-        });
+        reopen.reopen(leg, name, ANY_TIME, &mut |event| self.apply_again(event));
     }
 
     /// How many messages are open.
@@ -278,9 +282,8 @@ impl Folder {
     pub(super) fn restore_entry(&mut self, entry: Entry) {
         self.newest_ns = self.newest_ns.max(entry.last_ns);
         let slots: Vec<u32> = entry
-            .legs
-            .iter()
-            .filter_map(|leg| self.by_leg.get(&leg.id).copied())
+            .ids()
+            .filter_map(|leg| self.by_leg.get(&leg).copied())
             .collect();
         let slot = match slots.split_first() {
             Some((into, others)) => {
@@ -294,8 +297,10 @@ impl Folder {
             return;
         };
         let legs: Vec<u64> = entry.legs.iter().map(|leg| leg.id).collect();
+        entry.ids().for_each(|leg| {
+            self.by_leg.insert(leg, slot);
+        });
         for leg in &entry.legs {
-            self.by_leg.insert(leg.id, slot);
             self.joins.remember(leg, &entry.links);
         }
         legs.into_iter().for_each(|leg| self.note_claims(leg));
@@ -319,6 +324,10 @@ impl Folder {
                 open.links.push(link);
             }
         }
+        if !(open.pieces.is_empty() && other.pieces.is_empty()) {
+            open.pieces.extend(other.pieces);
+            open.unite_pieces();
+        }
     }
 
     /// Makes the messages of two slots one.
@@ -330,12 +339,13 @@ impl Folder {
             return;
         };
         self.free.push(out);
-        for leg in &moved.legs {
-            self.by_leg.insert(leg.id, into);
-        }
+        moved.ids().for_each(|leg| {
+            self.by_leg.insert(leg, into);
+        });
         if let Some(entry) = self.entries[into as usize].as_mut() {
             entry.legs.extend(moved.legs);
             entry.links.extend(moved.links);
+            entry.pieces.extend(moved.pieces);
             entry.last_ns = entry.last_ns.max(moved.last_ns);
         }
     }
@@ -355,9 +365,11 @@ impl Folder {
             return;
         };
         entry.last_ns = entry.last_ns.max(facts.time_ns);
-        let Some(state) = entry.legs.iter_mut().find(|state| state.id == leg) else {
+        let Some(place) = entry.place_of(leg) else {
             return;
         };
+        let state = &mut entry.legs[place];
+        let leg = state.id;
         let unnamed = state.name.is_empty();
         state.apply(kind, facts);
         if unnamed && !state.name.is_empty() {
@@ -433,9 +445,9 @@ impl Folder {
             return;
         };
         if let Some(entry) = self.settled.take(*at) {
-            for leg in &entry.legs {
-                self.settled_by_leg.remove(&leg.id);
-            }
+            entry.ids().for_each(|leg| {
+                self.settled_by_leg.remove(&leg);
+            });
             self.restore_entry(entry);
         }
     }
@@ -494,16 +506,31 @@ impl Folder {
         }
     }
 
-    fn settle(&mut self, slot: u32) {
+    pub(super) fn is_quiet(&self, entry: &Entry) -> bool {
+        self.newest_ns.saturating_sub(entry.last_ns) >= self.limits.quiet_ns
+    }
+
+    /// Puts a message, whose first leg may be another now, among those that are looked at again.
+    pub(super) fn look_again(&mut self, slot: u32) {
+        let Some(entry) = self.entries[slot as usize].as_ref() else {
+            return;
+        };
+        if let Some(first) = entry.legs.first() {
+            self.quiet.push_back((slot, first.id, entry.last_ns));
+        }
+    }
+
+    pub(super) fn settle(&mut self, slot: u32) {
         let Some(entry) = self.entries[slot as usize].take() else {
             return;
         };
         self.free.push(slot);
         let at = self.settled.push(&entry);
-        for leg in &entry.legs {
-            self.by_leg.remove(&leg.id);
-            self.settled_by_leg.insert(leg.id, at);
-        }
+        entry.ids().for_each(|leg| {
+            self.by_leg.remove(&leg);
+            self.settled_by_leg.insert(leg, at);
+        });
+        self.loose.note(&entry);
     }
 }
 

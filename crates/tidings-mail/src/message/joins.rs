@@ -73,7 +73,8 @@ impl Joins {
 
 impl Folder {
     pub(super) fn leg(&self, id: u64) -> Option<&Leg> {
-        self.entry(id)?.legs.iter().find(|leg| leg.id == id)
+        let entry = self.entry(id)?;
+        entry.legs.get(entry.place_of(id)?)
     }
 
     fn entry(&self, leg: u64) -> Option<&Entry> {
@@ -83,7 +84,8 @@ impl Folder {
     fn leg_mut(&mut self, id: u64) -> Option<&mut Leg> {
         let slot = *self.by_leg.get(&id)?;
         let entry = self.entries[slot as usize].as_mut()?;
-        entry.legs.iter_mut().find(|leg| leg.id == id)
+        let place = entry.place_of(id)?;
+        entry.legs.get_mut(place)
     }
 
     /// Follows what an event says of other legs, and what others said of this one.
@@ -156,6 +158,14 @@ impl Folder {
         };
         let hashes: Vec<u64> = remotes(leg).map(name_hash).collect();
         hashes.into_iter().for_each(|hash| self.claim(from, hash));
+    }
+
+    /// More became known of a leg at once.
+    pub(super) fn follow_again(&mut self, leg: u64) {
+        self.note_claims(leg);
+        self.answer_claims(leg);
+        self.claim_again(leg);
+        self.seek_by_message_id(leg, None);
     }
 
     /// Notes on a leg that comes from its saved form, and on those it speaks of, what was claimed.

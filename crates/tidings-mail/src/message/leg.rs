@@ -177,6 +177,16 @@ impl Leg {
         }
     }
 
+    /// Takes in a later piece of its own life.
+    pub(super) fn go_on_with(&mut self, later: Leg) {
+        let is_held = |whole: &Outcome| whole.verdict == Some(Verdict::Held);
+        let was_released = |whole: &Outcome| later.attempts > 0 && whole.time_ns < later.first_ns;
+        if (self.whole.as_deref()).is_some_and(|whole| is_held(whole) && was_released(whole)) {
+            self.released();
+        }
+        self.absorb(later);
+    }
+
     fn released(&mut self) {
         if self
             .whole
@@ -327,7 +337,9 @@ impl Outcome {
     /// A final verdict stands against one that is not, whatever their order; among equals the
     /// later one counts, and a delivery outweighs everything of the same moment.
     fn correct(&mut self, new: Outcome) {
-        let tries = self.attempts + u32::from(self.line != new.line) * new.attempts;
+        // Lines of two files may have one number.
+        let is_same = (self.line, self.time_ns) == (new.line, new.time_ns);
+        let tries = self.attempts + u32::from(!is_same) * new.attempts;
         let rank = |outcome: &Outcome| {
             let verdict = outcome.verdict.unwrap_or(Verdict::Unknown);
             (

@@ -13,6 +13,7 @@ mod fold;
 mod index;
 mod joins;
 mod leg;
+mod lives;
 mod settled;
 mod view;
 

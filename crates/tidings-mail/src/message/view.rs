@@ -49,7 +49,7 @@ pub(super) fn message_of<'e, S: Text>(
             .filter(|leg| !leg.is_lmtp && !leg.name.is_empty())
             .map(|leg| &*leg.name)
             .collect(),
-        legs: legs.iter().map(|leg| leg.id).collect(),
+        legs: ids_of(entry, &legs),
         from: find(|leg| leg.from.as_deref()),
         size: legs.iter().find_map(|leg| leg.size),
         hosts: hosts_of(&legs),
@@ -68,6 +68,17 @@ pub(super) fn message_of<'e, S: Text>(
             .collect(),
         relations: relations_of(entry, &legs),
     })
+}
+
+/// The ids of the legs in order, each with those that pieces of it had.
+fn ids_of<S>(entry: &Entry<S>, legs: &[&Leg<S>]) -> Vec<u64> {
+    let mut ids = Vec::with_capacity(legs.len() + entry.pieces.len());
+    for leg in legs {
+        ids.push(leg.id);
+        let pieces = entry.pieces.iter().filter(|(of, _)| *of == leg.id);
+        ids.extend(pieces.map(|(_, piece)| *piece));
+    }
+    ids
 }
 
 /// The legs in the order in which the message went through them. Times alone do not tell: clocks

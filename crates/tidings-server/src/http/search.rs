@@ -14,8 +14,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use tidings_cli::{
-    EventsQuery, Failure, FailureKind, ImportOptions, MessagesQuery, StatsQuery, Store,
-    StoryOptions,
+    EventsQuery, Failure, ImportOptions, MessagesQuery, StatsQuery, Store, StoryOptions,
 };
 use tidings_event::time::parse_rfc3339;
 use tokio::sync::OwnedSemaphorePermit;
@@ -191,7 +190,10 @@ pub(super) async fn import(
                 sink.push(progress);
             }
         });
-        let done = done.map_err(read_by_server)?;
+        let mut done = done?;
+        for refused in done.refused.iter_mut().filter(|refused| !refused.force) {
+            refused.why.push_str(&read_by_server());
+        }
         sink.push(&serde_json::json!({ "result": done }));
         Ok(())
     })
@@ -210,16 +212,10 @@ async fn sources_have_begun(app: &App) -> bool {
     true
 }
 
-/// Adds who could not read a file: it is not who asked.
-fn read_by_server(failure: Failure) -> Failure {
-    if failure.kind() != FailureKind::File {
-        return failure;
-    }
+/// Who could not read a file: it is not who asked.
+fn read_by_server() -> String {
     let own = rustix::process::geteuid().as_raw();
-    Failure::file(format!(
-        "{} (the server reads it, as the user with id {own})",
-        failure.sentence()
-    ))
+    format!(" (the server reads it, as the user with id {own})")
 }
 
 pub(super) async fn verify(State(app): State<Arc<App>>, _: Allowed) -> Answer {

@@ -4,5 +4,6 @@
 
 mod bad_input;
 mod follow;
+mod reading;
 mod run;
 mod support;

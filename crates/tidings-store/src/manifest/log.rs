@@ -6,6 +6,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,12 +51,12 @@ pub(crate) struct Loaded {
 /// ones show to have been there.
 pub(crate) fn load(backend: &dyn Backend) -> Result<Option<Loaded>> {
     let path = Path::new(MANIFEST);
-    let known = backend.list(Path::new("")).at("list", Path::new(""))?;
-    let named = |name: &Path| name.file_name() == path.file_name();
-    let Some(&(_, length)) = known.iter().find(|(name, _)| named(name)) else {
-        return Ok(None);
+    let file = match backend.open(path, OpenMode::Read) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened.at("open", path)?,
     };
-    let file = backend.open(path, OpenMode::Read).at("open", path)?;
+    // Of the file that was opened: its owner may have put another in its place meanwhile.
+    let length = file.len().at("measure", path)?;
     let size = usize::try_from(length).map_err(|_| Error::damaged(path, "it is too long"))?;
     let mut bytes = vec![0; size];
     file.read_exact_at(&mut bytes, 0).at("read", path)?;
