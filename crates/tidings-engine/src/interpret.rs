@@ -171,6 +171,37 @@ impl Interpreter {
         done
     }
 
+    /// How many bytes of the next lines in `text` are to be taken so that those written up to
+    /// `limit_ns` are, the first line in any case, and when the line behind was written (or the
+    /// last, if all are taken). A line without its end is left out; 0 bytes if there is no other.
+    pub(crate) fn lines_until(&self, text: &[u8], limit_ns: i64) -> (usize, i64) {
+        let end = memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);
+        let mut scratch = Vec::new();
+        let mut time_of = |line: &[u8], clock: &mut Clock| {
+            let envelope = read(line, self.format, &mut scratch);
+            clock
+                .resolve(&envelope.stamp)
+                .map(|resolved| resolved.time_ns)
+        };
+        let start_of_last = memchr::memrchr(b'\n', &text[..end.saturating_sub(1)]);
+        let last = &text[start_of_last.map_or(0, |at| at + 1)..end];
+        if let Some(last_ns) = time_of(last, &mut self.clock.clone())
+            && last_ns <= limit_ns
+        {
+            return (end, last_ns);
+        }
+        let (mut start, mut last_ns) = (0, self.last_ns);
+        let mut clock = self.clock.clone();
+        for at in memchr::memchr_iter(b'\n', &text[..end]) {
+            last_ns = time_of(&text[start..at], &mut clock).unwrap_or(last_ns);
+            if last_ns > limit_ns && start > 0 {
+                return (start, last_ns);
+            }
+            start = at + 1;
+        }
+        (end, last_ns)
+    }
+
     /// Tells the time of receipt: no line lies after it.
     pub fn set_now(&mut self, now_ns: i64) {
         self.clock.set_reference(now_ns);

@@ -24,7 +24,7 @@ fn rule(zone: TimeZone) -> Zone {
     if zone == TimeZone::UTC {
         return Zone::Utc;
     }
-    Zone::Rule(Box::new(move |local| offset_at(&zone, local)))
+    Zone::Rule(std::sync::Arc::new(move |local| offset_at(&zone, local)))
 }
 
 fn offset_at(zone: &TimeZone, local: i64) -> LocalOffset {

@@ -6,38 +6,17 @@ use std::sync::mpsc::SyncSender;
 
 use tidings_mail::correlate::{Correlator, Limits as CorrelatorLimits};
 
-use super::rendering::{Reading, refusal, warning};
-use super::{CORRELATOR_BLOB, Chunk, ReadTo, Run, send};
+use super::reader::File;
+use super::rendering::{refusal, warning};
+use super::{CORRELATOR_BLOB, Chunk, Run, send};
 use crate::contract::{ImportObject, RefusedObject};
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::input::ChainId;
 
 /// What reading a new file changes, as it was before.
 pub(super) struct Before {
     done: ImportObject,
     times: Option<(i64, i64)>,
-}
-
-/// How the beginning of a file is taken back if it is refused after some of it was read.
-pub(super) struct Undo<'w> {
-    id: ChainId,
-    before: Before,
-    to_writer: &'w SyncSender<Chunk>,
-    /// Something of the file is committed: it is too late.
-    pub(super) is_committed: bool,
-}
-
-impl<'w> Undo<'w> {
-    /// For a file whose lines go into this chain; to the writer went nothing of it yet.
-    pub(super) fn new(id: ChainId, before: Before, to_writer: &'w SyncSender<Chunk>) -> Undo<'w> {
-        Undo {
-            id,
-            before,
-            to_writer,
-            is_committed: false,
-        }
-    }
 }
 
 impl Run<'_> {
@@ -49,54 +28,53 @@ impl Run<'_> {
         }
     }
 
-    /// Refuses a file that is another rendering of a known stream, and takes back what was read of
-    /// it; or warns of it if something of it was committed already.
-    pub(super) fn check_rendering(
+    /// Refuses a file that is another rendering of a known stream, as far as it was read, and
+    /// gives whether it did.
+    pub(super) fn is_refused_as_twin(
         &mut self,
-        rendering: &mut Reading,
+        file: &mut File,
         is_all: bool,
-        undo: &Undo<'_>,
-        path: &Path,
-    ) -> Result<(), Error> {
-        match self.renderings.twin(rendering, is_all) {
-            Some(known) if undo.is_committed => self.done.warnings.push(warning(path, &known)),
-            Some(known) => {
-                self.take_back(undo)?;
-                return Err(refusal(path, &known));
-            }
-            None => {}
+        chunk: &mut Chunk,
+        to_writer: &SyncSender<Chunk>,
+    ) -> Result<bool, Error> {
+        match self.renderings.twin(&mut file.rendering, is_all) {
+            Some(twin) => self.refuse_twin(file, &twin, chunk, to_writer),
+            None => Ok(false),
         }
-        Ok(())
     }
 
-    /// Takes back everything that was read since the last commit: the beginning of this file.
-    fn take_back(&mut self, undo: &Undo<'_>) -> Result<(), Error> {
-        self.chains.remove(undo.id);
-        self.renderings.forget(undo.id);
+    /// Takes a file back that is another rendering, and gives whether it did; or warns of it, if
+    /// something of it was committed already.
+    pub(super) fn refuse_twin(
+        &mut self,
+        file: &mut File,
+        twin: &str,
+        chunk: &mut Chunk,
+        to_writer: &SyncSender<Chunk>,
+    ) -> Result<bool, Error> {
+        let Some(before) = file.undo.take() else {
+            self.done.warnings.push(warning(&file.source.path, twin));
+            return Ok(false);
+        };
+        self.chains.remove(file.id);
+        self.renderings.forget(file.id);
         self.correlator = correlator_of(self.committed_correlator.as_deref())?;
-        self.done = undo.before.done.clone();
-        self.times = undo.before.times;
+        self.done = before.done;
+        self.times = before.times;
         self.shown.lines = self.done.lines;
         self.shown.recognised = self.done.recognised;
+        let refusal = refusal(&file.source.path, twin);
+        self.done.refused.push(refused(&file.source.path, refusal)?);
+        // What was not sent yet goes as well: nothing else was read since the last commit.
+        *chunk = Chunk::default();
         send(
-            undo.to_writer,
+            to_writer,
             Chunk {
                 take_back: true,
                 ..Chunk::default()
             },
-        )
-    }
-
-    /// Goes on without a file, if that is all that `read` says; else it is the import's failure.
-    pub(super) fn or_refused(
-        &mut self,
-        path: &Path,
-        read: Result<Option<ReadTo>, Error>,
-    ) -> Result<Option<ReadTo>, Error> {
-        read.or_else(|error| {
-            self.done.refused.push(refused(path, error)?);
-            Ok(None)
-        })
+        )?;
+        Ok(true)
     }
 
     /// Remembers the correlator of a commit.

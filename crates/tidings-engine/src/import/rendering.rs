@@ -19,6 +19,8 @@ pub(super) struct Renderings {
     imported: BTreeMap<u64, Known>,
     /// The followed ones, with their names.
     followed: Vec<(String, Sample)>,
+    /// Those that are read side by side now, with their names, each whole.
+    beside: Vec<(String, Sample)>,
 }
 
 #[derive(Debug)]
@@ -59,6 +61,7 @@ impl Renderings {
             followed: followed
                 .map(|(name, sample)| (name.to_owned(), sample))
                 .collect(),
+            beside: Vec::new(),
         })
     }
 
@@ -78,18 +81,19 @@ impl Renderings {
         }
     }
 
-    /// Takes the next lines of a file.
-    pub(super) fn take(&mut self, file: &mut Reading, block: &Block) {
-        for line in block.lines() {
-            file.builder.line(line.bytes);
-        }
-        file.lines += block.line_count();
+    /// Remembers a file as far as it was read.
+    pub(super) fn note(&mut self, file: &Reading) {
         let known = Known {
             name: file.name.clone(),
             lines: file.lines,
             sample: file.builder.sample().clone(),
         };
         self.imported.insert(file.id.0, known);
+    }
+
+    /// Remembers all of a file that is being read beside others.
+    pub(super) fn note_beside(&mut self, file: &Reading, whole: &Sample) {
+        self.beside.push((file.name.clone(), whole.clone()));
     }
 
     /// Forgets a stream that is refused.
@@ -104,27 +108,53 @@ impl Renderings {
             return None;
         }
         let sample = file.builder.sample();
-        let is_same = |other: &Sample| {
+        let twin = self.like(Some(file.id), |other| {
             sample.head_overlap(other).is_same_stream()
                 || is_all && sample.overlap(other).is_same_stream()
-        };
-        let mut followed = self.followed.iter();
-        let twin = match followed.find(|(_, other)| is_same(other)) {
-            Some((name, _)) => format!("{name}, which is or was followed"),
-            None => {
-                let mut others = self.imported.iter().filter(|(id, _)| **id != file.id.0);
-                let (_, twin) = others.find(|(_, other)| is_same(&other.sample))?;
-                format!("{}, which was imported before", twin.name)
-            }
-        };
+        })?;
         file.is_asked = false;
         Some(twin)
+    }
+
+    /// Tells which known file has the lines of a whole file.
+    pub(super) fn twin_of(&self, whole: &Sample) -> Option<String> {
+        self.like(None, |other| whole.is_same_stream(other))
+    }
+
+    fn like(&self, but: Option<ChainId>, is_same: impl Fn(&Sample) -> bool) -> Option<String> {
+        if let Some((name, _)) = self.followed.iter().find(|(_, other)| is_same(other)) {
+            return Some(format!("{name}, which is or was followed"));
+        }
+        if let Some((name, _)) = self.beside.iter().find(|(_, other)| is_same(other)) {
+            return Some(format!("{name}, which is imported with it"));
+        }
+        let mut others = self
+            .imported
+            .iter()
+            .filter(|(id, _)| but.is_none_or(|but| but.0 != **id));
+        let (_, twin) = others.find(|(_, other)| is_same(&other.sample))?;
+        Some(format!("{}, which was imported before", twin.name))
     }
 
     /// The sample of a stream as it is committed.
     pub(super) fn blob(&self, id: ChainId) -> Option<(String, Option<Vec<u8>>)> {
         let known = self.imported.get(&id.0)?;
         Some((format!("{SAMPLES}{:x}", id.0), Some(known.encode())))
+    }
+}
+
+impl Reading {
+    /// Takes the next lines of the file.
+    pub(super) fn take(&mut self, block: &Block) {
+        for line in block.lines() {
+            self.builder.line(line.bytes);
+        }
+        self.lines += block.line_count();
+    }
+
+    /// No longer asks whether it is another rendering; gives whether it did.
+    pub(super) fn stop_asking(&mut self) -> bool {
+        std::mem::replace(&mut self.is_asked, false)
     }
 }
 

@@ -210,6 +210,12 @@ impl InputFile {
         Ok(true)
     }
 
+    /// Delivers the first `bytes` of what [`peek`](Self::peek) gave, which end with a line.
+    pub(crate) fn next_bytes(&mut self, block: &mut Block, bytes: usize) {
+        let filled = self.begin(block);
+        self.deliver(block, bytes.min(filled), filled, LineEnd::Newline);
+    }
+
     /// Delivers the held line without `\n`; false if there is none. For a file that will not grow.
     pub fn take_partial_line(&mut self, block: &mut Block) -> bool {
         let filled = self.begin(block);
@@ -281,7 +287,7 @@ impl InputFile {
     }
 
     /// The next bytes of the stream without stepping over them: `count`, fewer at the end.
-    pub(super) fn peek(&mut self, count: usize) -> &[u8] {
+    pub(crate) fn peek(&mut self, count: usize) -> &[u8] {
         self.carry.drain(..self.carry_start);
         self.carry_start = 0;
         let mut filled = self.carry.len();

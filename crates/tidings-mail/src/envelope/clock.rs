@@ -48,9 +48,10 @@ pub enum LocalOffset {
 }
 
 /// A zone's rule: takes local time as seconds since 1970-01-01 00:00 local, gives its offsets.
-pub type ZoneRule = Box<dyn Fn(i64) -> LocalOffset + Send + Sync>;
+pub type ZoneRule = std::sync::Arc<dyn Fn(i64) -> LocalOffset + Send + Sync>;
 
 /// The zone of stamps that name none.
+#[derive(Clone)]
 pub enum Zone {
     /// UTC.
     Utc,
@@ -94,7 +95,7 @@ pub struct Resolved {
 }
 
 /// Resolves the stamps of one stream, in their order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Clock {
     zone: Zone,
     year: Option<i32>,

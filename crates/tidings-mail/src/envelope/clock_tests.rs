@@ -44,7 +44,7 @@ fn shown(ns: i64) -> String {
 fn berlin() -> Zone {
     let spring = days_from_civil(2026, 3, 29) * DAY + 2 * 3_600;
     let autumn = days_from_civil(2026, 10, 25) * DAY + 2 * 3_600;
-    Zone::Rule(Box::new(move |local| match local {
+    Zone::Rule(std::sync::Arc::new(move |local| match local {
         _ if local < spring => LocalOffset::Unambiguous(3_600),
         _ if local < spring + 3_600 => LocalOffset::Gap {
             before: 3_600,

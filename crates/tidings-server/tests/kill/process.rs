@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tidings_engine::{Engine, EngineOptions, LiveOptions};
 
 use super::world::Shown;
@@ -50,9 +51,7 @@ pub(crate) fn kill(mut child: Child) {
 
 /// Tells the server to stop, and waits for it.
 pub(crate) fn stop(mut child: Child) {
-    let pid = child.id().to_string();
-    let told = Command::new("kill").args(["-s", "TERM", &pid]).status();
-    assert!(told.unwrap().success());
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert!(
         child.wait().unwrap().success(),
         "the server did not end well"

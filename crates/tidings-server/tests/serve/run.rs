@@ -1,5 +1,6 @@
 //! The server as a service: beside the other verbs, by HTTP, under a service manager.
 
+use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -152,7 +153,7 @@ fn the_console_obeys_its_level_and_is_plain_text() {
     append(&place.log(), &mail(0..4));
     let server = place.serve(&place.following("[console]\nlevel = \"off\"\n"));
     place.wait_for(4);
-    server.signal("HUP");
+    server.signal(Signal::HUP);
     let said = server.wait_for("SIGHUP: nothing to do");
     assert!(
         said.lines().all(|line| line.starts_with("tidings: ")),
