@@ -583,5 +583,6 @@ fn concerns_messages(kind: EventType) -> bool {
                 | EventType::MESSAGE_INGEST_STORED
                 | EventType::SIEVE_ACTION_DISCARD
                 | EventType::SIEVE_ACTION_REJECT
+                | EventType::SIEVE_ACTION_REDIRECT
         )
 }

@@ -108,7 +108,7 @@ fn a_sieve_script_has_the_last_word_on_an_lmtp_delivery() {
     assert_eq!(message.joins[0].by, JoinBy::LmtpReply);
     // The codes were those of the handing over, and the class "accepted".
     let discarded = &message.recipients[0];
-    assert_eq!((discarded.code, discarded.class), (None, Some("unknown")));
+    assert_eq!((discarded.code, discarded.class), (None, Some("discarded")));
 }
 
 #[test]
