@@ -16,6 +16,7 @@ mod leg;
 mod lives;
 mod settled;
 mod view;
+mod weight;
 
 #[cfg(test)]
 mod tests;
