@@ -36,7 +36,7 @@ impl Default for FolderLimits {
     fn default() -> FolderLimits {
         FolderLimits {
             open: 200_000,
-            open_bytes: 64 << 20,
+            open_bytes: 32 << 20,
             quiet_ns: 600_000_000_000,
             give_up_ns: 7 * 86_400_000_000_000,
         }
