@@ -28,7 +28,10 @@ pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
         4,
         "a file was refused or could not be read to its end, or the output not written",
     ),
-    (5, "the server could not be reached, refused, or broke off"),
+    (
+        5,
+        "the server could not be reached, refused, or broke off; or it cannot listen",
+    ),
 ];
 
 /// The environment variables that are heeded, for the same places.

@@ -15,7 +15,7 @@ pub enum FailureKind {
     Data,
     /// A file could not be read, or the output not written. Exit code 4.
     File,
-    /// The server could not be reached, refused, or broke off. Exit code 5.
+    /// The server could not be reached, refused, or broke off, or it cannot listen. Exit code 5.
     Server,
 }
 

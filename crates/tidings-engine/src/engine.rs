@@ -1,7 +1,7 @@
 //! A data directory, opened by the one process that owns it.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -79,6 +79,8 @@ pub struct Engine {
     ready: AtomicBool,
     /// The live path runs: its folder is not to be taken away.
     is_live: AtomicBool,
+    /// Messages that were settled early, for want of memory.
+    early: AtomicU64,
     /// What the running live path follows.
     sources: Mutex<Sources>,
     /// What opening found and what happened since, a sentence each.
@@ -166,6 +168,7 @@ impl Engine {
             applied_moved: Condvar::new(),
             ready: AtomicBool::new(true),
             is_live: AtomicBool::new(false),
+            early: AtomicU64::new(0),
             sources: Mutex::default(),
             notes: Mutex::new(notes),
             _lock: lock,
@@ -232,6 +235,29 @@ impl Engine {
         if notes.len() < NOTES_MAX {
             notes.push(note);
         }
+    }
+
+    /// Counts messages that were settled early, and tells of the first.
+    pub(crate) fn note_early(&self, count: u64) {
+        if count > 0 && self.early.fetch_add(count, Ordering::Relaxed) == 0 {
+            self.note(format!(
+                "messages take more memory than the {} MiB allowed while they may still change: the oldest are \
+                 written early, and read again where a late line speaks of them",
+                self.options.folder.open_bytes >> 20
+            ));
+        }
+    }
+
+    /// How many messages were settled early since the start, because the open ones took too much
+    /// memory ([`FolderLimits`]).
+    pub fn settled_early(&self) -> u64 {
+        self.early.load(Ordering::Relaxed)
+    }
+
+    /// How many messages may still change, and the bytes of memory that they take, about.
+    pub fn open_size(&self) -> (usize, usize) {
+        let open = self.open_messages();
+        (open.open_count(), open.open_bytes())
     }
 
     pub(crate) fn set_ready(&self, ready: bool) {

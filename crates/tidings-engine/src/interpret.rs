@@ -21,6 +21,23 @@ pub struct Interpreted {
     pub recognised: bool,
 }
 
+/// Whether `journalctl` wrote a line itself, between those of the programs.
+fn is_of_journalctl(line: &[u8]) -> bool {
+    const BEGIN: [&[u8]; 6] = [
+        b"Boot ",
+        b"Reboot --",
+        b"Journal begins at ",
+        b"Logs begin at ",
+        b"No entries --",
+        b"cursor: ",
+    ];
+    let Some(says) = line.strip_prefix(b"-- ") else {
+        return false;
+    };
+    BEGIN.iter().any(|begin| says.starts_with(begin))
+        && (says.ends_with(b" --") || says.starts_with(b"cursor: "))
+}
+
 /// How many lines a program wrote, and how many of them were understood.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recognition {
@@ -149,8 +166,10 @@ impl Interpreter {
             ),
             None => {
                 let done = self.statement(&envelope, time_ns, number, 1, correlator, lookup, out);
-                self.last_line.clear();
-                self.last_line.extend_from_slice(line);
+                if !is_of_journalctl(line) {
+                    self.last_line.clear();
+                    self.last_line.extend_from_slice(line);
+                }
                 done
             }
         };
@@ -287,6 +306,7 @@ impl Interpreter {
                 let recognised = line.says != dovecot::Says::Unrecognised;
                 (correlator.dovecot(&at, &line, out), recognised)
             }
+            _ if is_of_journalctl(envelope.body) => (correlator.aside(&at, out), true),
             _ => (correlator.unrecognised(&at, out), false),
         };
         self.count(envelope.tag, recognised);
@@ -311,5 +331,51 @@ impl Interpreter {
         let counts = self.recognition.entry(program.into()).or_default();
         counts.lines += 1;
         counts.recognised += u64::from(recognised);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidings_event::EventType;
+    use tidings_mail::correlate::{Limits, NoLookup};
+    use tidings_mail::envelope::Zone;
+
+    /// They were counted, and shown, as lines of a program that is not understood.
+    #[test]
+    fn the_lines_of_journalctl_are_kept_and_not_unrecognised() {
+        let settings = ClockSettings {
+            zone: Zone::Utc,
+            year: None,
+            reference_ns: 1_795_352_324_000_000_000,
+        };
+        let mut interpreter = Interpreter::new(1, 7, settings);
+        let mut correlator = Correlator::new(Limits::default());
+        let lines = [
+            "-- Journal begins at Mon 2026-11-02 10:00:00 UTC, ends at Sun 2026-11-22 13:00:00 UTC. --",
+            "Nov 22 13:20:57 mx postfix/qmgr[3]: 4jXV7r3l54z1YS3r: removed",
+            "-- Boot 3e1c6a3b7f0d4c0f9f2a --",
+            "-- Logs begin at Mon 2026-11-02 10:00:00 UTC, end at Sun 2026-11-22 13:00:00 UTC. --",
+            "-- Reboot --",
+            "-- No entries --",
+            "-- cursor: s=6a;i=1;b=2",
+            "Nov 22 13:20:58 mx last message repeated 2 times",
+            "-- Boot of something else",
+        ];
+        let mut seen = Vec::new();
+        for (number, line) in lines.iter().enumerate() {
+            let mut out = Drafts::default();
+            let (line, number) = (line.as_bytes(), number as u64);
+            let done = interpreter.line(line, number, &mut correlator, &NoLookup, &mut out);
+            let kind = out.iter().next().unwrap().header().kind;
+            seen.push((done.recognised, kind));
+        }
+        let aside = (true, EventType::SOURCE_LINE);
+        let removed = (true, EventType::DELIVERY_COMPLETED);
+        assert_eq!(seen[..4], [aside, removed, aside, aside]);
+        assert_eq!(seen[4..7], [aside; 3]);
+        // The repetition is of the last line that a program wrote.
+        assert!(seen[7].0, "{:?}", seen[7]);
+        assert_eq!(seen[8], (false, EventType::SOURCE_LINE_UNRECOGNISED));
     }
 }

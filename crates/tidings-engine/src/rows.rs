@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 use tidings_event::digits::push_ip;
 use tidings_event::{EventRef, EventType, Header, Id, Key, Level, Position, RecordWriter, Value};
 use tidings_mail::correlate::{is_long_id, long_queue_id, short_queue_id};
-use tidings_store::{Column, ColumnId, Kind, RowBatch, Rows, Schema};
+use tidings_store::{Column, ColumnId, IfDamaged, Kind, RowBatch, Rows, Schema};
 
 use crate::template::{Pairs, Scratch, Template};
 use form::{Forms, How};
@@ -115,14 +115,15 @@ pub(crate) fn events_schema() -> Schema {
         column("group", Kind::Int, false),
         column("ordinal", Kind::Int, false),
         column("stream", Kind::Int, false),
-        column("type", Kind::Text, true),
+        column("type", Kind::Text, true).if_damaged(IfDamaged::Vital),
         column("level", Kind::Text, false),
         column("sequence", Kind::Int, false),
         column("flags", Kind::Int, false),
         column("shape", Kind::Text, false),
         column("more", Kind::Bytes, false),
-        column("template", Kind::Bytes, false),
-        column("residue", Kind::Bytes, false),
+        // A line is put together from them and the other values.
+        column("template", Kind::Bytes, false).if_damaged(IfDamaged::OnlyWhole),
+        column("residue", Kind::Bytes, false).if_damaged(IfDamaged::OnlyWhole),
         column("legAge", Kind::Int, false),
         column("offset", Kind::Int, false),
     ];

@@ -120,6 +120,17 @@ pub fn repair(dir: &Path) -> Result<CheckReport, Error> {
             lost.part
         ));
     }
+    for lost in &history.lost_values {
+        let (year, month, day) = lost.day.civil();
+        report.problems.push(format!(
+            "the values of column {} in rows {} to {} of {} of {year}-{month:02}-{day:02} (part {}) are lost; the rows are kept without them",
+            lost.column,
+            lost.rows.start,
+            lost.rows.end.saturating_sub(1),
+            lost.table,
+            lost.part
+        ));
+    }
     let mended = |what: &str, paths: &[std::path::PathBuf]| -> Vec<String> {
         paths
             .iter()

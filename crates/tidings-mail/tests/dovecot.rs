@@ -174,7 +174,9 @@ fn errors_of_old_syslogs_are_told_by_their_text() {
 fn assert_sound(body: &[u8]) {
     for own_file in [false, true] {
         let line = dovecot::parse(body, own_file);
-        for slice in [line.service, line.user, line.session, line.base_session()] {
+        let is_service = |part: &[u8]| part.eq_ignore_ascii_case(line.service);
+        assert!(line.service.is_empty() || body.windows(line.service.len()).any(is_service));
+        for slice in [line.user, line.session, line.base_session()] {
             let (inner, outer) = (slice.as_ptr_range(), body.as_ptr_range());
             assert!(slice.is_empty() || outer.start <= inner.start && inner.end <= outer.end);
         }

@@ -11,4 +11,5 @@ mod plan;
 mod run;
 
 pub use plan::MergePlan;
+pub(crate) use run::Unreadable;
 pub use run::{MergeReport, PreparedMerge};

@@ -12,14 +12,17 @@ use crate::build::{PartPlan, temporary};
 use crate::cache::PartCache;
 use crate::error::IoContext;
 use crate::manifest::{self, AppendError, Edit, MANIFEST, PartEntry, State};
+use crate::merge::Unreadable;
 use crate::open::OpenPart;
+use crate::part::layout::{Chunk, PartColumn};
 use crate::part::read::{ChunkReader, Source};
 use crate::part::write::HashedFile;
 use crate::rebuild::{Rebuilt, read_chunk, rebuild, rebuild_damaged};
+use crate::rows::Data;
 use crate::sidecar::file::NO_TIME;
 use crate::store::{OpenReport, Store, Tables};
 use crate::verify::{Depth, check_part, hash_file};
-use crate::{Day, Error, MergePlan, PartId, Result, RowSet, Schema};
+use crate::{Day, Error, IfDamaged, MergePlan, PartId, Result, RowSet, Schema};
 
 /// Where damaged files are copied to.
 const QUARANTINE: &str = "quarantine";
@@ -39,6 +42,21 @@ pub struct LostRows {
     pub times: Option<(i64, i64)>,
 }
 
+/// Values that are lost, of rows that are saved without them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostValues {
+    /// The table of their rows.
+    pub table: String,
+    /// The day that the rows are filed under.
+    pub day: Day,
+    /// The part that they were in.
+    pub part: PartId,
+    /// Their column.
+    pub column: String,
+    /// The numbers of the rows in that part.
+    pub rows: Range<u32>,
+}
+
 /// What a repair did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepairReport {
@@ -48,6 +66,8 @@ pub struct RepairReport {
     pub quarantined: Vec<PathBuf>,
     /// Rows that could not be read.
     pub lost: Vec<LostRows>,
+    /// Values that could not be read, of rows that were saved without them.
+    pub lost_values: Vec<LostValues>,
     /// Rows that were saved out of damaged parts.
     pub rows_saved: u64,
     /// Whether the manifest was made anew from the parts: then deletions of rows and all blobs
@@ -60,8 +80,8 @@ pub struct RepairReport {
 }
 
 /// Repairs a store that no other process has open. Makes a lost manifest again from the parts,
-/// sidecars from their parts, and of a damaged part saves every row group that can be read into a
-/// new part; damaged files are first copied to `quarantine/`, where nothing is ever removed. A whole store is left as it
+/// sidecars from their parts, and of a damaged part saves what can be read into a new part: of a row
+/// every value but those on damaged pages, unless a [vital](crate::IfDamaged) one is among them. Damaged files are first copied to `quarantine/`, where nothing is ever removed. A whole store is left as it
 /// is. Parts of tables without a schema are left alone.
 ///
 /// # Errors
@@ -175,7 +195,7 @@ fn commit_entry(store: &Store, entry: PartEntry) -> Result<()> {
         .map(drop)
 }
 
-/// Saves the row groups of a damaged part that can still be read.
+/// Saves what can still be read of a damaged part.
 fn salvage(
     store: &Store,
     backend: &Arc<dyn Backend>,
@@ -187,25 +207,27 @@ fn salvage(
         // The files go from their places when the part leaves the manifest.
         copy_to_quarantine(&**backend, &path, report)?;
     }
-    let mut readable = readable_rows(backend, entry);
-    if readable.is_empty()
+    let all = RowSet::range(0..entry.rows);
+    let mut unreadable = unreadable(backend, entry, schema);
+    let mut readable = entry.clone();
+    if all.minus(&unreadable.rows).is_empty()
         && let Some(forgiving) = forgiving_sidecar(backend, entry, schema)?
     {
         install_sidecar(backend, &forgiving)?;
-        readable = readable_rows(backend, &forgiving);
-        commit_entry(store, forgiving)?;
+        unreadable = self::unreadable(backend, &forgiving, schema);
+        commit_entry(store, forgiving.clone())?;
+        readable = forgiving;
     }
-    let lost = RowSet::range(0..entry.rows).minus(&readable);
     report
         .lost
-        .extend(lost.ranges().iter().map(|rows| LostRows {
+        .extend(unreadable.rows.ranges().iter().map(|rows| LostRows {
             table: entry.table.to_string(),
             day: entry.day,
             part: entry.id,
             rows: rows.clone(),
             times: Some(entry.times).filter(|&times| times != NO_TIME),
         }));
-    if readable.is_empty() {
+    if all.minus(&unreadable.rows).is_empty() {
         let removed = [entry.id].into();
         return store
             .inner
@@ -224,7 +246,8 @@ fn salvage(
         day: entry.day,
         settles: true,
     };
-    let saved = store.merge_without(&plan, &lost, &AtomicBool::new(false))?;
+    note_values(backend, &readable, &unreadable, report)?;
+    let saved = store.merge_without(&plan, &unreadable, &AtomicBool::new(false))?;
     report.rows_saved += saved.rows;
     Ok(())
 }
@@ -244,31 +267,113 @@ fn forgiving_sidecar(
     }
 }
 
-/// The rows whose row groups decode in every column, as the sidecar's directory tells them.
-fn readable_rows(backend: &Arc<dyn Backend>, entry: &PartEntry) -> RowSet {
+/// What of a part does not decode, page by page, as the sidecar's directory tells them.
+fn unreadable(backend: &Arc<dyn Backend>, entry: &PartEntry, schema: &Schema) -> Unreadable {
+    let mut found = Unreadable::default();
     let Ok(open) = OpenPart::open(entry, Arc::clone(backend), Arc::new(PartCache::new(2, 0)))
     else {
-        return RowSet::none();
+        found.rows = RowSet::range(0..entry.rows);
+        return found;
     };
-    let mut rows = RowSet::none();
     for (at, head) in open.head.groups.iter().enumerate() {
-        if read_group(&open, at).is_ok() {
-            rows.push(head.first_row..head.first_row + head.rows);
+        if check_group(&open, at, schema, &mut found).is_err() {
+            let rows = RowSet::range(head.first_row..head.first_row + head.rows);
+            found.rows = found.rows.or(&rows);
         }
     }
-    rows
+    let damaged = found.values.values();
+    let damaged = damaged.fold(RowSet::none(), |all, rows| all.or(rows));
+    for (at, column) in open.head.columns.iter().enumerate() {
+        if if_damaged(schema, &column.name) == IfDamaged::OnlyWhole && !damaged.is_empty() {
+            found.values.insert(at, damaged.clone());
+        }
+    }
+    for rows in found.values.values_mut() {
+        *rows = rows.minus(&found.rows);
+    }
+    found.values.retain(|_, rows| !rows.is_empty());
+    found
 }
 
-fn read_group(open: &OpenPart, at: usize) -> Result<()> {
+/// Adds what does not decode of a row group.
+fn check_group(open: &OpenPart, at: usize, schema: &Schema, found: &mut Unreadable) -> Result<()> {
     let group = open.group(at)?;
     let (file, length) = open.part_file()?;
     let source = Source {
         file: &*file,
         length,
     };
+    let first_row = open.head.groups[at].first_row;
     let mut reader = ChunkReader::new()?;
-    for (column, chunk) in open.head.columns.iter().zip(&group.chunks) {
-        read_chunk(&mut reader, &source, column, chunk, group.rows)?;
+    for (number, (column, chunk)) in open.head.columns.iter().zip(&group.chunks).enumerate() {
+        if read_chunk(&mut reader, &source, column, chunk, group.rows).is_ok() {
+            continue;
+        }
+        let bad = bad_rows(&mut reader, &source, column, chunk, first_row);
+        let lost = match if_damaged(schema, &column.name) {
+            IfDamaged::Vital => &mut found.rows,
+            IfDamaged::Without | IfDamaged::OnlyWhole => found.values.entry(number).or_default(),
+        };
+        *lost = lost.or(&bad);
+    }
+    Ok(())
+}
+
+/// The rows of a damaged chunk whose pages do not decode.
+fn bad_rows(
+    reader: &mut ChunkReader,
+    source: &Source<'_>,
+    column: &PartColumn,
+    chunk: &Chunk,
+    first_row: u32,
+) -> RowSet {
+    let mut bad = RowSet::none();
+    let mut row = 0;
+    for page in &chunk.pages {
+        let rows = row..row + page.rows;
+        let mut data = Data::Absent;
+        let read = reader.read(
+            source,
+            column,
+            chunk,
+            std::slice::from_ref(&rows),
+            &mut data,
+        );
+        if read.and_then(|()| data.settle(column.kind)).is_err() {
+            bad.push(first_row + rows.start..first_row + rows.end);
+        }
+        row = rows.end;
+    }
+    bad
+}
+
+/// What becomes of a row without its value in a column of a part.
+fn if_damaged(schema: &Schema, name: &str) -> IfDamaged {
+    match schema.column(name) {
+        Some(id) if id == schema.time() || schema.sort().contains(&id) => IfDamaged::Vital,
+        Some(id) if !schema.columns()[id].nullable => IfDamaged::Vital,
+        Some(id) => schema.columns()[id].if_damaged,
+        None => IfDamaged::Without,
+    }
+}
+
+/// Reports the values that rows are saved without.
+fn note_values(
+    backend: &Arc<dyn Backend>,
+    entry: &PartEntry,
+    unreadable: &Unreadable,
+    report: &mut RepairReport,
+) -> Result<()> {
+    let open = OpenPart::open(entry, Arc::clone(backend), Arc::new(PartCache::new(2, 0)))?;
+    for (at, rows) in &unreadable.values {
+        let values = rows.ranges().iter().map(|rows| LostValues {
+            table: entry.table.to_string(),
+            day: entry.day,
+            part: entry.id,
+            column: open.head.columns[*at].name.clone(),
+            rows: rows.clone(),
+        });
+        report.lost_values.extend(values);
     }
     Ok(())
 }

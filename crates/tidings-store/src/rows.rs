@@ -38,6 +38,18 @@ pub(crate) enum Data {
 }
 
 impl Data {
+    /// Appends rows without a value.
+    pub(crate) fn push_nulls(&mut self, rows: usize) {
+        match self {
+            Self::Absent => {}
+            Self::Words { words, presence } => {
+                words.resize(words.len() + rows, 0);
+                presence.push_run(false, rows);
+            }
+            Self::Texts { codes, .. } => codes.resize(codes.len() + rows, NULL_CODE),
+        }
+    }
+
     /// Checks that texts are UTF-8; what is damaged must not be shown, or written anew, as if it
     /// were whole.
     pub(crate) fn settle(&mut self, kind: Kind) -> Result<()> {

@@ -76,6 +76,22 @@ pub struct Column {
     /// Whether a row may lack it. A row that lacks a column that is not nullable is refused when
     /// its part is built.
     pub nullable: bool,
+    /// What becomes of a row of which damage has taken a value.
+    pub if_damaged: IfDamaged,
+}
+
+/// What [`repair`](crate::repair) does where values of a column cannot be read. Times and columns that
+/// order the rows are always vital.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IfDamaged {
+    /// The row is saved without the value.
+    #[default]
+    Without,
+    /// The row is worth nothing without it, and is lost.
+    Vital,
+    /// The value says something wrong unless all others of its row are there: it is left out, too,
+    /// where any other is lost.
+    OnlyWhole,
 }
 
 impl Column {
@@ -86,7 +102,14 @@ impl Column {
             kind,
             indexed: false,
             nullable: true,
+            if_damaged: IfDamaged::Without,
         }
+    }
+
+    /// The same column, with what becomes of a row if it is damaged.
+    #[must_use]
+    pub fn if_damaged(self, if_damaged: IfDamaged) -> Self {
+        Self { if_damaged, ..self }
     }
 
     /// The same column, tokenised into the sidecar.

@@ -13,7 +13,8 @@ use support::{ALL, Numbers, Row, add, open, read_all, read_part, rows, schema};
 use tidings_spool::Backend;
 use tidings_spool::fault::MemoryBackend;
 use tidings_store::{
-    DAY_NS, Depth, Error, RepairReport, RowSet, Store, TokenExpr, VerifyReport, repair, verify,
+    DAY_NS, Depth, Error, IfDamaged, RepairReport, RowSet, Schema, Store, TokenExpr, VerifyReport,
+    repair, verify,
 };
 
 fn backend(disk: &MemoryBackend) -> Arc<dyn Backend> {
@@ -174,10 +175,10 @@ fn a_missing_or_short_file_is_named_at_open_and_at_reading() {
 }
 
 #[test]
-fn a_damaged_row_group_is_lost_alone() {
+fn rows_without_a_vital_value_are_lost_alone() {
     let (disk, all) = two_parts();
     let path = file(&disk, "00000001.parquet");
-    // The first row group: its pages come first.
+    // The first page of the first column, the time.
     disk.flip_bit(&path, 1000, 3).unwrap();
     let report = check(&disk, Depth::Checksums);
     assert_eq!(report.problems.len(), 1);
@@ -190,13 +191,13 @@ fn a_damaged_row_group_is_lost_alone() {
     assert_eq!(report.lost.len(), 1);
     assert_eq!(
         (report.lost[0].part.0, report.lost[0].rows.clone()),
-        (1, 0..32_768)
+        (1, 0..8_192)
     );
-    assert_eq!(report.rows_saved, 70_000 - 32_768);
+    assert_eq!(report.rows_saved, 70_000 - 8_192);
     assert_eq!(report.quarantined.len(), 2);
     assert!(check(&disk, Depth::Everything).is_whole());
     let left = read_all(&open(&disk));
-    assert_eq!(left.len(), 70_900 - 32_768);
+    assert_eq!(left.len(), 70_900 - 8_192);
     let known: BTreeSet<String> = all.iter().map(|row| format!("{row:?}")).collect();
     assert!(left.iter().all(|row| known.contains(&format!("{row:?}"))));
     assert_eq!(
@@ -204,6 +205,92 @@ fn a_damaged_row_group_is_lost_alone() {
         *b"PAR1"
     );
     assert_eq!(mend(&disk), RepairReport::default());
+}
+
+/// A row as text, with some of its columns left out.
+fn without(row: &Row, columns: &BTreeSet<&str>) -> String {
+    let mut row = row.clone();
+    for column in columns {
+        match *column {
+            "queue_id" => row.queue_id = None,
+            "message_id" => row.message_id = None,
+            "recipient" => row.recipient = None,
+            "delay" => row.delay = None,
+            "tls" => row.tls = None,
+            "raw" => row.raw = None,
+            "note" => row.note = None,
+            "code" => row.code = None,
+            vital => panic!("rows without {vital} are not kept"),
+        }
+    }
+    format!("{row:?}")
+}
+
+/// In a part of one page a column, one flipped bit cost every row.
+#[test]
+fn a_flipped_bit_costs_the_values_of_one_page_only() {
+    let (whole, all) = small();
+    let path = file(&whole, ".parquet");
+    let length = whole.contents(&path).unwrap().len() as u64;
+    let mut numbers = Numbers(9);
+    let (mut kept, mut lost) = (0, 0);
+    for _ in 0..60 {
+        let disk = two_copies(&whole);
+        let (offset, bit) = (numbers.below(length), numbers.below(8) as u8);
+        disk.flip_bit(&path, offset, bit).unwrap();
+        let what = format!("byte {offset} bit {bit}");
+        let report = mend(&disk);
+        assert!(check(&disk, Depth::Everything).is_whole(), "{what}");
+        let left = read_all(&open(&disk));
+        if !report.lost.is_empty() {
+            assert!(left.is_empty() && report.lost_values.is_empty(), "{what}");
+            lost += 1;
+            continue;
+        }
+        assert_eq!((report.rows_saved, left.len()), (700, 700), "{what}");
+        let columns: BTreeSet<&str> = report
+            .lost_values
+            .iter()
+            .map(|lost| lost.column.as_str())
+            .collect();
+        let is_whole = |lost: &tidings_store::LostValues| lost.rows == (0..700);
+        assert!(report.lost_values.iter().all(is_whole) && columns.len() <= 1);
+        for (before, after) in all.iter().zip(&left) {
+            assert_eq!(without(before, &columns), format!("{after:?}"), "{what}");
+        }
+        kept += usize::from(!columns.is_empty());
+    }
+    // The vital columns are half of the bytes.
+    assert!(kept > 15 && lost < 35, "{kept} kept, {lost} lost");
+}
+
+/// What is put together from all values of a row is not to be put together without one.
+#[test]
+fn a_value_that_needs_the_others_goes_with_them() {
+    let linked = |name: &str| {
+        let schema = schema();
+        let columns = schema.columns().iter().cloned();
+        let columns = columns.map(|column| match column.name == name {
+            true => column.if_damaged(IfDamaged::OnlyWhole),
+            false => column,
+        });
+        let sort = ["span_start", "span", "time", "line"];
+        Schema::new("events", columns.collect(), &sort, "time", support::tokens).unwrap()
+    };
+    let (whole, _) = small();
+    let path = file(&whole, ".parquet");
+    let length = whole.contents(&path).unwrap().len() as u64;
+    let mut seen = 0;
+    for offset in (0..length).step_by(97) {
+        let disk = two_copies(&whole);
+        disk.flip_bit(&path, offset, 2).unwrap();
+        let report = repair(&backend(&disk), &[linked("note")]).unwrap();
+        let of_note = |lost: &&tidings_store::LostValues| lost.column == "note";
+        let notes = report.lost_values.iter().filter(of_note).count();
+        assert_eq!(notes, usize::from(!report.lost_values.is_empty()));
+        seen += usize::from(report.lost_values.len() == 2);
+    }
+    assert!(seen > 5, "{seen}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ Exit codes:
   2  wrong usage: an unknown option, a filter that cannot be read, a wrong configuration
   3  the data directory is missing, in use by another process, or damaged
   4  a file was refused or could not be read to its end, or the output not written
-  5  the server could not be reached, refused, or broke off";
+  5  the server could not be reached, refused, or broke off; or it cannot listen";
 
 pub(super) const IMPORT: &str = "\
 Examples:

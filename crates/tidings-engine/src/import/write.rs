@@ -196,6 +196,8 @@ fn limits(engine: &Engine) -> FolderLimits {
     let options = engine.options().folder;
     FolderLimits {
         open: OPEN_MESSAGES.min(options.open),
+        // So many are small enough, and weighing them takes time.
+        open_bytes: usize::MAX,
         ..options
     }
 }

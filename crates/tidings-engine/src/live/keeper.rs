@@ -174,6 +174,7 @@ impl Keeper {
         writer.find_deleted_again()?;
         let mut saved = Vec::new();
         folder.save(&mut saved);
+        engine.note_early(folder.take_early());
         let cursor = Cursor {
             epoch: self.spool.identity().epoch,
             sequence,

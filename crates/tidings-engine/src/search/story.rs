@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use tidings_event::time::rfc3339;
 use tidings_event::token::tokens_of;
-use tidings_event::{EventRef, Id, Key};
+use tidings_event::{EventRef, EventType, Id, Key};
 use tidings_mail::correlate::seconds_of_queue_id;
 use tidings_mail::message::{Kind, Message, Name, refused_id};
 use tidings_store::{Part, RowSet, TokenExpr};
@@ -132,17 +132,18 @@ impl Engine {
         let names = leg_names(&events);
         let mut told: Option<&FoundEvent> = None;
         let mut lines_shown = HashSet::new();
-        let timeline = events
+        let shown = without_copies(&events);
+        let timeline = shown
             .iter()
             .take(STEPS_MAX)
-            .map(|found| {
+            .map(|&found| {
                 let line = line_of(found);
                 let first = line.is_none_or(|line| lines_shown.insert(line));
                 let before = told.filter(|before| line.is_some() && line_of(before) == line);
                 told = Some(found);
                 step_of(found, before, &names, raw && first)
             })
-            .chain(left_out(events.len()))
+            .chain(left_out(shown.len()))
             .collect();
         Ok(StoryObject {
             timeline,
@@ -318,6 +319,33 @@ fn rows_of_spans(part: &Part, rows: &RowSet, spans: &BTreeSet<Id>) -> Result<Row
         })
         .map(|row| values.number(row));
     Ok(RowSet::from_sorted_rows(wanted))
+}
+
+/// The events that are told. What a rule did before the message had a queue id is told where it
+/// happened, and not again where the message got its id; that a message was queued is told once,
+/// also where two files tell of it.
+fn without_copies(events: &[FoundEvent]) -> Vec<&FoundEvent> {
+    let rule = |event: &EventRef<'_>| {
+        let text = |key| event.str(key).map(str::to_owned);
+        (event.kind(), event.span(), text(Key::TO), text(Key::REASON))
+    };
+    let in_session = events.iter().filter(|found| {
+        let event = found.event();
+        event.get(Key::QUEUE_ID).is_none() && event.get(Key::ACTION).is_some()
+    });
+    let acted: HashSet<_> = in_session.map(|found| rule(&found.event())).collect();
+    let mut queued = HashSet::new();
+    let is_told = |found: &&FoundEvent| {
+        let event = found.event();
+        let Some(name) = event.str(Key::MTA_QUEUE_ID) else {
+            return true;
+        };
+        if event.kind() == EventType::QUEUE_MESSAGE_QUEUED {
+            return queued.insert((event.str(Key::NODE).map(str::to_owned), name.to_owned()));
+        }
+        event.get(Key::ACTION).is_none() || !acted.contains(&rule(&event))
+    };
+    events.iter().filter(is_told).collect()
 }
 
 /// The name of each leg: its queue id, or session id.

@@ -97,6 +97,9 @@ fn sentence_of(recipient: &Recipient, verdict: Verdict) -> String {
         format!(": {}", recipient.reply)
     };
     match verdict {
+        Verdict::Delivered if recipient.reply.contains("forwarded to <") => {
+            format!("Not kept for {whom}: a script of the mailbox sent it on{said}.")
+        }
         Verdict::Delivered => format!("Delivered to {whom}{by}{tries}{said}."),
         Verdict::Deferred => {
             format!("Not delivered to {whom} yet{tries}; it is retried by itself{said}.")
@@ -107,8 +110,14 @@ fn sentence_of(recipient: &Recipient, verdict: Verdict) -> String {
         Verdict::Expired => {
             format!("Not delivered to {whom}{tries}; its time in the queue ran out{said}.")
         }
+        // The queue had it: what refuses it then tells the sender.
+        Verdict::Rejected if recipient.relay.is_some() => {
+            format!("Refused for {whom}{by}, and the sender was told{said}.")
+        }
         Verdict::Rejected => format!("Refused for {whom} while it was being received{said}."),
-        Verdict::Discarded => format!("Thrown away for {whom} by a rule or an operator{said}."),
+        Verdict::Discarded => {
+            format!("Thrown away for {whom} by a rule, a script or an operator{said}.")
+        }
         Verdict::Held => {
             format!("Held in the queue for {whom} until an operator releases it{said}.")
         }
@@ -122,13 +131,13 @@ fn advice_of(message: &Message, recipient: &Recipient, verdict: Verdict) -> Stri
     if verdict == Verdict::Held {
         return held_advice(&message.queue_ids);
     }
-    if recipient.reply.is_empty()
-        || matches!(
-            verdict,
-            Verdict::Delivered | Verdict::InQueue | Verdict::Unknown | Verdict::Discarded
-        )
-    {
-        return String::new();
+    match verdict {
+        Verdict::Delivered => return String::new(),
+        Verdict::Unknown => return UNKNOWN_ADVICE.to_owned(),
+        Verdict::InQueue => return IN_QUEUE_ADVICE.to_owned(),
+        Verdict::Discarded => return DISCARDED_ADVICE.to_owned(),
+        _ if recipient.reply.is_empty() => return UNKNOWN_ADVICE.to_owned(),
+        _ => {}
     }
     let parsed = Reply::parse(recipient.reply.as_str());
     let direction = if recipient.relay.is_none() {
@@ -136,7 +145,7 @@ fn advice_of(message: &Message, recipient: &Recipient, verdict: Verdict) -> Stri
     } else {
         parsed.direction
     };
-    let code = recipient.code.or(parsed.code);
+    let code = recipient.code.or(parsed.code).or(final_code(verdict));
     diagnose(&Reply {
         direction,
         code,
@@ -146,6 +155,19 @@ fn advice_of(message: &Message, recipient: &Recipient, verdict: Verdict) -> Stri
     .advice
     .to_owned()
 }
+
+/// A refusal without a code, as of a mailbox's script, is for good.
+fn final_code(verdict: Verdict) -> Option<u16> {
+    (verdict == Verdict::Rejected).then_some(550)
+}
+
+const UNKNOWN_ADVICE: &str = "Import the logs before and after these lines, if there are any; where the message may \
+    still be in the queue, `postqueue -p` shows it.";
+
+const IN_QUEUE_ADVICE: &str = "Import newer lines of the log, if there are any; `postqueue -p` shows whether the message \
+    is still in the queue.";
+
+const DISCARDED_ADVICE: &str = "If the message should have arrived, find the rule or script that discards it; the steps below name it.";
 
 /// What to do about a message that waits for an operator; `names` are its queue ids.
 fn held_advice(names: &[String]) -> String {

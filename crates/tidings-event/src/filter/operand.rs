@@ -57,6 +57,19 @@ pub(super) fn with_range(field: Field, op: Op, pattern: &Pattern) -> Option<Oper
     (is_end(low) && is_end(high)).then(|| Operand::Range(low.to_owned(), high.to_owned()))
 }
 
+/// A value as one of the words of its field: `"in queue"` as `in-queue`. Other values as they are.
+pub(super) fn in_one_word(field: Field, pattern: &Pattern) -> Pattern {
+    let (FieldKind::Word(words), Pattern::Text(text)) = (field.kind(), pattern) else {
+        return pattern.clone();
+    };
+    let joined = text.trim().replace([' ', '_'], "-");
+    let is_meant = |word: &&&str| word.eq_ignore_ascii_case(&joined);
+    match words.iter().find(is_meant) {
+        Some(word) => Pattern::Text((*word).to_owned()),
+        None => pattern.clone(),
+    }
+}
+
 /// Whether a field can be compared with this value; if not, why.
 pub(super) fn check_value(field: Field, op: Op, value: &Operand) -> Result<(), String> {
     match (field, value) {

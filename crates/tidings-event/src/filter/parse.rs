@@ -232,7 +232,8 @@ impl Parser<'_> {
         } else {
             None
         };
-        let value = value.unwrap_or_else(|| Operand::One(word.pattern.clone()));
+        let value =
+            value.unwrap_or_else(|| Operand::One(operand::in_one_word(field, &word.pattern)));
         operand::check_value(field, op, &value).map_err(|message| word.error(message))?;
         Ok(value)
     }

@@ -17,7 +17,7 @@ static MESSAGES: FieldSet = FieldSet {
         ExtraField {
             name: "status",
             id: 1,
-            kind: FieldKind::Word(&["delivered", "deferred", "bounced"]),
+            kind: FieldKind::Word(&["delivered", "deferred", "bounced", "in-queue"]),
             is_indexed: true,
         },
         ExtraField {

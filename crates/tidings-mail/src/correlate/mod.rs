@@ -221,6 +221,12 @@ impl Correlator {
         Emit::new(out, at).finish(EventType::SOURCE_LINE_UNRECOGNISED)
     }
 
+    /// Takes a line that is known to say nothing of mail, appends one event to `out`.
+    pub fn aside(&mut self, at: &LineAt<'_>, out: &mut Drafts) -> u16 {
+        self.forget(at);
+        Emit::new(out, at).finish(EventType::SOURCE_LINE)
+    }
+
     /// Begins a file, or what was `added` to one. What is remembered of a host's processes and short
     /// queue ids holds on only if its lines go on near where they stopped; else pids and short ids
     /// may mean others now. Messages of which both files tell are found by what they tell

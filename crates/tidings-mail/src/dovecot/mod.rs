@@ -118,10 +118,10 @@ fn says<'a>(prefix: &Prefix<'a>) -> Option<Says<'a>> {
     let special = match prefix.service {
         service if service.ends_with(b"-login") || service == b"login" => login::read(text),
         b"auth" | b"auth-worker" | b"dovecot-auth" => auth::read(prefix),
-        b"imap" | b"pop3" | b"IMAP" | b"POP3" => mailbox::read(text)
+        b"imap" | b"pop3" => mailbox::read(text)
             .or_else(|| session::read(text))
             .or_else(|| delivery::read(text)),
-        b"lmtp" | b"lda" | b"deliver" | b"dovecot-lda" | b"LDA" => {
+        b"lmtp" | b"lda" | b"deliver" | b"dovecot-lda" => {
             mailbox::read(text).or_else(|| delivery::read(text))
         }
         b"" => without_service(text),

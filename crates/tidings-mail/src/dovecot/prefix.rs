@@ -110,6 +110,8 @@ fn name_length(text: &[u8]) -> usize {
 /// Reads the head of a line. What has none is all text.
 pub(super) fn read(body: &[u8]) -> Prefix<'_> {
     let (early, body) = level(body);
+    // Until 1.2 the main process named itself behind the tag, too.
+    let body = body.strip_prefix(b"dovecot: ").unwrap_or(body);
     let mut prefix = match head(body).or_else(|| plesk_head(body)) {
         Some((head, text)) => Prefix { text, ..head },
         None => Prefix {
@@ -168,11 +170,22 @@ fn plesk_head(body: &[u8]) -> Option<(Prefix<'_>, &[u8])> {
     is_service(service).then_some((prefix, text))
 }
 
+/// The name of a service as it is since 2.0; before, processes of users had capital letters.
+fn in_small_letters(name: &[u8]) -> &[u8] {
+    match name {
+        b"IMAP" => b"imap",
+        b"POP3" => b"pop3",
+        b"MANAGESIEVE" => b"managesieve",
+        b"LDA" => b"lda",
+        name => name,
+    }
+}
+
 /// Takes `imap(user)<752><vnxc>` apart.
 fn of_head(head: &[u8]) -> Prefix<'_> {
     let name = name_length(head);
     let mut prefix = Prefix {
-        service: &head[..name],
+        service: in_small_letters(&head[..name]),
         ..EMPTY
     };
     let mut rest = &head[name..];

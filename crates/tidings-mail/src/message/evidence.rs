@@ -77,6 +77,9 @@ pub(super) fn may_come_of(from: &Leg, to: &Leg) -> bool {
 /// before its process ends; a mailing list may take minutes, and sends to others than itself: a
 /// copy for the same recipient that comes later is another delivery.
 pub(super) fn is_sent_on(from: &Leg, outcome: &Outcome, to: &Leg) -> Option<i64> {
+    if to.is_lmtp {
+        return is_filed(from, outcome, to);
+    }
     if same_message_id(from, to) != Some(true)
         || same_host(from, to) == Some(false)
         || !is_from_where(outcome, to)
@@ -97,6 +100,36 @@ pub(super) fn is_sent_on(from: &Leg, outcome: &Outcome, to: &Leg) -> Option<i64>
             .iter()
             .any(|later| may_be_same_mailbox(outcome, later));
     (later && to_others).then_some(apart_ns)
+}
+
+/// Whether `to` is the run of a delivery agent, or the session of a mailbox server whose id the reply
+/// does not tell, to which `outcome` gave the message. Gives how far apart the two are, more where the
+/// mailbox has another name than the recipient.
+fn is_filed(from: &Leg, outcome: &Outcome, to: &Leg) -> Option<i64> {
+    let at_once = in_attempt(from, outcome, to, ONE_CLOCK_NS);
+    if same_message_id(from, to) != Some(true) || same_host(from, to) == Some(false) || !at_once {
+        return None;
+    }
+    let apart_ns = (to.first_ns - outcome.time_ns).abs();
+    if has_recipient(to, outcome)
+        || to
+            .outcomes
+            .iter()
+            .any(|to| may_be_same_mailbox(outcome, to))
+    {
+        return Some(apart_ns);
+    }
+    let is_only = from.outcomes.len() == 1 && to.outcomes.len() == 1;
+    is_only.then_some(apart_ns + SET_CLOCKS_NS)
+}
+
+/// Whether what a mailbox server told is about the recipient of `outcome`.
+pub(super) fn is_same_recipient<S: Text>(outcome: &Outcome<S>, filed: &Outcome<S>) -> bool {
+    let local = |address: &S| local_part(address).to_ascii_lowercase();
+    let original = outcome.original.iter();
+    std::iter::once(&outcome.to)
+        .chain(original)
+        .any(|address| local(address) == local(&filed.to))
 }
 
 /// To what on this machine an outcome handed the message.
@@ -136,7 +169,7 @@ impl Handed {
 
 /// Whether a leg came from a program of its own machine, or from inside.
 pub(super) fn is_from_inside(leg: &Leg) -> bool {
-    leg.local || client_ip(leg).is_some_and(is_inside)
+    leg.local || leg.is_lmtp || client_ip(leg).is_some_and(is_inside)
 }
 
 fn is_from_where(outcome: &Outcome, to: &Leg) -> bool {

@@ -38,6 +38,9 @@ pub(super) struct Facts<'a> {
     pub(super) size: Option<u64>,
     pub(super) total: Option<u64>,
     pub(super) elapsed_ms: Option<u64>,
+    pub(super) mailbox: Option<&'a str>,
+    /// A mailbox server says it, of one of its users.
+    pub(super) is_filing: bool,
 }
 
 impl<'a> Facts<'a> {
@@ -48,6 +51,7 @@ impl<'a> Facts<'a> {
         let mut facts = Facts {
             time_ns: header.time_ns,
             line: header.position.map_or(0, |position| position.line),
+            is_filing: is_filing(header.kind),
             ..Facts::default()
         };
         for (key, value) in pairs {
@@ -79,6 +83,7 @@ impl<'a> Facts<'a> {
             Key::HOSTNAME => &mut self.hostname,
             Key::ACCOUNT_NAME => &mut self.account,
             Key::SESSION => &mut self.session,
+            Key::MAILBOX_NAME => &mut self.mailbox,
             Key::SOURCE => &mut self.source,
             Key::STAGE => &mut self.stage,
             Key::REASON => &mut self.reason,
@@ -116,6 +121,7 @@ impl<'a> Facts<'a> {
             EventType::MESSAGE_INGEST_HAM
             | EventType::MESSAGE_INGEST_SPAM
             | EventType::MESSAGE_INGEST_STORED
+            | EventType::SIEVE_ACTION_REDIRECT
             | EventType::DELIVERY_FORWARDED => Verdict::Delivered,
             EventType::QUEUE_RESCHEDULED => Verdict::Deferred,
             EventType::DELIVERY_FAILED => Verdict::Bounced,
@@ -134,6 +140,19 @@ impl<'a> Facts<'a> {
             _ => return None,
         })
     }
+}
+
+/// Events of this type tell what a mailbox server did with a message for one of its users.
+fn is_filing(kind: EventType) -> bool {
+    matches!(
+        kind,
+        EventType::MESSAGE_INGEST_HAM
+            | EventType::MESSAGE_INGEST_SPAM
+            | EventType::MESSAGE_INGEST_STORED
+            | EventType::SIEVE_ACTION_DISCARD
+            | EventType::SIEVE_ACTION_REJECT
+            | EventType::SIEVE_ACTION_REDIRECT
+    )
 }
 
 /// Events of this type can be the refusal of a command.

@@ -24,6 +24,8 @@ const SPARED_MAX: u32 = 64;
 pub struct FolderLimits {
     /// Open messages at most; above, the ones quiet for longest are settled early.
     pub open: usize,
+    /// Bytes of memory that open messages take at most, about; above, likewise.
+    pub open_bytes: usize,
     /// A message that is final is settled when nothing was heard of it for so long, in log time.
     pub quiet_ns: i64,
     /// A message that is not final is settled after so long, in log time.
@@ -34,6 +36,7 @@ impl Default for FolderLimits {
     fn default() -> FolderLimits {
         FolderLimits {
             open: 200_000,
+            open_bytes: 32 << 20,
             quiet_ns: 600_000_000_000,
             give_up_ns: 7 * 86_400_000_000_000,
         }
@@ -95,6 +98,11 @@ pub struct Folder {
     limits: FolderLimits,
     pub(super) entries: Vec<Option<Entry>>,
     free: Vec<u32>,
+    /// What each slot weighs, and all together, in bytes.
+    weights: Vec<u32>,
+    bytes: usize,
+    /// Messages that were settled early, since the last call of `take_early`.
+    early: u64,
     pub(super) by_leg: FxHashMap<u64, u32>,
     pub(super) joins: Joins,
     /// Slots with the time at which they were last looked at, oldest first.
@@ -115,6 +123,9 @@ impl Folder {
             limits,
             entries: Vec::new(),
             free: Vec::new(),
+            weights: Vec::new(),
+            bytes: 0,
+            early: 0,
             by_leg: FxHashMap::default(),
             joins: Joins::default(),
             quiet: VecDeque::new(),
@@ -218,6 +229,16 @@ impl Folder {
     /// How many messages are open.
     pub fn open_count(&self) -> usize {
         self.entries.len() - self.free.len()
+    }
+
+    /// Bytes of memory that the open messages take, about.
+    pub fn open_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many messages were settled early since the last call, because there were too many.
+    pub fn take_early(&mut self) -> u64 {
+        std::mem::take(&mut self.early)
     }
 
     /// The messages that are open, or settled and not taken, in no particular order.
@@ -328,6 +349,7 @@ impl Folder {
             open.pieces.extend(other.pieces);
             open.unite_pieces();
         }
+        self.weigh(slot, |_| true);
     }
 
     /// Makes the messages of two slots one.
@@ -348,6 +370,8 @@ impl Folder {
             entry.pieces.extend(moved.pieces);
             entry.last_ns = entry.last_ns.max(moved.last_ns);
         }
+        self.weigh(out, |_| true);
+        self.weigh(into, |_| true);
     }
 
     fn apply_to_leg(
@@ -377,6 +401,27 @@ impl Folder {
             state.claimed = self.joins.name(hash, leg);
         }
         self.follow(leg, facts, kind);
+        if let Some(slot) = self.by_leg.get(&leg).copied() {
+            self.weigh(slot, Entry::is_to_be_weighed);
+        }
+    }
+
+    /// Notes what a slot weighs now, if it is due.
+    fn weigh(&mut self, slot: u32, is_due: impl Fn(&Entry) -> bool) {
+        if self.limits.open_bytes == usize::MAX {
+            return;
+        }
+        let at = slot as usize;
+        if self.weights.len() <= at {
+            self.weights.resize(at + 1, 0);
+        }
+        let weight = match &self.entries[at] {
+            Some(entry) if !is_due(entry) => return,
+            Some(entry) => u32::try_from(entry.weight()).unwrap_or(u32::MAX),
+            None => 0,
+        };
+        let before = std::mem::replace(&mut self.weights[at], weight);
+        self.bytes = self.bytes + weight as usize - before as usize;
     }
 
     fn open_leg(
@@ -436,6 +481,7 @@ impl Folder {
             }
         };
         self.quiet.push_back((slot, first, last_ns));
+        self.weigh(slot, |_| true);
         slot
     }
 
@@ -478,7 +524,7 @@ impl Folder {
     fn settle_quiet(&mut self) {
         let mut spared = 0;
         while let Some((slot, first, seen_ns)) = self.quiet.front().copied() {
-            let over = self.open_count() > self.limits.open;
+            let over = self.open_count() > self.limits.open || self.bytes > self.limits.open_bytes;
             if !over && self.newest_ns.saturating_sub(seen_ns) < self.limits.quiet_ns {
                 break;
             }
@@ -494,6 +540,7 @@ impl Folder {
             let done = is_final && (over || quiet_ns >= self.limits.quiet_ns);
             spared += u32::from(over && !is_final);
             if done || spared > SPARED_MAX || quiet_ns >= self.limits.give_up_ns {
+                self.early += u64::from(over && quiet_ns < self.limits.quiet_ns);
                 self.settle(slot);
             } else {
                 let look_again_ns = if quiet_ns < self.limits.quiet_ns {
@@ -525,6 +572,7 @@ impl Folder {
             return;
         };
         self.free.push(slot);
+        self.weigh(slot, |_| true);
         let at = self.settled.push(&entry);
         entry.ids().for_each(|leg| {
             self.by_leg.remove(&leg);
@@ -583,5 +631,6 @@ fn concerns_messages(kind: EventType) -> bool {
                 | EventType::MESSAGE_INGEST_STORED
                 | EventType::SIEVE_ACTION_DISCARD
                 | EventType::SIEVE_ACTION_REJECT
+                | EventType::SIEVE_ACTION_REDIRECT
         )
 }

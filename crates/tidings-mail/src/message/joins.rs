@@ -116,7 +116,7 @@ impl Folder {
         if is_late {
             self.claim_again(leg);
         }
-        if is_known_now || is_delivered {
+        if is_known_now || is_delivered || facts.is_filing {
             self.seek_by_message_id(leg, facts.to);
         }
     }

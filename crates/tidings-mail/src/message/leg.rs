@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use tidings_event::EventType;
 use tidings_event::digits::push_ip;
 
-use super::Verdict;
 use super::facts::{Facts, may_refuse, session_base};
+use super::{Text, Verdict};
 
 /// How many recipients of a leg are remembered while it is open; more are counted, not named.
 pub(super) const RECIPIENTS_MAX: usize = 20_000;
@@ -135,11 +135,17 @@ impl Leg {
             } else if let Some(session) = facts.session {
                 self.name = session_base(session).0.into();
                 self.is_lmtp = true;
+            } else if facts.is_filing && self.is_unheard_of() {
+                self.is_lmtp = true;
             }
         }
         if self.host.is_empty() {
             self.host = facts.host.unwrap_or_default().into();
         }
+    }
+
+    fn is_unheard_of(&self) -> bool {
+        !self.queued && self.message_id.is_none() && self.outcomes.is_empty()
     }
 
     fn received(&mut self, facts: &Facts<'_>) {
@@ -243,6 +249,7 @@ impl Leg {
         };
         let full = self.outcomes.len() >= RECIPIENTS_MAX;
         match self.outcomes.iter_mut().rev().find(same) {
+            Some(known) if self.is_lmtp => known.correct_filing(outcome),
             Some(known) => known.correct(outcome),
             None if full => self.unnamed += 1,
             None => {
@@ -308,15 +315,26 @@ impl Leg {
 impl Outcome {
     pub(super) fn new(facts: &Facts<'_>, verdict: Verdict) -> Outcome {
         let text = |text: Option<&str>| text.map(Box::<str>::from);
-        // In an LMTP session the recipient is the mailbox's user.
-        let user = facts.session.and(facts.account);
+        // To a mailbox server the recipient is the mailbox's user; others are whom a script wrote to.
+        let user = facts
+            .account
+            .filter(|_| facts.session.is_some() || facts.is_filing);
+        let to = if facts.is_filing {
+            user.or(facts.to)
+        } else {
+            facts.to.or(user)
+        };
+        let reply = match (facts.reason.or(facts.details), facts.mailbox) {
+            (None, Some(mailbox)) if facts.is_filing => format!("saved mail to {mailbox}").into(),
+            (reply, _) => Box::from(reply.unwrap_or_default()),
+        };
         Outcome {
-            to: facts.to.or(user).unwrap_or_default().into(),
+            to: to.unwrap_or_default().into(),
             original: text(facts.original_to),
             verdict: Some(verdict),
             time_ns: facts.time_ns,
             line: facts.line,
-            reply: facts.reason.or(facts.details).unwrap_or_default().into(),
+            reply,
             code: facts
                 .code
                 .and_then(|code| u16::try_from(code).ok())
@@ -353,6 +371,40 @@ impl Outcome {
             *self = new;
         }
         self.attempts = tries;
+    }
+}
+
+impl Outcome {
+    /// As [`correct`](Self::correct), of what one script did: what is kept in a mailbox, or else sent
+    /// on, is not discarded, in whatever order it is told.
+    fn correct_filing(&mut self, new: Outcome) {
+        let rank = |outcome: &Outcome| {
+            let is_kept = outcome.verdict == Some(Verdict::Delivered);
+            (
+                is_kept,
+                is_kept && !outcome.is_sent_on(),
+                outcome.time_ns,
+                outcome.line,
+            )
+        };
+        if rank(&new) >= rank(self) {
+            *self = new;
+        }
+    }
+}
+
+impl<S: Text> Outcome<S> {
+    /// Whether a script of the mailbox sent the message on.
+    pub(super) fn is_sent_on(&self) -> bool {
+        self.reply.contains("forwarded to <")
+    }
+
+    /// Whether it says in which mailbox, other than the inbox, the message is, or whither it was sent.
+    pub(super) fn says_where(&self) -> bool {
+        let mailbox = self.reply.split_once("mailbox ").map(|(_, name)| name);
+        let mailbox = mailbox.or(self.reply.strip_prefix("saved mail to "));
+        let is_inbox = |name: &str| name.trim_matches(['\'', '`']).eq_ignore_ascii_case("inbox");
+        self.is_sent_on() || mailbox.is_some_and(|name| !is_inbox(name))
     }
 }
 

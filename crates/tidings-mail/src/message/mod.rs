@@ -16,6 +16,7 @@ mod leg;
 mod lives;
 mod settled;
 mod view;
+mod weight;
 
 #[cfg(test)]
 mod tests;
@@ -157,7 +158,8 @@ pub enum JoinBy {
     LmtpReply,
     /// The server itself forwarded it, or took it up again, under a new queue id.
     Forward,
-    /// It was given to a program of its own machine, from where mail with the same Message-ID came.
+    /// It was given to a program of its own machine, which told of mail with the same Message-ID, or
+    /// from where such mail came.
     MessageId,
 }
 

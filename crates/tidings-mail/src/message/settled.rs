@@ -95,7 +95,9 @@ pub(super) fn since(leg: u64, kind: EventType, facts: &Facts<'_>) -> Since {
             seconds_of_queue_id(leg).saturating_mul(SECOND_NS) - ZONES_NS
         }
         Some(_) => seconds_of_queue_id(leg).saturating_mul(SECOND_NS),
-        None if facts.session.is_some() => facts.time_ns.saturating_sub(HANDING_OVER_NS),
+        None if facts.session.is_some() || facts.is_filing => {
+            facts.time_ns.saturating_sub(HANDING_OVER_NS)
+        }
         // Of somebody who gives ids of their own.
         None => i64::MIN,
     };

@@ -108,7 +108,7 @@ fn a_sieve_script_has_the_last_word_on_an_lmtp_delivery() {
     assert_eq!(message.joins[0].by, JoinBy::LmtpReply);
     // The codes were those of the handing over, and the class "accepted".
     let discarded = &message.recipients[0];
-    assert_eq!((discarded.code, discarded.class), (None, Some("unknown")));
+    assert_eq!((discarded.code, discarded.class), (None, Some("discarded")));
 }
 
 #[test]
@@ -246,4 +246,37 @@ fn messages_settle_when_they_are_over_and_quiet() {
     assert_eq!(settled.len(), 1);
     assert_eq!(settled[0].queue_ids, ["4jXV7r3l54z1YS3r"]);
     assert_eq!(folder.open_count(), 1, "what is in the queue stays open");
+}
+
+/// Only their number was bounded: messages with long texts, or many recipients, took any memory.
+#[test]
+fn open_messages_are_bounded_by_their_bytes() {
+    let mut folder = Folder::new(
+        FolderLimits {
+            open_bytes: 256 << 10,
+            ..FolderLimits::default()
+        },
+        Arc::new(Providers::builtin().clone()),
+    );
+    let reply = "too long a story ".repeat(50);
+    for number in 0..500 {
+        let id = format!("4jXV{number:03}3l54z1YS3r");
+        let active = format!(
+            "Nov 22 13:20:57 mx postfix/qmgr[3]: {id}: from=<a@x>, size=1, nrcpt=2 (queue active)"
+        );
+        let sent = format!(
+            "Nov 22 13:20:57 mx postfix/smtp[5]: {id}: to=<b{number}@y>, relay=m[203.0.113.1]:25, delay=1, dsn=2.0.0, status=sent (250 {reply})"
+        );
+        fold_into(&mut folder, &[&active, &sent]);
+        assert!(folder.open_bytes() <= 256 << 10, "{}", folder.open_bytes());
+    }
+    let (open, settled) = (folder.open_count(), folder.settled_count());
+    assert_eq!(open + settled, 500);
+    assert_eq!(folder.take_early(), settled as u64);
+    // Each has some 2 KiB; the oldest went.
+    assert!((50..250).contains(&open), "{open}");
+    let newest = folder.messages_named(Name::Text("b499@y")).next().unwrap();
+    assert_eq!(newest.verdict(), Verdict::InQueue, "of two");
+    folder.settle_all();
+    assert_eq!(folder.open_bytes(), 0);
 }

@@ -1,11 +1,11 @@
 //! Draws up the message that an open entry amounts to: one verdict per recipient, over all legs.
 
-use super::evidence::Handed;
+use super::evidence::{Handed, is_same_recipient};
 use super::facts::session_base;
 use super::fold::{Entry, Link};
 use super::leg::{Leg, Outcome};
 use super::{Join, JoinBy, Kind, Message, Recipient, Relation, Text, Verdict};
-use crate::diagnose::{Direction, Enhanced, Reply, Stage, diagnose};
+use crate::diagnose::{Action, Class, Direction, Enhanced, Reply, Scope, Stage, diagnose};
 use crate::provider::Providers;
 
 /// The message, unless there is none: an address probe, or a transaction that came to nothing.
@@ -185,13 +185,13 @@ fn recipient_of<'e, S: Text>(
     match next_of(entry, leg, outcome) {
         None if is_taken_up(entry, leg, outcome) => None,
         None => Some(recipient(leg, outcome, verdict_in(leg, outcome), providers)),
-        Some((_, next)) if next.is_lmtp => {
-            let number = outcome
-                .remote
-                .as_deref()
-                .map_or(1, |remote| session_base(remote).1);
-            let inner = next.outcomes.iter().find(|inner| inner.number == number);
-            match inner.map(|inner| (inner, verdict_in(next, inner))) {
+        Some((link, next)) if next.is_lmtp => {
+            match filed_in(link, next, outcome).map(|inner| (inner, verdict_in(next, inner))) {
+                Some((inner, Verdict::Delivered)) if inner.says_where() => {
+                    let mut shown = recipient(leg, outcome, Verdict::Delivered, providers);
+                    shown.reply = &*inner.reply;
+                    Some(shown)
+                }
                 Some((inner, verdict)) if verdict != Verdict::Delivered => {
                     let mut shown = recipient(leg, outcome, verdict, providers);
                     shown.reply = &*inner.reply;
@@ -221,8 +221,56 @@ fn recipient_of<'e, S: Text>(
     }
 }
 
+/// What a mailbox server told of the recipient of an outcome that handed the message to it.
+fn filed_in<'e, S: Text>(
+    link: &Link<S>,
+    next: &'e Leg<S>,
+    outcome: &Outcome<S>,
+) -> Option<&'e Outcome<S>> {
+    if link.by == JoinBy::MessageId {
+        let same = next
+            .outcomes
+            .iter()
+            .find(|inner| is_same_recipient(outcome, inner));
+        return same.or(next.outcomes.first());
+    }
+    let number = outcome
+        .remote
+        .as_deref()
+        .map_or(1, |remote| session_base(remote).1);
+    next.outcomes.iter().find(|inner| inner.number == number)
+}
+
 /// The leg to which an outcome handed the message.
 fn next_of<'e, S: Text>(
+    entry: &'e Entry<S>,
+    leg: &Leg<S>,
+    outcome: &Outcome<S>,
+) -> Option<(&'e Link<S>, &'e Leg<S>)> {
+    named_next_of(entry, leg, outcome).or_else(|| agent_of(entry, leg, outcome))
+}
+
+/// The run of a delivery agent to which an outcome gave the message.
+fn agent_of<'e, S: Text>(
+    entry: &'e Entry<S>,
+    leg: &Leg<S>,
+    outcome: &Outcome<S>,
+) -> Option<(&'e Link<S>, &'e Leg<S>)> {
+    Handed::of(outcome)?;
+    let runs: Vec<_> = sent_on(entry, leg).filter(|(_, run)| run.is_lmtp).collect();
+    let is_for = |(_, run): &&(&Link<S>, &Leg<S>)| {
+        run.outcomes
+            .iter()
+            .any(|filed| is_same_recipient(outcome, filed))
+    };
+    match runs.as_slice() {
+        [only] if leg.outcomes.len() == 1 => Some(*only),
+        runs => runs.iter().find(is_for).copied(),
+    }
+}
+
+/// The leg whose name the reply told, if that proved true.
+fn named_next_of<'e, S: Text>(
     entry: &'e Entry<S>,
     leg: &Leg<S>,
     outcome: &Outcome<S>,
@@ -252,17 +300,20 @@ fn is_taken_up<S: Text>(entry: &Entry<S>, leg: &Leg<S>, outcome: &Outcome<S>) ->
             .any(|address| address.eq_ignore_ascii_case(&outcome.to))
     };
     Handed::of(outcome).is_some()
-        && sent_on(entry, leg).any(|next| next.outcomes.iter().any(is_same))
+        && sent_on(entry, leg).any(|(_, next)| !next.is_lmtp && next.outcomes.iter().any(is_same))
 }
 
 /// The legs that a program made of what this leg handed to it.
-fn sent_on<'e, S>(entry: &'e Entry<S>, leg: &Leg<S>) -> impl Iterator<Item = &'e Leg<S>> {
+fn sent_on<'e, S>(
+    entry: &'e Entry<S>,
+    leg: &Leg<S>,
+) -> impl Iterator<Item = (&'e Link<S>, &'e Leg<S>)> {
     let from = leg.id;
     let links = entry
         .links
         .iter()
         .filter(move |link| link.by == JoinBy::MessageId && link.from == from);
-    links.filter_map(|link| entry.legs.iter().find(|next| next.id == link.to))
+    links.filter_map(|link| Some((link, entry.legs.iter().find(|next| next.id == link.to)?)))
 }
 
 /// The verdict of an outcome, given how its leg ended.
@@ -396,6 +447,16 @@ fn diagnose_into<S: Text>(shown: &mut Recipient<&str>, outcome: &Outcome<S>, ref
     ) {
         return;
     }
+    let is_told_by_code = shown.code.is_some() || outcome.dsn.is_some();
+    if shown.verdict == Some(Verdict::Discarded) && refused && !is_told_by_code {
+        // A rule's or a script's own words; they mean what the verdict says.
+        shown.class = Some(Class::Discarded.as_str());
+        shown.scope = Some(Scope::Unknown.as_str());
+        shown.action = Some(Action::None.as_str());
+        return;
+    }
+    // What a script refuses, it refuses for good.
+    let by_script = shown.verdict == Some(Verdict::Rejected) && !is_told_by_code;
     let text = shown.reply;
     let dsn = outcome
         .dsn
@@ -404,7 +465,7 @@ fn diagnose_into<S: Text>(shown: &mut Recipient<&str>, outcome: &Outcome<S>, ref
     let reply = if refused {
         Reply {
             text: text.as_bytes(),
-            code: shown.code,
+            code: shown.code.or(by_script.then_some(550)),
             enhanced: dsn,
             stage: outcome
                 .stage

@@ -12,6 +12,7 @@ const BEGINNINGS: &[&[u8]] = &[
     b"enabling PIX ",
     b"breaking line > ",
     b"not sending trace/success notification ",
+    b"undeliverable postmaster notification discarded",
     b"no trace file -- not sending a notification",
     b"ignoring redundant or conflicting milter reply",
     b"Protocol error: ",

@@ -68,7 +68,8 @@ pub(super) fn notification(text: &[u8]) -> Option<Says<'_>> {
         b"sender non-delivery" => Notice::NonDelivery,
         b"sender delay" => Notice::Delay,
         b"sender delivery status" => Notice::Success,
-        b"postmaster non-delivery" | b"postmaster delay" => Notice::Postmaster,
+        b"postmaster delay" => Notice::Delay,
+        b"postmaster non-delivery" => Notice::Postmaster,
         _ => return None,
     };
     let id = !child.is_empty() && child.iter().all(u8::is_ascii_alphanumeric);

@@ -475,11 +475,11 @@ pub struct Delivery<'a> {
 pub enum Notice {
     /// `sender non-delivery notification`
     NonDelivery,
-    /// `sender delay notification`
+    /// `sender delay notification`, `postmaster delay notification`
     Delay,
     /// `sender delivery status notification`
     Success,
-    /// `postmaster non-delivery notification`, `postmaster delay notification`
+    /// `postmaster non-delivery notification`
     Postmaster,
 }
 

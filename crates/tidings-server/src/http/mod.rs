@@ -12,6 +12,7 @@ mod answer;
 mod health;
 mod ingest;
 mod linger;
+mod parameters;
 mod search;
 mod serve;
 mod socket;

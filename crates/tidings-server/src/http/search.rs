@@ -8,20 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use tidings_cli::{
     EventsQuery, Failure, ImportOptions, MessagesQuery, StatsQuery, Store, StoryOptions,
 };
-use tidings_event::time::parse_rfc3339;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::App;
 use super::access::Allowed;
 use super::answer::{LineSink, Refusal, come_again, refuse, stream};
+use super::parameters::{Pairs, Parameters};
 use crate::clock::Watch;
 use crate::local::EngineStore;
 
@@ -35,35 +35,13 @@ const PROGRESS: Duration = Duration::from_millis(100);
 const TOP: (u32, u32) = (10, 1_000);
 
 /// What searches can be asked with; each takes its part of it.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Asked {
-    filter: String,
-    since: Option<String>,
-    until: Option<String>,
-    limit: Option<u64>,
-    raw: bool,
-}
+const ASKED: &[&str] = &["filter", "since", "until", "limit", "raw"];
 
 /// What a story can be asked with.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AskedStory {
-    key: String,
-    limit: Option<u64>,
-    told: Option<u64>,
-    #[serde(default)]
-    raw: bool,
-}
+const ASKED_STORY: &[&str] = &["key", "limit", "told", "raw"];
 
 /// What `stats` can be asked with.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AskedStats {
-    since: Option<String>,
-    until: Option<String>,
-    top: Option<u32>,
-}
+const ASKED_STATS: &[&str] = &["since", "until", "top"];
 
 /// What is to be imported.
 #[derive(Clone, Debug, Deserialize)]
@@ -78,20 +56,15 @@ pub(super) struct AskedImport {
     force: bool,
 }
 
-type Parameters<T> = Result<Query<T>, QueryRejection>;
 type Answer = Result<Response, Refusal>;
 
-pub(super) async fn messages(
-    State(app): State<Arc<App>>,
-    _: Allowed,
-    asked: Parameters<Asked>,
-) -> Answer {
-    let asked = good(asked)?;
+pub(super) async fn messages(State(app): State<Arc<App>>, _: Allowed, pairs: Pairs) -> Answer {
+    let asked = Parameters::of(pairs, ASKED)?;
     let query = MessagesQuery {
-        since_ns: time("since", asked.since.as_deref())?,
-        until_ns: time("until", asked.until.as_deref())?,
-        filter: asked.filter,
-        limit: asked.limit,
+        since_ns: asked.time("since")?,
+        until_ns: asked.time("until")?,
+        filter: asked.text("filter").unwrap_or_default().to_owned(),
+        limit: asked.number("limit")?,
     };
     search(app, move |store, sink| {
         store.messages(&query, &mut |message| sink.push(&message))
@@ -99,18 +72,14 @@ pub(super) async fn messages(
     .await
 }
 
-pub(super) async fn events(
-    State(app): State<Arc<App>>,
-    _: Allowed,
-    asked: Parameters<Asked>,
-) -> Answer {
-    let asked = good(asked)?;
+pub(super) async fn events(State(app): State<Arc<App>>, _: Allowed, pairs: Pairs) -> Answer {
+    let asked = Parameters::of(pairs, ASKED)?;
     let query = EventsQuery {
-        since_ns: time("since", asked.since.as_deref())?,
-        until_ns: time("until", asked.until.as_deref())?,
-        filter: asked.filter,
-        limit: asked.limit,
-        raw: asked.raw,
+        since_ns: asked.time("since")?,
+        until_ns: asked.time("until")?,
+        filter: asked.text("filter").unwrap_or_default().to_owned(),
+        limit: asked.number("limit")?,
+        raw: asked.flag("raw")?,
     };
     search(app, move |store, sink| {
         store.events(&query, &mut |event| sink.push(&event))
@@ -118,33 +87,32 @@ pub(super) async fn events(
     .await
 }
 
-pub(super) async fn story(
-    State(app): State<Arc<App>>,
-    _: Allowed,
-    asked: Parameters<AskedStory>,
-) -> Answer {
-    let asked = good(asked)?;
+pub(super) async fn story(State(app): State<Arc<App>>, _: Allowed, pairs: Pairs) -> Answer {
+    let asked = Parameters::of(pairs, ASKED_STORY)?;
+    let Some(key) = asked.text("key").map(str::to_owned) else {
+        let why = "the parameter `key` is missing: an id, a queue id, a Message-ID or an address";
+        return Err(refuse(StatusCode::BAD_REQUEST, why));
+    };
     let options = StoryOptions {
-        raw: asked.raw,
-        limit: asked.limit,
-        told: asked.told,
+        raw: asked.flag("raw")?,
+        limit: asked.number("limit")?,
+        told: asked.number("told")?,
     };
     search(app, move |store, sink| {
-        store.stories(&asked.key, &options, &mut |story| sink.push(&story))
+        store.stories(&key, &options, &mut |story| sink.push(&story))
     })
     .await
 }
 
-pub(super) async fn stats(
-    State(app): State<Arc<App>>,
-    _: Allowed,
-    asked: Parameters<AskedStats>,
-) -> Answer {
-    let asked = good(asked)?;
+pub(super) async fn stats(State(app): State<Arc<App>>, _: Allowed, pairs: Pairs) -> Answer {
+    let asked = Parameters::of(pairs, ASKED_STATS)?;
+    let top = asked.number("top")?;
     let query = StatsQuery {
-        since_ns: time("since", asked.since.as_deref())?,
-        until_ns: time("until", asked.until.as_deref())?,
-        top: asked.top.unwrap_or(TOP.0).min(TOP.1),
+        since_ns: asked.time("since")?,
+        until_ns: asked.time("until")?,
+        top: top
+            .map_or(TOP.0, |top| u32::try_from(top).unwrap_or(TOP.1))
+            .min(TOP.1),
     };
     search(app, move |store, sink| {
         sink.push(&store.stats(&query)?);
@@ -257,18 +225,4 @@ async fn turn(app: &App) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>
     let turn = Arc::clone(&app.limits.searches).acquire_owned();
     let turn = tokio::time::timeout(TURN, turn).await.ok()?.ok()?;
     Some((place, turn))
-}
-
-fn time(name: &str, text: Option<&str>) -> Result<Option<i64>, Refusal> {
-    let Some(text) = text else { return Ok(None) };
-    let time_ns = parse_rfc3339(text);
-    time_ns
-        .map(Some)
-        .map_err(|error| refuse(StatusCode::BAD_REQUEST, &format!("{name}: {error}")))
-}
-
-fn good<T>(asked: Parameters<T>) -> Result<T, Refusal> {
-    let Query(asked) =
-        asked.map_err(|error| refuse(StatusCode::BAD_REQUEST, &error.body_text()))?;
-    Ok(asked)
 }

@@ -425,7 +425,23 @@ fn wrong_questions_are_answered_with_what_is_wrong() {
         ),
         ("/api/tidings/events?since=yesterday", "since: "),
         ("/api/tidings/events?limt=5", "limt"),
-        ("/api/tidings/events?limit=many", "limit"),
+        (
+            "/api/tidings/events?limit=many",
+            r#"limit: \"many\" is not allowed; allowed is a whole number from 0 up"#,
+        ),
+        (
+            "/api/tidings/events?raw=1",
+            r#"raw: \"1\" is not allowed; allowed is true or false"#,
+        ),
+        (
+            "/api/tidings/stats?tops=3",
+            "there is no parameter `tops`; allowed are since, until, top",
+        ),
+        (
+            "/api/tidings/story?limit=1",
+            "the parameter `key` is missing",
+        ),
+        ("/api/tidings/story?key=a&key=b", "`key` is there twice"),
         ("/api/tidings/story", "key"),
     ] {
         let (status, answer) = server.ask_socket(get(path));

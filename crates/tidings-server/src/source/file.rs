@@ -187,6 +187,12 @@ impl FileSource {
                 status.state = State::Following;
                 status.why.clear();
             }),
+            // Its name stands before everything that is said of it.
+            Notice::Next { path } if *path == self.path => {
+                return self
+                    .console
+                    .say(&format!("{name}: reading it from its beginning"));
+            }
             _ => {}
         }
         self.console.say(&format!("{name}: {notice}"));

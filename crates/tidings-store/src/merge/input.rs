@@ -1,11 +1,12 @@
 //! One part being merged: its rows in order, one row group in memory.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::build::sort_key;
 use crate::open::{OpenPart, SharedPart};
-use crate::part::layout::PartColumn;
+use crate::part::layout::{Chunk, PartColumn};
 use crate::part::read::{ChunkReader, Source};
 use crate::rows::Data;
 use crate::sidecar::file::NO_TIME;
@@ -26,6 +27,8 @@ pub(crate) struct Input {
     open: Arc<OpenPart>,
     /// Rows that were not deleted when the merge began.
     live: RowSet,
+    /// By the part's columns: rows whose values cannot be read, and are left out.
+    nulls: BTreeMap<usize, RowSet>,
     /// For each sort column of the schema: the part's column, and its kind.
     keys: Vec<Option<(usize, Kind)>>,
     /// The row group that the head row is in, and the head row among its live rows.
@@ -49,7 +52,12 @@ pub(crate) struct Loaded {
 }
 
 impl Input {
-    pub(crate) fn new(part: Arc<SharedPart>, left_out: &RowSet, schema: &Schema) -> Result<Self> {
+    pub(crate) fn new(
+        part: Arc<SharedPart>,
+        left_out: &RowSet,
+        nulls: &BTreeMap<usize, RowSet>,
+        schema: &Schema,
+    ) -> Result<Self> {
         let open = part.open()?;
         let all = RowSet::range(0..part.entry.rows);
         let live = all.minus(left_out);
@@ -71,6 +79,7 @@ impl Input {
             part,
             open,
             live,
+            nulls: nulls.clone(),
             keys,
             group: 0,
             row: 0,
@@ -84,6 +93,11 @@ impl Input {
     /// The part's columns.
     pub(crate) fn columns(&self) -> &[PartColumn] {
         &self.open.head.columns
+    }
+
+    /// Whether a column of the part has a value in every row that comes out of it.
+    pub(crate) fn is_required(&self, column: usize) -> bool {
+        self.open.head.columns[column].required && !self.nulls.contains_key(&column)
     }
 
     /// Rows that will come out of it.
@@ -201,11 +215,16 @@ impl Input {
             rows: rows.len() as usize,
             ..Loaded::default()
         };
-        for (column, chunk) in self.open.head.columns.iter().zip(&group.chunks) {
+        for (at, (column, chunk)) in self.open.head.columns.iter().zip(&group.chunks).enumerate() {
             let mut data = Data::Absent;
-            let read = reader
-                .read(&source, column, chunk, &ranges, &mut data)
-                .and_then(|()| data.settle(column.kind));
+            let read = match self.nulls.get(&at).map(|nulls| nulls.and(&rows)) {
+                Some(nulls) if !nulls.is_empty() => {
+                    let pieces = pieces(&rows, &nulls, head.first_row);
+                    read_around(reader, &source, column, chunk, &pieces, &mut data)
+                }
+                _ => reader.read(&source, column, chunk, &ranges, &mut data),
+            };
+            let read = read.and_then(|()| data.settle(column.kind));
             read.map_err(|error| error.in_file(&self.open.part_path))?;
             let codes = match &data {
                 Data::Texts { values, .. } => values.len(),
@@ -234,6 +253,40 @@ impl Loaded {
     pub(crate) fn unmap(&mut self, column: usize) {
         self.mapped[column].fill(UNMAPPED);
     }
+}
+
+/// Runs of rows, counted from the row group's first, each with whether its values can be read.
+fn pieces(rows: &RowSet, nulls: &RowSet, first_row: u32) -> Vec<(Range<u32>, bool)> {
+    let local = |range: &Range<u32>| range.start - first_row..range.end - first_row;
+    let whole = rows.minus(nulls);
+    let whole = whole.ranges().iter().map(|range| (local(range), true));
+    let nulls = nulls.ranges().iter().map(|range| (local(range), false));
+    let mut pieces: Vec<_> = whole.chain(nulls).collect();
+    pieces.sort_by_key(|(range, _)| range.start);
+    pieces
+}
+
+/// Reads rows of a chunk of which some cannot be read: those have no value.
+fn read_around(
+    reader: &mut ChunkReader,
+    source: &Source<'_>,
+    column: &PartColumn,
+    chunk: &Chunk,
+    pieces: &[(Range<u32>, bool)],
+    out: &mut Data,
+) -> Result<()> {
+    for (range, is_whole) in pieces {
+        let wanted = if *is_whole {
+            std::slice::from_ref(range)
+        } else {
+            &[]
+        };
+        reader.read(source, column, chunk, wanted, out)?;
+        if !is_whole {
+            out.push_nulls(range.len());
+        }
+    }
+    Ok(())
 }
 
 fn keys_of(loaded: &Loaded, column: Option<(usize, Kind)>) -> Vec<u64> {

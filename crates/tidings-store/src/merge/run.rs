@@ -19,8 +19,8 @@ use crate::store::Store;
 use crate::transaction::publish;
 use crate::{Error, PartId, Result, RowSet, Schema};
 
-/// Rows in memory at once: twelve whole row groups of some 5 MiB each.
-const MAX_LOADED_ROWS: usize = 12 * GROUP_ROWS;
+/// Rows in memory at once: six whole row groups, of some 12 MiB each where rows have forty columns.
+const MAX_LOADED_ROWS: usize = 6 * GROUP_ROWS;
 
 /// What a merge did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,15 @@ pub struct MergeReport {
     pub bytes_before: u64,
     /// Bytes of the merged part's files.
     pub bytes_after: u64,
+}
+
+/// What of a part cannot be read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unreadable {
+    /// Rows that are worth nothing without what is damaged of them.
+    pub(crate) rows: RowSet,
+    /// By the part's columns: the values of other rows.
+    pub(crate) values: BTreeMap<usize, RowSet>,
 }
 
 /// A merge that is written but not committed; dropping it gives it up.
@@ -61,11 +70,11 @@ impl Store {
         self.prepare_merge(plan, cancel)?.commit()
     }
 
-    /// Merges the parts of a plan, leaving rows of them out that cannot be read.
+    /// Merges the parts of a plan, leaving rows and values of them out that cannot be read.
     pub(crate) fn merge_without(
         &self,
         plan: &MergePlan,
-        lost: &RowSet,
+        lost: &Unreadable,
         cancel: &AtomicBool,
     ) -> Result<MergeReport> {
         self.prepare(plan, lost, cancel)?.commit()
@@ -77,13 +86,13 @@ impl Store {
     /// # Errors
     /// As [`merge`](Self::merge).
     pub fn prepare_merge(&self, plan: &MergePlan, cancel: &AtomicBool) -> Result<PreparedMerge> {
-        self.prepare(plan, &RowSet::none(), cancel)
+        self.prepare(plan, &Unreadable::default(), cancel)
     }
 
     fn prepare(
         &self,
         plan: &MergePlan,
-        lost: &RowSet,
+        lost: &Unreadable,
         cancel: &AtomicBool,
     ) -> Result<PreparedMerge> {
         let schema = Arc::clone(self.schema(&plan.table)?);
@@ -141,7 +150,7 @@ impl Store {
         })
     }
 
-    fn inputs(&self, plan: &MergePlan, schema: &Schema, lost: &RowSet) -> Result<Vec<Input>> {
+    fn inputs(&self, plan: &MergePlan, schema: &Schema, lost: &Unreadable) -> Result<Vec<Input>> {
         let version = self.inner.version();
         let open = |id: &PartId| {
             let part = version.parts.get(id).ok_or(Error::Stale(*id))?;
@@ -149,8 +158,8 @@ impl Store {
                 .state
                 .deleted
                 .get(id)
-                .map_or_else(|| lost.clone(), |rows| rows.or(lost));
-            Input::new(Arc::clone(part), &deleted, schema)
+                .map_or_else(|| lost.rows.clone(), |rows| rows.or(&lost.rows));
+            Input::new(Arc::clone(part), &deleted, &lost.values, schema)
         };
         plan.parts.iter().map(open).collect()
     }
@@ -282,7 +291,7 @@ fn outputs(schema: &Schema, inputs: &[Input]) -> Vec<Output> {
         let required = inputs
             .iter()
             .zip(&sources)
-            .all(|(input, source)| source.is_some_and(|at| input.columns()[at].required));
+            .all(|(input, source)| source.is_some_and(|at| input.is_required(at)));
         let id = schema
             .column(&name)
             .filter(|&id| schema.columns()[id].kind == kind);

@@ -135,12 +135,22 @@ fn messages_have_no_type_and_only_known_statuses() {
     assert!(
         error("level:warn").contains("fields of a message are status, provider, retryCount, since")
     );
-    assert!(
-        error("status:defered").contains(
-            "`status` holds one of delivered, deferred, bounced; did you mean `deferred`?"
-        )
-    );
+    assert!(error("status:defered").contains(
+        "`status` holds one of delivered, deferred, bounced, in-queue; did you mean `deferred`?"
+    ));
     assert!(error("status:x*").contains("`status` holds one of delivered, deferred, bounced"));
+    // As the list shows it, and as it is written without quotes.
+    let plain = Filter::parse("status:in-queue", &MESSAGES).unwrap();
+    for text in [
+        "status:\"in queue\"",
+        "status:in_queue",
+        "status:\"In Queue\"",
+    ] {
+        assert_eq!(
+            Filter::parse(text, &MESSAGES).unwrap().to_string(),
+            plain.to_string()
+        );
+    }
 }
 
 #[test]

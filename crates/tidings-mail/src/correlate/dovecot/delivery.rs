@@ -9,6 +9,9 @@ use crate::correlate::emit::Emit;
 use crate::correlate::sessions::{SessionKey, new_session};
 use crate::dovecot::{Message, Relayed, Says, Sieve, SieveAction};
 
+/// How long the delivery agent is silent within one run at most: scripts may call programs.
+const RUN_NS: i64 = 10_000_000_000;
+
 impl Step<'_, '_> {
     pub(super) fn lmtp_connect(
         &mut self,
@@ -125,6 +128,10 @@ impl Step<'_, '_> {
             SieveAction::VacationSent => (EventType::SIEVE_ACTION_VACATION, Key::TO),
             SieveAction::Notified => (EventType::SIEVE_SEND_MESSAGE, Key::TO),
             SieveAction::Failed => (EventType::SIEVE_RUNTIME_ERROR, Key::DETAILS),
+            // The script wanted it sent on and nothing else, and that was done before.
+            SieveAction::ForwardDuplicate if is_duplicate(sieve.text) => {
+                (EventType::SIEVE_ACTION_DISCARD, Key::TO)
+            }
             SieveAction::ForwardDuplicate
             | SieveAction::VacationNotSent
             | SieveAction::Program
@@ -160,11 +167,46 @@ impl Step<'_, '_> {
         event.text_if(Key::DETAILS, relayed.reply).finish();
     }
 
-    /// The leg of an LMTP session.
-    pub(super) fn leg(&self, emit: &Emit<'_, '_>) -> Option<u64> {
+    /// The leg of an LMTP session, or of a run of the delivery agent. Before sessions were logged, and
+    /// by the agent until 2.3, lines of one run are known by user and Message-ID.
+    pub(super) fn leg(&mut self, emit: &Emit<'_, '_>, message_id: &[u8]) -> Option<u64> {
+        if !self.is_delivery() {
+            return None;
+        }
         let session = self.line.base_session();
-        (self.line.service == b"lmtp" && !session.is_empty())
-            .then(|| stable_hash(&[emit.at().host, b"lmtp", session]).max(1))
+        let host = emit.at().host;
+        if !session.is_empty() {
+            let service: &[u8] = if self.line.service == b"lmtp" {
+                b"lmtp"
+            } else {
+                b"lda"
+            };
+            return Some(stable_hash(&[host, service, session]).max(1));
+        }
+        let user = self.line.user;
+        if user.is_empty() && message_id.is_empty() {
+            return None;
+        }
+        let pid = emit.at().pid.unwrap_or(0).to_le_bytes();
+        let hash = stable_hash(&[b"lda", user, message_id, &pid]);
+        let (time_ns, host_number) = (emit.at().time_ns, self.host);
+        let key = SessionKey::Hash {
+            host: host_number,
+            hash,
+        };
+        let known = self.state.sessions.get_mut(&key);
+        let known = known.filter(|run| (time_ns - run.last_ns).abs() <= RUN_NS);
+        let run = match known {
+            Some(run) => run,
+            None => {
+                let span = self.state.spans.fresh(emit.at());
+                let run = new_session(span, time_ns, None, true);
+                self.state.sessions.open(key, run)
+            }
+        };
+        run.last_ns = run.last_ns.max(time_ns);
+        let start = run.start_ns.to_le_bytes();
+        Some(stable_hash(&[host, b"lda", user, message_id, &pid, &start]).max(1))
     }
 
     /// An event about a message that is being delivered.
@@ -175,7 +217,7 @@ impl Step<'_, '_> {
         message: &Message<'_>,
         rest: impl FnOnce(&mut Draft<'_>),
     ) {
-        let (span, leg) = (self.span(emit), self.leg(emit));
+        let (span, leg) = (self.span(emit), self.leg(emit, message.id));
         let mut event = emit.event(kind, span);
         if let Some(leg) = leg {
             event.uint(Key::QUEUE_ID, leg);
@@ -192,6 +234,11 @@ impl Step<'_, '_> {
         rest(&mut event);
         event.finish();
     }
+}
+
+/// Whether a message was not sent on because it had been before; a loop is another reason.
+fn is_duplicate(text: &[u8]) -> bool {
+    memchr::memmem::find(text, b"discarded duplicate").is_some()
 }
 
 /// Mail filed as spam counts as such.

@@ -55,7 +55,7 @@ impl Step<'_, '_> {
             MailAction::Expunge | MailAction::AutoExpunge => EventType::IMAP_EXPUNGE,
         };
         let span = self.span(emit);
-        let leg = self.leg(emit);
+        let leg = self.leg(emit, mail.message_id);
         let mut event = emit.event(kind, span);
         if let Some(leg) = leg.filter(|_| kind == EventType::MESSAGE_INGEST_STORED) {
             event.uint(Key::QUEUE_ID, leg);
