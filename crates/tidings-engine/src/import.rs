@@ -1,9 +1,10 @@
 //! Imports whole log files into the history: backfill, idempotent, all or nothing per step.
 //!
-//! Two threads share the work: one reads, unpacks, parses and correlates, the other folds
-//! messages and builds parts. Every [`STEP_LINES`] lines, and at the end of each file, everything
-//! read so far becomes durable together with the file's content chain and the state that the next
-//! line needs, so that an import that was killed goes on where it was, with the same ids.
+//! Threads share the work: one reads, unpacks, parses and correlates, one folds messages and fills
+//! rows, one builds parts. Every [`STEP_LINES`] lines, and between files that follow each other,
+//! everything read so far becomes durable together with the files' content chains and the state
+//! that the next lines need, so that an import that was killed goes on where it was, with the same
+//! ids. Files that tell of the same time are read side by side ([`reader`]).
 
 mod followed;
 mod order;
@@ -222,7 +223,11 @@ impl Run<'_> {
         let mut files = Files::default();
         let mut chunk = Chunk::default();
         loop {
-            while let Some(source) = waiting.pop_front_if(|next| files.are_at(next.first_ns)) {
+            while waiting
+                .front()
+                .is_some_and(|next| files.are_at(next.first_ns))
+                && let Some(source) = waiting.pop_front()
+            {
                 if files.is_empty() && !files.finished.is_empty() {
                     self.commit(&mut files, std::mem::take(&mut chunk), to_writer)?;
                 }

@@ -286,15 +286,11 @@ impl Run<'_> {
             return Ok(false);
         }
         let whole = self.read_ahead(&file.source, Some(file.id))?;
-        if let Some(twin) = file
-            .rendering
-            .stop_asking()
-            .then(|| self.renderings.twin_of(&whole.sample))
-            .flatten()
+        let is_asked = file.rendering.stop_asking();
+        if let Some(twin) = self.renderings.twin_of(&whole.sample).filter(|_| is_asked)
+            && self.refuse_twin(file, &twin, chunk, to_writer)?
         {
-            if self.refuse_twin(file, &twin, chunk, to_writer)? {
-                return Ok(true);
-            }
+            return Ok(true);
         }
         self.renderings.note_beside(&file.rendering, &whole.sample);
         file.whole = Some(whole);
