@@ -13,6 +13,8 @@ mod refuse;
 mod rendering;
 mod write;
 
+pub(crate) use refuse::imported_correlator;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

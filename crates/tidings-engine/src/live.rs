@@ -34,6 +34,7 @@ use tidings_store::PartFlags;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::history::HistoryWriter;
+use crate::import::imported_correlator;
 use crate::input::{Block, Checkpoint};
 use crate::interpret::Interpreter;
 use crate::memory::each_event;
@@ -173,7 +174,12 @@ impl Engine {
         let known = known.filter(|cursor| cursor.epoch == epoch);
         let cursor = known.map_or(0, |known| known.sequence.min(spool.head()));
         let pin = spool.pin(PIN, cursor);
-        let shared = Arc::new(Mutex::new(Pipe::recover(&spool)?));
+        let mut pipe = Pipe::recover(&spool)?;
+        if pipe.places.is_empty() {
+            // Nothing was followed yet: what was imported may go on in what will be.
+            pipe.correlator = imported_correlator(self)?;
+        }
+        let shared = Arc::new(Mutex::new(pipe));
         drop(opened.hold);
         self.start_over()?;
         self.set_ready(false);

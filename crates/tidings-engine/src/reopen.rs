@@ -1,6 +1,7 @@
 //! Takes settled messages out of the history again when a late line speaks of them.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use tidings_event::EventRef;
 use tidings_mail::message::{Message, Reopen, Since};
@@ -105,7 +106,62 @@ impl<'e, 'w> StoreReopen<'e, 'w> {
     }
 }
 
+/// Messages that were heard of after these times may have begun so long before.
+const LASTED_NS: i64 = 3_600_000_000_000;
+
+impl StoreReopen<'_, '_> {
+    fn heard(
+        &mut self,
+        times: RangeInclusive<i64>,
+        each: &mut dyn FnMut(u64, &str, &str),
+    ) -> Result<(), Error> {
+        use message_rows::{ID, KIND, LAST, MESSAGE_ID, NUMBER, QUEUE_IDS, TIME};
+        let (start_ns, end_ns) = (*times.start(), *times.end());
+        if start_ns > self.writer.newest_heard_ns()? {
+            return Ok(());
+        }
+        let began = start_ns.saturating_sub(LASTED_NS)..=end_ns;
+        for part in self
+            .engine
+            .store()
+            .snapshot()
+            .parts(MESSAGES, began.clone())?
+        {
+            let rows = part
+                .within(began.clone())?
+                .minus(self.writer.deleted_of(part.id()));
+            let columns = [TIME, ID, NUMBER, LAST, KIND, MESSAGE_ID, QUEUE_IDS];
+            let values = part.read(&columns, &rows)?;
+            for row in 0..values.len() {
+                let is_near = values
+                    .time(TIME, row)
+                    .is_some_and(|began_ns| began_ns <= end_ns)
+                    && values
+                        .time(LAST, row)
+                        .is_some_and(|last_ns| last_ns >= start_ns);
+                let is_first = values.int(NUMBER, row).unwrap_or(0) == 0;
+                let (Some(id), Some(message_id)) =
+                    (values.uint(ID, row), values.text(MESSAGE_ID, row))
+                else {
+                    continue;
+                };
+                if is_near && is_first {
+                    let names = values.text(QUEUE_IDS, row).unwrap_or_default();
+                    each(id, names.split('\n').next().unwrap_or_default(), message_id);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Reopen for StoreReopen<'_, '_> {
+    fn heard_within(&mut self, times: RangeInclusive<i64>, each: &mut dyn FnMut(u64, &str, &str)) {
+        if let Err(error) = self.heard(times, each) {
+            self.failed.get_or_insert(error);
+        }
+    }
+
     fn reopen(&mut self, leg: u64, name: &str, since: Since, apply: &mut dyn FnMut(&EventRef<'_>)) {
         let found = self.find(leg, name, since).and_then(|found| {
             let Some((message, part, rows)) = found else {

@@ -8,13 +8,14 @@ mod postfix;
 #[path = "crash/world.rs"]
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
 use tidings_engine::input::{Block, Checkpoint, Follower, Poll, Start};
 use tidings_engine::{Engine, EventQuery, Live, MessageQuery, RetentionRules, StoryQuery};
+use tidings_event::{Key, Records, Value};
 use tidings_mail::message::{Kind, Message, Verdict};
 use tidings_spool::fault::MemoryBackend;
 
@@ -618,4 +619,44 @@ fn following_an_imported_log_goes_on_behind_what_was_imported() {
     let mut block = Block::new();
     while !matches!(follower.poll(0, &mut block).unwrap(), Poll::Lines) {}
     assert_eq!((block.offset(), block.first_line()), (end as u64, 251));
+}
+
+/// A message with a short queue id, begun in the imported lines, was another one in those that were
+/// followed: nobody knew whose id it was.
+#[test]
+fn a_message_begun_in_the_import_goes_on_in_what_is_followed() {
+    let dir = TempDir::new().unwrap();
+    let begun = "2026-11-22T12:00:00Z mx postfix/smtpd[7]: 3E5F2A1B: client=a.test[192.0.2.1]\n\
+                 2026-11-22T12:00:00Z mx postfix/cleanup[8]: 3E5F2A1B: message-id=<1@a.test>\n\
+                 2026-11-22T12:00:00Z mx postfix/qmgr[3]: 3E5F2A1B: from=<a@a.test>, size=1, nrcpt=1 (queue active)\n";
+    let rest = "2026-11-22T12:00:02Z mx postfix/smtp[5]: 3E5F2A1B: to=<b@b.test>, relay=m[203.0.113.1]:25, delay=1, dsn=2.0.0, status=sent (250 Ok)\n\
+                2026-11-22T12:00:02Z mx postfix/qmgr[3]: 3E5F2A1B: removed\n";
+    let engine = open(&MemoryBackend::new()).unwrap();
+    import(&engine, &[write(&dir, "mail.log.1", begun.as_bytes())]).unwrap();
+    let live = start(engine);
+    GrowingLog::new(&dir.path().join("mail.log"), rest.as_bytes())
+        .follow(&live, 1, &mut |_| {})
+        .unwrap();
+    catch_up(&live);
+    let shown = Shown::of(live.engine());
+    assert_eq!(shown.messages.len(), 1, "{:?}", shown.messages);
+    let message = shown.messages.values().next().unwrap();
+    assert_eq!(message.from.as_deref(), Some("a@a.test"));
+    assert_eq!(message.recipients[0].address, "b@b.test");
+    // A short id means a message by the time of its first line.
+    let ids: BTreeSet<u64> = shown
+        .events
+        .iter()
+        .filter_map(|(record, _)| queue_id_of(record))
+        .collect();
+    assert_eq!(ids.len(), 1);
+}
+
+fn queue_id_of(record: &[u8]) -> Option<u64> {
+    let event = Records::new(record).next()?.unwrap();
+    let mut pairs = event.pairs();
+    pairs.find_map(|(key, value)| match value {
+        Value::UInt(id) if key == Key::QUEUE_ID => Some(id),
+        _ => None,
+    })
 }

@@ -120,7 +120,8 @@ fn log_of(mut mails: Vec<Mail>) -> Vec<String> {
     lines.into_iter().map(|(_, line)| line).collect()
 }
 
-/// What a list shows of every message, sorted. Its recipients are in the order in which they were read.
+/// What a list shows of every message, sorted. Its recipients and joins are in the order in which
+/// they were read.
 fn shown(engine: &Engine) -> Vec<String> {
     let query = MessageQuery {
         limit: usize::MAX,
@@ -133,6 +134,9 @@ fn shown(engine: &Engine) -> Vec<String> {
         .map(|message| {
             let mut shown = message_object(message);
             shown.recipients.sort_by(|a, b| a.address.cmp(&b.address));
+            shown
+                .joins
+                .sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
             serde_json::to_string(&shown).unwrap()
         })
         .collect();
@@ -237,5 +241,43 @@ fn files_in_every_order_give_two_messages() {
             .map(|(below, count)| left.remove(round % below * count / below).clone())
             .collect();
         assert_eq!(imported(&files), whole, "{files:#?}");
+    }
+}
+
+/// A message goes through a content filter and to a mailbox server: three legs.
+const FILTERED: &str = "\
+2026-11-20T10:00:00.1Z h postfix/smtpd[1]: 4jXB000001z1YS: client=x.example[192.0.2.5]
+2026-11-20T10:00:00.2Z h postfix/cleanup[2]: 4jXB000001z1YS: message-id=<m@x>
+2026-11-20T10:00:00.3Z h postfix/qmgr[3]: 4jXB000001z1YS: from=<a@x>, size=1, nrcpt=1 (queue active)
+2026-11-20T10:00:01.1Z h postfix/smtpd[4]: 4jXB000002z1YS: client=localhost[127.0.0.1]
+2026-11-20T10:00:01.2Z h postfix/cleanup[2]: 4jXB000002z1YS: message-id=<m@x>
+2026-11-20T10:00:01.3Z h postfix/qmgr[3]: 4jXB000002z1YS: from=<a@x>, size=2, nrcpt=1 (queue active)
+2026-11-20T10:00:01.4Z h postfix/smtp[5]: 4jXB000001z1YS: to=<bob@h>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4jXB000002z1YS)
+2026-11-20T10:00:01.5Z h postfix/qmgr[3]: 4jXB000001z1YS: removed
+2026-11-20T10:00:02.1Z h dovecot: lmtp(bob@h)<5><sess>: sieve: msgid=<m@x>: marked message to be discarded if not explicitly delivered (discard action)
+2026-11-20T10:00:02.2Z h postfix/lmtp[6]: 4jXB000002z1YS: to=<bob@h>, relay=h[private/dovecot-lmtp], delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 <bob@h> sess Saved)
+2026-11-20T10:00:02.3Z h postfix/qmgr[3]: 4jXB000002z1YS: removed
+";
+
+/// Legs of one message in two files stayed two messages, even where the older file was imported
+/// first: the one was settled when the other was read.
+#[test]
+fn legs_in_two_files_are_one_message() {
+    let lines: Vec<&str> = FILTERED.split_inclusive('\n').collect();
+    let whole = imported(&[FILTERED.to_owned()]);
+    assert_eq!(whole.len(), 1);
+    assert!(whole[0].contains("\"verdict\":\"discarded\""), "{whole:#?}");
+    for cut in 1..lines.len() {
+        let (old, new) = (lines[..cut].concat(), lines[cut..].concat());
+        assert_eq!(
+            imported(&[old.clone(), new.clone()]),
+            whole,
+            "cut after {cut} lines"
+        );
+        assert_eq!(
+            imported(&[new, old]),
+            whole,
+            "newer first, cut after {cut} lines"
+        );
     }
 }

@@ -202,3 +202,64 @@ fn what_a_script_kept_is_not_discarded() {
         ]
     );
 }
+
+/// The same mail, received twice for two users, is two messages: what the one's mailbox server did is
+/// not joined to the other's, whichever line comes first.
+#[test]
+fn one_mail_that_came_twice_is_two_messages() {
+    let received = |id: &str| {
+        format!(
+            "12:00:00 w postfix/smtpd[1]: {id}: client=out.example[198.51.100.7]
+             12:00:00 w postfix/cleanup[2]: {id}: message-id=<m@x>
+             12:00:00 w postfix/qmgr[3]: {id}: from=<a@x>, size=800, nrcpt=1 (queue active)\n"
+        )
+    };
+    let (a, b) = ("4jXSLS1111z1YS5R", "4jXSLS2222z1YS5V");
+    let tail = |how: &str, of: &str, one: &str, two: &str, reply: &str| {
+        let to = |id: &str, user: &str, session: &str| {
+            let reply = reply.replace("SESSION", session);
+            format!(
+                "12:00:01 w postfix/{how}[4]: {id}: to=<{user}@w>, {of}, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent ({reply})\n"
+            )
+        };
+        let first = to(a, "u1", "aaaa1");
+        format!(
+            "{first}12:00:01 w dovecot: {one}: msgid=<m@x>: saved mail to INBOX\n12:00:01 w dovecot: {two}: sieve: msgid=<m@x>: marked message to be discarded\n{}",
+            to(b, "u2", "bbbb1")
+        )
+    };
+    let lmtp = tail(
+        "lmtp",
+        "relay=w[private/lmtp]",
+        "lmtp(u1@w)<5><aaaa1>",
+        "lmtp(u2@w)<6><bbbb1>",
+        "250 2.0.0 <u> SESSION Saved",
+    );
+    let agent = tail(
+        "pipe",
+        "relay=dovecot",
+        "lda(u1@w)",
+        "lda(u2@w)",
+        "delivered via dovecot service",
+    );
+    let renamed = tail(
+        "pipe",
+        "relay=dovecot",
+        "lda(u1@w)",
+        "lda(uid2)",
+        "delivered via dovecot service",
+    );
+    for log in [lmtp, agent, renamed] {
+        let found = fold(&[&format!("{}{}{log}", received(a), received(b))]);
+        let mut told: Vec<_> = found
+            .iter()
+            .map(|message| (message.queue_ids.join("+"), message.verdict()))
+            .collect();
+        told.sort();
+        let expected = [
+            (a.to_owned(), Verdict::Delivered),
+            (b.to_owned(), Verdict::Discarded),
+        ];
+        assert_eq!(told, expected, "{log}");
+    }
+}

@@ -108,6 +108,11 @@ pub(super) fn correlator_of(blob: Option<&[u8]>) -> Result<Correlator, Error> {
     Ok(Correlator::restore(limits, &saved)?)
 }
 
+/// The state in which the last import left the correlator.
+pub(crate) fn imported_correlator(engine: &Engine) -> Result<Correlator, Error> {
+    correlator_of(committed_correlator(engine).as_deref())
+}
+
 /// What the correlator of the last import's end is kept as.
 pub(super) fn committed_correlator(engine: &Engine) -> Option<Vec<u8>> {
     let snapshot = engine.store().snapshot();

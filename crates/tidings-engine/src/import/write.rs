@@ -48,6 +48,8 @@ struct Books<'e> {
     written: Written,
     /// As of the last commit of this import; `None` before the first.
     committed: Option<Written>,
+    /// Times of the first and the last event since the last commit.
+    read: Option<(i64, i64)>,
 }
 
 impl<'e> Books<'e> {
@@ -61,6 +63,7 @@ impl<'e> Books<'e> {
             beside: is_beside.then(|| format!("{OPEN_IMPORT_BLOBS}{number:x}")),
             written: Written::default(),
             committed: None,
+            read: None,
         };
         books.restore_open()?;
         Ok(books)
@@ -111,7 +114,9 @@ impl<'e> Books<'e> {
                 &mut self.writer,
                 &mut self.written,
             )?;
+            self.note_times(&chunk);
             if let Some(now_ns) = chunk.settle_ns {
+                self.mend()?;
                 self.folder.settle_until(now_ns);
             }
             if let Some(blobs) = chunk.commit.take() {
@@ -126,15 +131,31 @@ impl<'e> Books<'e> {
         Ok(())
     }
 
+    fn note_times(&mut self, chunk: &Chunk) {
+        for time_ns in chunk.events.iter().map(|event| event.header().time_ns) {
+            let (first_ns, last_ns) = self.read.unwrap_or((time_ns, time_ns));
+            self.read = Some((first_ns.min(time_ns), last_ns.max(time_ns)));
+        }
+    }
+
+    /// Joins what was read with what was imported before: parts of messages, and at both ends legs.
+    fn mend(&mut self) -> Result<(), Error> {
+        let mut reopen = StoreReopen::new(self.engine, &mut self.writer);
+        self.folder.mend(&mut reopen);
+        if let Some((first_ns, last_ns)) = self.read.take() {
+            self.folder.heal(first_ns, &mut reopen);
+            self.folder.heal(last_ns, &mut reopen);
+        }
+        reopen.finish()
+    }
+
     fn commit(&mut self, mut blobs: Vec<(String, Option<Vec<u8>>)>) -> Result<(), Error> {
         // What the live path has open is settled by it, when it has taken in what is known here.
         let open = self.beside.is_some().then(|| self.engine.open_messages());
         if let Some(open) = &open {
             self.folder.open_settled_of(open);
         }
-        let mut reopen = StoreReopen::new(self.engine, &mut self.writer);
-        self.folder.mend(&mut reopen);
-        reopen.finish()?;
+        self.mend()?;
         let (mut failed, written, writer) = (Ok(()), &mut self.written, &mut self.writer);
         self.folder.take_settled(|message| {
             written.messages += 1;

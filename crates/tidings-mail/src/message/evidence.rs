@@ -104,23 +104,40 @@ pub(super) fn is_sent_on(from: &Leg, outcome: &Outcome, to: &Leg) -> Option<i64>
 
 /// Whether `to` is the run of a delivery agent, or the session of a mailbox server whose id the reply
 /// does not tell, to which `outcome` gave the message. Gives how far apart the two are, more where the
-/// mailbox has another name than the recipient.
+/// mailbox has another name than the recipient, as only an agent's may.
 fn is_filed(from: &Leg, outcome: &Outcome, to: &Leg) -> Option<i64> {
     let at_once = in_attempt(from, outcome, to, ONE_CLOCK_NS);
-    if same_message_id(from, to) != Some(true) || same_host(from, to) == Some(false) || !at_once {
+    if same_message_id(from, to) != Some(true)
+        || same_host(from, to) == Some(false)
+        || outcome.remote.is_some()
+        || !at_once
+    {
         return None;
     }
     let apart_ns = (to.first_ns - outcome.time_ns).abs();
-    if has_recipient(to, outcome)
+    if is_for_recipient(outcome, to) {
+        return Some(apart_ns);
+    }
+    let is_only = from.outcomes.len() == 1 && to.outcomes.len() == 1;
+    let is_other = to.outcomes.iter().any(|filed| is_neighbour(outcome, filed));
+    let by_agent = Handed::of(outcome) == Some(Handed::Command);
+    (by_agent && is_only && !is_other).then_some(apart_ns + SET_CLOCKS_NS)
+}
+
+/// Whether what a mailbox server told is for the recipient of `outcome`, by its name.
+pub(super) fn is_for_recipient(outcome: &Outcome, to: &Leg) -> bool {
+    has_recipient(to, outcome)
         || to
             .outcomes
             .iter()
             .any(|to| may_be_same_mailbox(outcome, to))
-    {
-        return Some(apart_ns);
-    }
-    let is_only = from.outcomes.len() == 1 && to.outcomes.len() == 1;
-    is_only.then_some(apart_ns + SET_CLOCKS_NS)
+}
+
+/// Whether two addresses are of one domain, and so of two people, or one alias.
+fn is_neighbour(outcome: &Outcome, filed: &Outcome) -> bool {
+    let domain = |address: &str| Some(address.rsplit_once('@')?.1.to_ascii_lowercase());
+    let filed = domain(&filed.to);
+    filed.is_some() && addresses(outcome).any(|address| domain(address) == filed)
 }
 
 /// Whether what a mailbox server told is about the recipient of `outcome`.

@@ -203,8 +203,17 @@ impl Folder {
         known.into_iter().for_each(|leg| self.open_settled(leg));
     }
 
-    fn knows(&self, leg: u64) -> bool {
+    pub(super) fn knows(&self, leg: u64) -> bool {
         self.by_leg.contains_key(&leg) || self.settled_by_leg.contains_key(&leg)
+    }
+
+    /// Hands over what is settled and not taken.
+    pub(super) fn each_saved(&self, mut each: impl FnMut(Entry<&str>)) {
+        let entries = self
+            .settled
+            .iter()
+            .filter_map(|saved| Entry::in_saved(saved).ok());
+        entries.for_each(&mut each);
     }
 
     /// How many messages are settled and not taken.

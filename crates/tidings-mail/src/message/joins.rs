@@ -3,7 +3,7 @@
 use tidings_event::{EventType, stable_hash};
 
 use super::evidence::{
-    Handed, is_from_inside, is_handed_over, is_sent_on, may_come_of, message_id,
+    Handed, is_for_recipient, is_from_inside, is_handed_over, is_sent_on, may_come_of, message_id,
 };
 use super::facts::{Facts, session_base};
 use super::fold::{Entry, Folder, Link};
@@ -278,10 +278,21 @@ impl Folder {
         let Some(leg) = self.leg(to) else { return };
         let apart_ns = |from: u64| {
             let from = self.leg(from).filter(|from| from.id != to)?;
+            // Whose agent was found by name has no other one.
+            let has_agent = || {
+                let links = self.entry(from.id).map_or(&[][..], |entry| &entry.links);
+                let agents = links.iter().filter(|link| link.from == from.id);
+                agents
+                    .filter_map(|link| self.leg(link.to))
+                    .any(|to| to.is_lmtp)
+            };
+            let is_by_name =
+                |outcome: &&Outcome| !leg.is_lmtp || is_for_recipient(outcome, leg) || !has_agent();
             let handed = from
                 .outcomes
                 .iter()
-                .filter(|outcome| Handed::of(outcome).is_some());
+                .filter(|outcome| Handed::of(outcome).is_some())
+                .filter(is_by_name);
             handed
                 .filter_map(|outcome| is_sent_on(from, outcome, leg))
                 .min()

@@ -22,7 +22,7 @@ use tidings_event::stable_hash;
 use super::fold::{Entry, Folder};
 use super::leg::{Leg, Outcome};
 use super::settled::{Reopen, Since};
-use super::{Text, Verdict, view};
+use super::{Text, Verdict};
 use crate::correlate::{CLOSED_FOR_NS, DISORDER_NS, is_long_id};
 
 /// Loose ends of settled messages remembered at most; beyond, those noted longest ago go first, and
@@ -342,17 +342,7 @@ impl Folder {
                 break;
             }
         }
-        for leg in mended {
-            let slot = self.by_leg.get(&leg).copied();
-            let Some((slot, entry)) =
-                slot.and_then(|slot| Some((slot, self.entries[slot as usize].as_ref()?)))
-            else {
-                continue;
-            };
-            if self.is_quiet(entry) && view::is_final(entry) {
-                self.settle(slot);
-            }
-        }
+        self.settle_again(mended.into_iter());
     }
 
     /// Pairs of neighbours that are one life, as far as they tell.

@@ -14,6 +14,7 @@ mod index;
 mod joins;
 mod leg;
 mod lives;
+mod seams;
 mod settled;
 mod view;
 mod weight;

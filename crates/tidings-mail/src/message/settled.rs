@@ -1,6 +1,6 @@
 //! Settled messages until they are taken, and what it takes to open one again.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use tidings_event::{EventRef, EventType};
 
@@ -25,6 +25,15 @@ pub trait Reopen {
     /// which `since` holds: takes it out of the settled ones and feeds the events of all its legs,
     /// in order, to `apply`. Otherwise does nothing.
     fn reopen(&mut self, leg: u64, name: &str, since: Since, apply: &mut dyn FnMut(&EventRef<'_>));
+
+    /// Tells of the settled messages that were heard of in these times, in nanoseconds since the
+    /// unix epoch: first leg, its server's name for it, and Message-ID, as far as they are known.
+    fn heard_within(
+        &mut self,
+        _times: RangeInclusive<i64>,
+        _each: &mut dyn FnMut(u64, &str, &str),
+    ) {
+    }
 }
 
 /// What holds of every settled message that can have a leg; times in nanoseconds since the unix
