@@ -42,8 +42,8 @@ pub(crate) const STEP_LINES: u64 = 500_000;
 /// Chunks on their way from the reading to the writing thread.
 const CHUNKS: usize = 3;
 
-/// Bytes of lines that make a chunk.
-const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of lines that make a chunk: less than a block, so that each whole block is one.
+const CHUNK_BYTES: usize = 1 << 19;
 
 const CORRELATOR_BLOB: &str = "import/correlator";
 const CHAINS: &str = "chain/";
