@@ -214,7 +214,7 @@ impl Run<'_> {
             false => None,
         };
         if let Some(whole) = &whole
-            && let Some(twin) = self.renderings.twin_of(&whole.sample)
+            && let Some(twin) = self.renderings.twin_of(&whole.sample, None)
         {
             return Err(refusal(&source.path, &twin));
         }
@@ -287,7 +287,8 @@ impl Run<'_> {
         }
         let whole = self.read_ahead(&file.source, Some(file.id))?;
         let is_asked = file.rendering.stop_asking();
-        if let Some(twin) = self.renderings.twin_of(&whole.sample).filter(|_| is_asked)
+        if let Some(twin) = self.renderings.twin_of(&whole.sample, Some(file.id))
+            && is_asked
             && self.refuse_twin(file, &twin, chunk, to_writer)?
         {
             return Ok(true);
