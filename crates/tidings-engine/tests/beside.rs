@@ -212,3 +212,26 @@ fn copies_and_grown_files_of_one_command_add_nothing_twice() {
     assert_eq!(done.lines as usize, count);
     assert_eq!(messages(&engine).len(), 60);
 }
+
+#[test]
+fn a_file_that_was_begun_before_is_no_other_rendering_of_itself() {
+    let dir = TempDir::new().unwrap();
+    let mails: Vec<Mail> = (0..60)
+        .map(|minute| Mail {
+            minute,
+            is_discarded: false,
+        })
+        .collect();
+    let [one, two, _] = lines(&mails);
+    // Lines of one server before the other's begin, committed one by one.
+    let before = (1..100).map(|n| {
+        let at_ns = START_NS - n * 60 * SECOND_NS;
+        let line = format!(
+            "{} one postfix/smtpd[9]: connect from c{n}.example[192.0.2.9]\n",
+            rfc3339(at_ns)
+        );
+        (at_ns, line)
+    });
+    let one = text(before.chain(one).collect());
+    imported(&dir, &[("one.log", one), ("two.log", text(two))], 1);
+}
