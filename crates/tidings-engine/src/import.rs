@@ -92,6 +92,8 @@ struct Chunk {
     lines: Vec<(u32, u16)>,
     /// Everything up to here is to be committed, with these blobs.
     commit: Option<Vec<(String, Option<Vec<u8>>)>>,
+    /// Times of the first and the last line of each file that was read to its end.
+    ends: Vec<i64>,
     /// Nothing more comes of lines before this time.
     settle_ns: Option<i64>,
     /// Instead of lines: everything since the last commit is taken back.
