@@ -190,6 +190,28 @@ fn a_message_that_is_too_large_in_the_end_is_refused() {
     assert_eq!(recipient.class, Some("size"));
 }
 
+/// Since 3.10 cleanup says of everything refused at the end that it was canceled, and its line may come
+/// first.
+#[test]
+fn why_a_message_was_refused_outweighs_that_it_was_canceled() {
+    let refused =
+        "12:00:00.3 mx postfix/smtpd[1]: warning: 4jXhz73Wwrz1kfHl: queue file size limit exceeded";
+    let canceled = "12:00:00.4 mx postfix/cleanup[2]: 4jXhz73Wwrz1kfHl: removed (canceled)";
+    for [one, other] in [[refused, canceled], [canceled, refused]] {
+        let [message] = &messages(&format!(
+            "12:00:00.1 mx postfix/smtpd[1]: 4jXhz73Wwrz1kfHl: {CLIENT}
+             12:00:00.2 mx postfix/cleanup[2]: 4jXhz73Wwrz1kfHl: message-id=<r@cli.example>
+             {one}
+             {other}"
+        ))[..] else {
+            panic!("one message")
+        };
+        assert_eq!(verdicts(message), [("", Verdict::Rejected)]);
+        let reply = &*message.recipients[0].reply;
+        assert_eq!(reply, "queue file size limit exceeded");
+    }
+}
+
 /// A client that broke off within DATA left a message without recipients and without a reason. After
 /// the end of DATA the message is complete, whether or not the client heard so.
 #[test]

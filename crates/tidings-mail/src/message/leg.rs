@@ -256,7 +256,7 @@ impl Leg {
             && self
                 .whole
                 .as_ref()
-                .is_none_or(|known| outcome.is_after(known))
+                .is_none_or(|known| outcome.outweighs(known))
         {
             self.whole = Some(Box::new(outcome.clone()));
         }
@@ -334,7 +334,7 @@ impl Leg {
             && self
                 .whole
                 .as_ref()
-                .is_none_or(|known| whole.is_after(known))
+                .is_none_or(|known| whole.outweighs(known))
         {
             self.whole = Some(whole);
         }
@@ -448,6 +448,17 @@ pub(super) fn ip_text(ip: IpAddr) -> Box<str> {
 }
 
 impl<S> Outcome<S> {
+    /// Whether it decides, and not what is known: that a client went away is no reason where another
+    /// one is told.
+    fn outweighs(&self, known: &Outcome<S>) -> bool {
+        let is_reason = |outcome: &Outcome<S>| outcome.verdict != Some(Verdict::Unknown);
+        match (is_reason(self), is_reason(known)) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => self.is_after(known),
+        }
+    }
+
     /// Whether it was said later, or in a later line of the same time.
     pub(super) fn is_after(&self, other: &Outcome<S>) -> bool {
         (self.time_ns, self.line) >= (other.time_ns, other.line)
