@@ -293,13 +293,26 @@ fn list(rows: &Rows, column: ColumnId, row: usize) -> Vec<String> {
         .unwrap_or_default()
 }
 
-fn common_of(rows: &Rows, row: usize) -> Message {
-    let id = uint(rows, ID, row).unwrap_or(0);
-    let legs: Vec<u64> = list(rows, LEGS, row)
-        .iter()
+/// Whether row `row` is of the message with this leg; needs the columns `id` and `legs`.
+pub(crate) fn has_leg(rows: &Rows, row: usize, leg: u64) -> bool {
+    legs_of(rows, row).contains(&leg)
+}
+
+fn legs_of(rows: &Rows, row: usize) -> Vec<u64> {
+    let legs = list(rows, LEGS, row);
+    let legs: Vec<u64> = (legs.iter())
         .filter_map(|leg| Id::parse(leg))
         .map(|leg| leg.0)
         .collect();
+    if legs.is_empty() {
+        vec![uint(rows, ID, row).unwrap_or(0)]
+    } else {
+        legs
+    }
+}
+
+fn common_of(rows: &Rows, row: usize) -> Message {
+    let id = uint(rows, ID, row).unwrap_or(0);
     let refused = text(rows, KIND, row) == Some("refused");
     Message {
         id,
@@ -312,7 +325,7 @@ fn common_of(rows: &Rows, row: usize) -> Message {
         last_ns: time(rows, LAST, row).unwrap_or(0),
         message_id: owned(rows, MESSAGE_ID, row),
         queue_ids: list(rows, QUEUE_IDS, row),
-        legs: if legs.is_empty() { vec![id] } else { legs },
+        legs: legs_of(rows, row),
         from: owned(rows, FROM, row),
         size: int(rows, SIZE, row).and_then(|size| u64::try_from(size).ok()),
         hosts: list(rows, HOSTS, row),

@@ -89,17 +89,20 @@ impl<'e, 'w> StoreReopen<'e, 'w> {
             let Some(rows) = whole_rows(&part, &rows)? else {
                 continue;
             };
-            let values = part.read(&message_rows::all_columns(), &rows)?;
-            let Some(message) = message_rows::messages_of(&values)
-                .into_iter()
-                .find(|m| m.legs.contains(&leg))
-            else {
+            // A word of many rows may have the same print: only the message's own are read whole.
+            let ids = part.read(&[message_rows::ID, message_rows::LEGS], &rows)?;
+            let holder = (0..ids.len()).find(|row| message_rows::has_leg(&ids, *row, leg));
+            let Some(id) = holder.and_then(|row| ids.uint(message_rows::ID, row)) else {
                 continue;
             };
-            let of_message = (0..values.len())
-                .filter(|row| values.uint(message_rows::ID, *row) == Some(message.id))
-                .map(|row| values.number(row));
+            let of_message = (0..ids.len())
+                .filter(|row| ids.uint(message_rows::ID, *row) == Some(id))
+                .map(|row| ids.number(row));
             let rows = RowSet::from_sorted_rows(of_message);
+            let values = part.read(&message_rows::all_columns(), &rows)?;
+            let Some(message) = message_rows::messages_of(&values).into_iter().next() else {
+                continue;
+            };
             return Ok(Some((message, part.id(), rows)));
         }
         Ok(None)
@@ -115,7 +118,7 @@ impl StoreReopen<'_, '_> {
         times: RangeInclusive<i64>,
         each: &mut dyn FnMut(u64, &str, &str),
     ) -> Result<(), Error> {
-        use message_rows::{ID, KIND, LAST, MESSAGE_ID, NUMBER, QUEUE_IDS, TIME};
+        use message_rows::{ID, LAST, MESSAGE_ID, NUMBER, QUEUE_IDS, TIME};
         let (start_ns, end_ns) = (*times.start(), *times.end());
         if start_ns > self.writer.newest_heard_ns()? {
             return Ok(());
@@ -130,22 +133,23 @@ impl StoreReopen<'_, '_> {
             let rows = part
                 .within(began.clone())?
                 .minus(self.writer.deleted_of(part.id()));
-            let columns = [TIME, ID, NUMBER, LAST, KIND, MESSAGE_ID, QUEUE_IDS];
-            let values = part.read(&columns, &rows)?;
-            for row in 0..values.len() {
-                let is_near = values
-                    .time(TIME, row)
+            // Few of an hour's messages are near: only of those the texts are read.
+            let times = part.read(&[TIME, LAST, NUMBER], &rows)?;
+            let near = (0..times.len()).filter(|row| {
+                times
+                    .time(TIME, *row)
                     .is_some_and(|began_ns| began_ns <= end_ns)
-                    && values
-                        .time(LAST, row)
-                        .is_some_and(|last_ns| last_ns >= start_ns);
-                let is_first = values.int(NUMBER, row).unwrap_or(0) == 0;
-                let (Some(id), Some(message_id)) =
+                    && times
+                        .time(LAST, *row)
+                        .is_some_and(|last_ns| last_ns >= start_ns)
+                    && times.int(NUMBER, *row).unwrap_or(0) == 0
+            });
+            let near = RowSet::from_sorted_rows(near.map(|row| times.number(row)));
+            let values = part.read(&[ID, MESSAGE_ID, QUEUE_IDS], &near)?;
+            for row in 0..values.len() {
+                if let (Some(id), Some(message_id)) =
                     (values.uint(ID, row), values.text(MESSAGE_ID, row))
-                else {
-                    continue;
-                };
-                if is_near && is_first {
+                {
                     let names = values.text(QUEUE_IDS, row).unwrap_or_default();
                     each(id, names.split('\n').next().unwrap_or_default(), message_id);
                 }

@@ -178,7 +178,7 @@ impl Folder {
         let settled = std::mem::take(&mut self.settled);
         if settled.len() > self.open_count() {
             // To note the few that stay is less work than to forget the many that go.
-            self.joins = Joins::default();
+            self.joins.clear();
             for entry in self.entries.iter().flatten() {
                 let legs = entry.legs.iter();
                 legs.for_each(|leg| self.joins.remember(leg, &entry.links));

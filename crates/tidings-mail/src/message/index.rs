@@ -30,6 +30,12 @@ impl LegIndex {
         others.push(leg);
     }
 
+    /// Removes all legs, keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.first.clear();
+        self.others.clear();
+    }
+
     /// Removes a leg, if it is there.
     pub(super) fn remove(&mut self, hash: u64, leg: u64) {
         if let Some(others) = self.others.get_mut(&hash) {

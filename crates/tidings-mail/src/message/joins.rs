@@ -58,6 +58,18 @@ impl Joins {
         }
     }
 
+    /// Forgets all legs, keeps the memory.
+    pub(super) fn clear(&mut self) {
+        for index in [
+            &mut self.named,
+            &mut self.claims,
+            &mut self.handed,
+            &mut self.inside,
+        ] {
+            index.clear();
+        }
+    }
+
     /// Forgets a leg.
     pub(super) fn forget<S: Text>(&mut self, leg: &Leg<S>) {
         self.named.remove(name_hash(&leg.name), leg.id);

@@ -54,12 +54,19 @@ impl Reopen for () {
     fn reopen(&mut self, _: u64, _: &str, _: Since, _: &mut dyn FnMut(&EventRef<'_>)) {}
 }
 
+/// Bytes of a block of saved messages. Blocks of one size, as one buffer that grows to tens of
+/// megabytes, and anew after each commit, breaks the heap to pieces.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// A block is full when fewer bytes are left than most messages take.
+const SPARE_BYTES: usize = 1 << 14;
+
 /// Settled messages in their saved form, end to end.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
-    bytes: Vec<u8>,
-    /// Where each lies; empty for those that were opened again.
-    places: Vec<Range<usize>>,
+    blocks: Vec<Vec<u8>>,
+    /// Block and place of each; empty for those that were opened again.
+    places: Vec<(usize, Range<usize>)>,
 }
 
 impl Settled {
@@ -70,22 +77,29 @@ impl Settled {
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.places
             .iter()
-            .filter(|place| !place.is_empty())
-            .map(|place| &self.bytes[place.clone()])
+            .filter(|(_, place)| !place.is_empty())
+            .map(|(block, place)| &self.blocks[*block][place.clone()])
     }
 
     /// Adds a message; gives its number.
     pub(super) fn push(&mut self, entry: &Entry) -> u32 {
-        let start = self.bytes.len();
-        entry.save(&mut self.bytes);
-        self.places.push(start..self.bytes.len());
+        let is_full = |block: &Vec<u8>| block.len() + SPARE_BYTES > BLOCK_BYTES;
+        if self.blocks.last().is_none_or(is_full) {
+            self.blocks.push(Vec::with_capacity(BLOCK_BYTES));
+        }
+        let number = self.blocks.len() - 1;
+        let block = &mut self.blocks[number];
+        let start = block.len();
+        entry.save(block);
+        self.places.push((number, start..block.len()));
         self.places.len() as u32 - 1
     }
 
     /// Takes a message out.
     pub(super) fn take(&mut self, number: u32) -> Option<Entry> {
-        let place = std::mem::take(self.places.get_mut(number as usize)?);
-        Entry::from_saved(self.bytes.get(place)?).ok()
+        let (block, place) = self.places.get_mut(number as usize)?;
+        let place = std::mem::take(place);
+        Entry::from_saved(self.blocks.get(*block)?.get(place)?).ok()
     }
 }
 
