@@ -42,8 +42,8 @@ pub(crate) const STEP_LINES: u64 = 500_000;
 /// Chunks on their way from the reading to the writing thread.
 const CHUNKS: usize = 3;
 
-/// Bytes of lines that make a chunk.
-const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of lines that make a chunk: less than a block, so that each whole block is one.
+const CHUNK_BYTES: usize = 1 << 19;
 
 const CORRELATOR_BLOB: &str = "import/correlator";
 const CHAINS: &str = "chain/";
@@ -92,6 +92,8 @@ struct Chunk {
     lines: Vec<(u32, u16)>,
     /// Everything up to here is to be committed, with these blobs.
     commit: Option<Vec<(String, Option<Vec<u8>>)>>,
+    /// Times of the first and the last line of each file that was read to its end.
+    ends: Vec<i64>,
     /// Nothing more comes of lines before this time.
     settle_ns: Option<i64>,
     /// Instead of lines: everything since the last commit is taken back.

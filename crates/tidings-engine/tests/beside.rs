@@ -8,11 +8,11 @@ mod world;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
-use tidings_engine::{Engine, MessageQuery, message_object};
+use tidings_engine::{Engine, EngineOptions, MessageQuery, message_object};
 use tidings_event::time::rfc3339;
 use tidings_spool::fault::MemoryBackend;
 
-use world::{NOW_NS, import, open};
+use world::{NOW_NS, import, open, open_with};
 
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -137,8 +137,16 @@ fn messages(engine: &Engine) -> Vec<String> {
     shown
 }
 
-fn imported(dir: &TempDir, files: &[(&str, String)]) -> (Engine, Vec<std::path::PathBuf>) {
-    let engine = open(&MemoryBackend::new()).unwrap();
+fn imported(
+    dir: &TempDir,
+    files: &[(&str, String)],
+    step_lines: u64,
+) -> (Engine, Vec<std::path::PathBuf>) {
+    let options = EngineOptions {
+        import_step_lines: step_lines,
+        ..EngineOptions::default()
+    };
+    let engine = open_with(&MemoryBackend::new(), options).unwrap();
     let paths: Vec<_> = (files.iter())
         .map(|(name, text)| {
             let path = dir.path().join(name);
@@ -146,7 +154,11 @@ fn imported(dir: &TempDir, files: &[(&str, String)]) -> (Engine, Vec<std::path::
             path
         })
         .collect();
-    import(&engine, &paths).unwrap();
+    let done = import(&engine, &paths).unwrap();
+    assert!(
+        done.warnings.is_empty() && done.refused.is_empty(),
+        "{done:?}"
+    );
     (engine, paths)
 }
 
@@ -154,13 +166,16 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn logs_side_by_side_are_as_one(mails in proptest::collection::vec(mail(), 1..40)) {
+    fn logs_side_by_side_are_as_one(
+        mails in proptest::collection::vec(mail(), 1..40),
+        step_lines in prop_oneof![Just(1u64), Just(40), Just(100_000)],
+    ) {
         let dir = TempDir::new().unwrap();
         let [one, two, three] = lines(&mails);
         let whole = text([one.clone(), two.clone(), three.clone()].concat());
-        let (expected, _) = imported(&dir, &[("whole.log", whole)]);
+        let (expected, _) = imported(&dir, &[("whole.log", whole)], 100_000);
         let files = [("c.log", text(one)), ("b.log", text(two)), ("a.log", text(three))];
-        let (engine, paths) = imported(&dir, &files);
+        let (engine, paths) = imported(&dir, &files, step_lines);
         let shown = messages(&engine);
         prop_assert_eq!(&shown, &messages(&expected));
         prop_assert_eq!(shown.len(), mails.len());
@@ -192,8 +207,31 @@ fn copies_and_grown_files_of_one_command_add_nothing_twice() {
         ("two.log", two),
     ];
     let engine = open(&MemoryBackend::new()).unwrap();
-    let (_, paths) = imported(&dir, &files);
+    let (_, paths) = imported(&dir, &files, 100_000);
     let done = import(&engine, &paths).unwrap();
     assert_eq!(done.lines as usize, count);
     assert_eq!(messages(&engine).len(), 60);
+}
+
+#[test]
+fn a_file_that_was_begun_before_is_no_other_rendering_of_itself() {
+    let dir = TempDir::new().unwrap();
+    let mails: Vec<Mail> = (0..60)
+        .map(|minute| Mail {
+            minute,
+            is_discarded: false,
+        })
+        .collect();
+    let [one, two, _] = lines(&mails);
+    // Lines of one server before the other's begin, committed one by one.
+    let before = (1..100).map(|n| {
+        let at_ns = START_NS - n * 60 * SECOND_NS;
+        let line = format!(
+            "{} one postfix/smtpd[9]: connect from c{n}.example[192.0.2.9]\n",
+            rfc3339(at_ns)
+        );
+        (at_ns, line)
+    });
+    let one = text(before.chain(one).collect());
+    imported(&dir, &[("one.log", one), ("two.log", text(two))], 1);
 }

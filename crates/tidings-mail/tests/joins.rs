@@ -718,7 +718,7 @@ fn what_an_operator_requeues_goes_on_under_its_new_queue_id() {
     let waiting = fold(&[&before, &after]);
     assert_eq!(ids(&waiting), [format!("{A}+{B}")]);
     assert_eq!(waiting[0].verdict(), Verdict::InQueue);
-    assert_eq!(waiting[0].joins[0].by, JoinBy::Forward);
+    assert_eq!(waiting[0].joins[0].by, JoinBy::Requeue);
     let end = sent(
         "12:00:11",
         "mx",

@@ -63,8 +63,9 @@ pub(super) struct File {
     next_ns: i64,
     /// Lines of it were interpreted.
     pub(super) is_begun: bool,
-    /// Lines that were added.
+    /// Lines that were added, and when the first and the last of them were written.
     lines: u64,
+    times: Option<(i64, i64)>,
     /// What to go back to if it is refused, as long as nothing else came in between.
     pub(super) undo: Option<Before>,
     whole: Option<Whole>,
@@ -214,7 +215,7 @@ impl Run<'_> {
             false => None,
         };
         if let Some(whole) = &whole
-            && let Some(twin) = self.renderings.twin_of(&whole.sample)
+            && let Some(twin) = self.renderings.twin_of(&whole.sample, None)
         {
             return Err(refusal(&source.path, &twin));
         }
@@ -260,6 +261,7 @@ impl Run<'_> {
             next_ns,
             is_begun: false,
             lines: 0,
+            times: None,
             whole,
         })))
     }
@@ -287,7 +289,8 @@ impl Run<'_> {
         }
         let whole = self.read_ahead(&file.source, Some(file.id))?;
         let is_asked = file.rendering.stop_asking();
-        if let Some(twin) = self.renderings.twin_of(&whole.sample).filter(|_| is_asked)
+        if let Some(twin) = self.renderings.twin_of(&whole.sample, Some(file.id))
+            && is_asked
             && self.refuse_twin(file, &twin, chunk, to_writer)?
         {
             return Ok(true);
@@ -365,6 +368,11 @@ impl Run<'_> {
             return Ok(Next::Refused);
         }
         self.note_place(file);
+        chunk.ends.extend(
+            file.times
+                .into_iter()
+                .flat_map(|(first_ns, last_ns)| [first_ns, last_ns]),
+        );
         // Without lines, all that was new to imports had been followed.
         self.done.files_known += u64::from(file.lines == 0);
         self.done.files += u64::from(file.lines > 0);
@@ -405,8 +413,10 @@ impl Run<'_> {
             chunk.text.extend_from_slice(line.bytes);
             chunk.lines.push((line.bytes.len() as u32, done.events));
             self.done.recognised += u64::from(done.recognised);
-            let (first_ns, last_ns) = self.times.unwrap_or((done.time_ns, done.time_ns));
-            self.times = Some((first_ns.min(done.time_ns), last_ns.max(done.time_ns)));
+            for times in [&mut self.times, &mut file.times] {
+                let (first_ns, last_ns) = times.unwrap_or((done.time_ns, done.time_ns));
+                *times = Some((first_ns.min(done.time_ns), last_ns.max(done.time_ns)));
+            }
             count += 1;
         }
         file.lines += count;

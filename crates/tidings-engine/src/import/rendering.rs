@@ -116,9 +116,9 @@ impl Renderings {
         Some(twin)
     }
 
-    /// Tells which known file has the lines of a whole file.
-    pub(super) fn twin_of(&self, whole: &Sample) -> Option<String> {
-        self.like(None, |other| whole.is_same_stream(other))
+    /// Tells which known file has the lines of a whole file; `but` is its own chain.
+    pub(super) fn twin_of(&self, whole: &Sample, but: Option<ChainId>) -> Option<String> {
+        self.like(but, |other| whole.is_same_stream(other))
     }
 
     fn like(&self, but: Option<ChainId>, is_same: impl Fn(&Sample) -> bool) -> Option<String> {

@@ -48,8 +48,8 @@ struct Books<'e> {
     written: Written,
     /// As of the last commit of this import; `None` before the first.
     committed: Option<Written>,
-    /// Times of the first and the last event since the last commit.
-    read: Option<(i64, i64)>,
+    /// Where files begin and end that were read since the last commit.
+    ends: Vec<i64>,
 }
 
 impl<'e> Books<'e> {
@@ -63,7 +63,7 @@ impl<'e> Books<'e> {
             beside: is_beside.then(|| format!("{OPEN_IMPORT_BLOBS}{number:x}")),
             written: Written::default(),
             committed: None,
-            read: None,
+            ends: Vec::new(),
         };
         books.restore_open()?;
         Ok(books)
@@ -114,7 +114,7 @@ impl<'e> Books<'e> {
                 &mut self.writer,
                 &mut self.written,
             )?;
-            self.note_times(&chunk);
+            self.ends.append(&mut chunk.ends);
             if let Some(now_ns) = chunk.settle_ns {
                 self.mend()?;
                 self.folder.settle_until(now_ns);
@@ -131,20 +131,13 @@ impl<'e> Books<'e> {
         Ok(())
     }
 
-    fn note_times(&mut self, chunk: &Chunk) {
-        for time_ns in chunk.events.iter().map(|event| event.header().time_ns) {
-            let (first_ns, last_ns) = self.read.unwrap_or((time_ns, time_ns));
-            self.read = Some((first_ns.min(time_ns), last_ns.max(time_ns)));
-        }
-    }
-
-    /// Joins what was read with what was imported before: parts of messages, and at both ends legs.
+    /// Joins what was read with what was imported before: parts of messages, and legs where files
+    /// end.
     fn mend(&mut self) -> Result<(), Error> {
         let mut reopen = StoreReopen::new(self.engine, &mut self.writer);
         self.folder.mend(&mut reopen);
-        if let Some((first_ns, last_ns)) = self.read.take() {
-            self.folder.heal(first_ns, &mut reopen);
-            self.folder.heal(last_ns, &mut reopen);
+        for end_ns in self.ends.drain(..) {
+            self.folder.heal(end_ns, &mut reopen);
         }
         reopen.finish()
     }

@@ -1,11 +1,14 @@
 //! Access rules that acted on a session before its message had a queue id: `NOQUEUE: hold: …`.
 //!
-//! Such a rule holds for the message whose `client=` line comes next in the same session, or came
-//! already, where lines are out of order. At most [`KEPT_MAX`] rules and [`OPENED_MAX`] messages
+//! Such a rule holds for the message whose `client=` line comes next in the same transaction, or came
+//! already, where lines are out of order. Postfix forgets it with the transaction: the session ends,
+//! or another sender is named. A `RSET` alone is not logged; what comes of it is seen later. At most [`KEPT_MAX`] rules and [`OPENED_MAX`] messages
 //! are remembered; a rule that is forgotten is in its own event still.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+
+use tidings_event::{Key, Records};
 
 use super::DISORDER_NS;
 use super::legs::LegKey;
@@ -33,9 +36,9 @@ struct Rule {
     session: ClientOfProcess,
     time_ns: i64,
     record: Vec<u8>,
-    /// When the message was opened to which it was applied already; a message opened before that
-    /// one, whose line comes later, is the one that was meant.
-    applied_ns: Option<i64>,
+    /// When the message was opened to which it was applied already, or its transaction ended; only a
+    /// message opened before, whose line comes later, can be the one that was meant.
+    until_ns: Option<i64>,
 }
 
 /// Rules waiting for their message, and messages that a rule may still come for.
@@ -73,7 +76,7 @@ impl Rules {
             session,
             time_ns,
             record,
-            applied_ns: opened.map(|(opened_ns, _)| opened_ns),
+            until_ns: opened.map(|(opened_ns, _)| opened_ns),
         });
         opened.map(|(_, key)| key)
     }
@@ -95,14 +98,39 @@ impl Rules {
         let mut rules = Vec::new();
         self.kept.retain_mut(|rule| {
             let in_time = rule.time_ns <= time_ns && time_ns - rule.time_ns <= HOLDS_FOR_NS;
-            if rule.session == session && in_time && rule.applied_ns.is_none_or(|ns| time_ns < ns) {
+            if rule.session == session && in_time && rule.until_ns.is_none_or(|ns| time_ns < ns) {
                 rules.push(rule.record.clone());
-                rule.applied_ns = Some(time_ns);
+                rule.until_ns = Some(time_ns);
             }
-            rule.applied_ns
+            rule.until_ns
                 .is_none_or(|ns| time_ns <= ns + 2 * DISORDER_NS)
         });
         rules
+    }
+
+    /// The session that a process of a host was in ended, or another one began.
+    pub(super) fn end_session(&mut self, host: u16, pid: u32, time_ns: i64) {
+        self.end(time_ns, |rule| {
+            (rule.session.host, rule.session.pid) == (host, pid)
+        });
+    }
+
+    /// The session is in a transaction with this sender: rules of another sender's are over.
+    pub(super) fn end_others(&mut self, session: &ClientOfProcess, from: &[u8], time_ns: i64) {
+        self.end(time_ns, |rule| {
+            let mut records = Records::new(&rule.record).flatten();
+            let sender = records.next().and_then(|record| record.str(Key::FROM));
+            rule.session == *session && sender.is_some_and(|known| known.as_bytes() != from)
+        });
+    }
+
+    fn end(&mut self, time_ns: i64, is_over: impl Fn(&Rule) -> bool) {
+        for rule in &mut self.kept {
+            if rule.time_ns <= time_ns && is_over(rule) {
+                let until_ns = rule.until_ns.map_or(time_ns, |ns| ns.min(time_ns));
+                rule.until_ns = Some(until_ns);
+            }
+        }
     }
 
     /// Forgets what concerns a host's processes.
@@ -117,7 +145,7 @@ impl Rules {
             save_session(save, &rule.session);
             save.signed(rule.time_ns);
             save.bytes(&rule.record);
-            save.option(rule.applied_ns, Save::signed);
+            save.option(rule.until_ns, Save::signed);
         }
         save.number(self.opened.len() as u64);
         for (session, time_ns, key) in &self.opened {
@@ -133,7 +161,7 @@ impl Rules {
                 session: load_session(load)?,
                 time_ns: load.signed()?,
                 record: load.bytes()?.to_vec(),
-                applied_ns: load.option(Load::signed)?,
+                until_ns: load.option(Load::signed)?,
             })
         })?;
         let opened =

@@ -296,3 +296,32 @@ fn a_rule_that_holds_a_message_tells_its_sender() {
     let sender = Some("h@s.test".to_owned());
     assert_eq!(held, [(false, sender.clone()), (true, sender)]);
 }
+
+/// Where cleanup's lines come late, a transaction that came to its end was told as given up; the
+/// session's counters say that it did.
+#[test]
+fn a_transaction_that_the_counters_count_is_not_given_up() {
+    let given_up = |counters: &str| {
+        let end = format!(
+            "Nov 22 21:28:42 old postfix/smtpd[11]: disconnect from mx.test[198.51.100.10]{counters}"
+        );
+        let records = all(&[
+            "Nov 22 21:28:42 old postfix/smtpd[11]: connect from mx.test[198.51.100.10]",
+            "Nov 22 21:28:42 old postfix/smtpd[11]: 7C3F6AA709C: client=mx.test[198.51.100.10]",
+            &end,
+            "Nov 22 21:28:42 old postfix/cleanup[12]: 7C3F6AA709C: message-id=<x@cli.test>",
+        ]);
+        Records::new(&records)
+            .map(Result::unwrap)
+            .any(|event| event.kind() == EventType::SMTP_TRANSACTION_ABORTED)
+    };
+    assert!(!given_up(
+        " ehlo=2 starttls=1 mail=1 rcpt=1/2 data=1 quit=1 commands=7/8"
+    ));
+    assert!(!given_up(
+        " ehlo=1 mail=2 rcpt=2 bdat=1 data=1 quit=1 commands=7"
+    ));
+    assert!(given_up(" ehlo=1 mail=2 rcpt=2 data=1 rset=1 commands=7"));
+    assert!(given_up(" ehlo=1 mail=1 rcpt=1 data=0/1 commands=3/4"));
+    assert!(given_up(""), "before 3.0 there are no counters");
+}

@@ -96,7 +96,7 @@ impl Folder {
         if let Some(before) = facts.original_queue_id {
             // `postsuper -r` has the message picked up anew; a filter sends it by SMTP.
             if facts.source == Some("local") {
-                self.come_of(before, leg, JoinBy::Forward);
+                self.come_of(before, leg, JoinBy::Requeue);
             } else {
                 self.come_of(before, leg, JoinBy::ContentFilter);
             }
@@ -230,8 +230,8 @@ impl Folder {
                 continue;
             };
             if may_come_of(a, b) {
-                let is_requeued = b.local;
                 self.join(from, to, by);
+                let is_requeued = by == JoinBy::Requeue;
                 if let Some(leg) = self.leg_mut(from).filter(|_| is_requeued) {
                     leg.move_on();
                 }

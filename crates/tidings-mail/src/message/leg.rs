@@ -11,6 +11,9 @@ use super::{Text, Verdict};
 /// How many recipients of a leg are remembered while it is open; more are counted, not named.
 pub(super) const RECIPIENTS_MAX: usize = 20_000;
 
+/// Why a message that `postsuper -d` removed is gone.
+const REMOVED_BY_OPERATOR: &str = "deleted from the queue by an operator";
+
 /// One server's part of a message: what its events have told so far. Its texts are owned while it
 /// is open, and borrowed where its saved form is looked at.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -115,7 +118,7 @@ impl Leg {
                 self.attempts += 1;
             }
             EventType::DELIVERY_COMPLETED => self.removed = true,
-            EventType::SMTP_TRANSACTION_ABORTED => self.aborted = true,
+            EventType::SMTP_TRANSACTION_ABORTED => self.given_up(facts),
             EventType::DELIVERY_PROBE => self.probe = true,
             EventType::DELIVERY_EXPIRED if facts.to.is_none() => self.expired = true,
             EventType::DELIVERY_DSN_PERM_FAIL
@@ -161,17 +164,39 @@ impl Leg {
 
     fn enqueued(&mut self, facts: &Facts<'_>) {
         self.queued = true;
-        // Of mail from a program of the machine the first line has the bare login name; the queue
-        // has the address that it was made.
-        if let (Some(known), Some(from)) = (&self.from, facts.from)
-            && !known.contains('@')
-            && from.contains('@')
-        {
-            self.from = None;
+        self.refute_rules(facts);
+        // The queue has the address that was made of a program's bare login name, and knows better
+        // than a rule whose message it is.
+        if let Some(from) = facts.from.filter(|from| !from.is_empty()) {
+            self.from = Some(from.into());
         }
-        set(&mut self.from, facts.from);
         self.size = self.size.or(facts.size);
         self.total = self.total.max(facts.total.unwrap_or(0));
+    }
+
+    /// What a rule holds back or throws away before it is queued never becomes active: either it was
+    /// released since, or the rule acted on a transaction that came to nothing.
+    fn refute_rules(&mut self, facts: &Facts<'_>) {
+        let is_refuted = |outcome: &Outcome| {
+            let acted_before = (outcome.time_ns, outcome.line) < (facts.time_ns, facts.line);
+            match outcome.verdict {
+                Some(Verdict::Unknown) => true,
+                Some(Verdict::Held | Verdict::Discarded) => acted_before && outcome.relay.is_none(),
+                _ => false,
+            }
+        };
+        if self.whole.as_deref().is_some_and(is_refuted) {
+            self.whole = None;
+        }
+        self.outcomes.retain(|outcome| !is_refuted(outcome));
+    }
+
+    /// The client went away before the message was complete, or started over.
+    fn given_up(&mut self, facts: &Facts<'_>) {
+        self.aborted = true;
+        if facts.reason.is_some() && self.whole.is_none() && !self.queued {
+            self.whole = Some(Box::new(Outcome::new(facts, Verdict::Unknown)));
+        }
     }
 
     fn notified(&mut self, facts: &Facts<'_>) {
@@ -207,8 +232,6 @@ impl Leg {
 
     /// The whole message got another queue id: what was not final here is told there.
     pub(super) fn move_on(&mut self) {
-        self.outcomes
-            .retain(|outcome| outcome.verdict.is_some_and(Verdict::is_final));
         self.queued = false;
         self.aborted = true;
     }
@@ -225,12 +248,15 @@ impl Leg {
         ) {
             set(&mut self.from, facts.from);
         }
-        let outcome = Outcome::new(facts, verdict);
+        let mut outcome = Outcome::new(facts, verdict);
+        if kind == EventType::QUEUE_REMOVED_BY_OPERATOR && outcome.reply.is_empty() {
+            outcome.reply = Box::from(REMOVED_BY_OPERATOR);
+        }
         if is_for_whole_message(kind, facts)
             && self
                 .whole
                 .as_ref()
-                .is_none_or(|known| outcome.is_after(known))
+                .is_none_or(|known| outcome.outweighs(known))
         {
             self.whole = Some(Box::new(outcome.clone()));
         }
@@ -242,10 +268,16 @@ impl Leg {
 
     /// Keeps the outcome, or lets it correct the one known for the same recipient.
     fn record(&mut self, outcome: Outcome) {
+        // A recipient may keep a copy and have the message forwarded: both are done.
+        let is_other_copy = |known: &Outcome| {
+            let is_done = |outcome: &Outcome| outcome.verdict == Some(Verdict::Delivered);
+            is_done(known) && is_done(&outcome) && known.child.is_some() != outcome.child.is_some()
+        };
         let same = |known: &&mut Outcome| {
             known.to == outcome.to
                 && known.original == outcome.original
                 && known.number == outcome.number
+                && !is_other_copy(known)
         };
         let full = self.outcomes.len() >= RECIPIENTS_MAX;
         match self.outcomes.iter_mut().rev().find(same) {
@@ -302,7 +334,7 @@ impl Leg {
             && self
                 .whole
                 .as_ref()
-                .is_none_or(|known| whole.is_after(known))
+                .is_none_or(|known| whole.outweighs(known))
         {
             self.whole = Some(whole);
         }
@@ -416,6 +448,17 @@ pub(super) fn ip_text(ip: IpAddr) -> Box<str> {
 }
 
 impl<S> Outcome<S> {
+    /// Whether it decides, and not what is known: that a client went away is no reason where another
+    /// one is told.
+    fn outweighs(&self, known: &Outcome<S>) -> bool {
+        let is_reason = |outcome: &Outcome<S>| outcome.verdict != Some(Verdict::Unknown);
+        match (is_reason(self), is_reason(known)) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => self.is_after(known),
+        }
+    }
+
     /// Whether it was said later, or in a later line of the same time.
     pub(super) fn is_after(&self, other: &Outcome<S>) -> bool {
         (self.time_ns, self.line) >= (other.time_ns, other.line)

@@ -157,21 +157,24 @@ pub enum JoinBy {
     NextHopReply,
     /// The mailbox server told its session id, and what its log says proves that.
     LmtpReply,
-    /// The server itself forwarded it, or took it up again, under a new queue id.
+    /// The server itself forwarded it under a new queue id.
     Forward,
     /// It was given to a program of its own machine, which told of mail with the same Message-ID, or
     /// from where such mail came.
     MessageId,
+    /// An operator had the server take it up anew, under a new queue id.
+    Requeue,
 }
 
 impl JoinBy {
     /// All ways of joining.
-    pub const ALL: [JoinBy; 5] = [
+    pub const ALL: [JoinBy; 6] = [
         JoinBy::ContentFilter,
         JoinBy::NextHopReply,
         JoinBy::LmtpReply,
         JoinBy::Forward,
         JoinBy::MessageId,
+        JoinBy::Requeue,
     ];
 
     /// The word for it: `next-hop-reply`.
@@ -182,6 +185,7 @@ impl JoinBy {
             JoinBy::LmtpReply => "lmtp-reply",
             JoinBy::Forward => "forward",
             JoinBy::MessageId => "message-id",
+            JoinBy::Requeue => "requeue",
         }
     }
 }

@@ -10,6 +10,9 @@ use crate::correlate::{DISORDER_NS, is_long_id, seconds_of_queue_id};
 
 const SECOND_NS: i64 = 1_000_000_000;
 
+/// Zones differ by whole quarters of an hour.
+const ZONE_STEP_NS: i64 = 900 * SECOND_NS;
+
 /// How far apart two zones are at most.
 const ZONES_NS: i64 = 26 * 3600 * SECOND_NS;
 
@@ -98,12 +101,12 @@ pub(super) fn since(leg: u64, kind: EventType, facts: &Facts<'_>) -> Since {
         return Since::Began(facts.time_ns.saturating_sub(QUEUEING_NS));
     }
     // An id holds the second of the leg's first line; that of a long queue id is the server's,
-    // whose log may have been read in another zone.
+    // whose log may have been read in another zone: not, if the id was made just now by the log.
+    let id_ns = seconds_of_queue_id(leg).saturating_mul(SECOND_NS);
+    let is_of_now = (facts.time_ns - id_ns).abs() < ZONE_STEP_NS / 2;
     let began_ns = match facts.mta_queue_id {
-        Some(name) if is_long_id(name.as_bytes()) => {
-            seconds_of_queue_id(leg).saturating_mul(SECOND_NS) - ZONES_NS
-        }
-        Some(_) => seconds_of_queue_id(leg).saturating_mul(SECOND_NS),
+        Some(name) if is_long_id(name.as_bytes()) && !is_of_now => id_ns - ZONES_NS,
+        Some(_) => id_ns,
         None if facts.session.is_some() || facts.is_filing => {
             facts.time_ns.saturating_sub(HANDING_OVER_NS)
         }

@@ -1,5 +1,7 @@
 //! Draws up the message that an open entry amounts to: one verdict per recipient, over all legs.
 
+use rustc_hash::FxHashMap;
+
 use super::evidence::{Handed, is_same_recipient};
 use super::facts::session_base;
 use super::fold::{Entry, Link};
@@ -118,10 +120,10 @@ pub(super) fn is_final<S: Text>(entry: &Entry<S>) -> bool {
     entry.legs.iter().all(|leg| {
         let over =
             leg.removed || leg.aborted || leg.is_lmtp || (!leg.queued && leg.whole.is_some());
-        over && leg
-            .outcomes
-            .iter()
-            .all(|outcome| verdict_in(leg, outcome).is_final())
+        let is_requeued = is_requeued(entry, leg);
+        over && leg.outcomes.iter().all(|outcome| {
+            is_requeued || came_to_nothing(leg, outcome) || verdict_in(leg, outcome).is_final()
+        })
     })
 }
 
@@ -166,13 +168,66 @@ fn recipients_of<'e, S: Text>(
         if refines {
             continue;
         }
-        for outcome in &leg.outcomes {
+        let is_told = |outcome: &&Outcome<S>| {
+            let is_told_later = is_requeued(entry, leg) && !is_settled(outcome);
+            let is_told_elsewhere = is_told_later || is_told_before(entry, leg, outcome);
+            !is_told_elsewhere && !came_to_nothing(leg, outcome)
+        };
+        for outcome in leg.outcomes.iter().filter(is_told) {
             recipients.extend(recipient_of(entry, leg, outcome, providers));
         }
-        recipients.extend(rest_of(leg));
+        recipients.extend(rest_of(entry, leg));
     }
+    add_earlier_attempts(entry, &mut recipients);
     note_origins(entry, &mut recipients);
     recipients
+}
+
+/// Whether a rule acted on a message that its client then gave up: there is nothing on hold.
+fn came_to_nothing<S>(leg: &Leg<S>, outcome: &Outcome<S>) -> bool {
+    let was_sent = leg.queued || leg.message_id.is_some() || leg.removed;
+    outcome.verdict == Some(Verdict::Held) && leg.aborted && !was_sent
+}
+
+/// Whether a server refused a recipient that the server before it, whose leg is here, tried: that one
+/// tells what became of it.
+fn is_told_before<S: Text>(entry: &Entry<S>, leg: &Leg<S>, outcome: &Outcome<S>) -> bool {
+    let tried = |known: &Outcome<S>| known.to.eq_ignore_ascii_case(&outcome.to);
+    let mut before = entry.links.iter().filter(|link| link.to == leg.id);
+    is_refusal(outcome)
+        && !outcome.to.is_empty()
+        && before.any(|link| {
+            let from = entry.legs.iter().find(|from| from.id == link.from);
+            from.is_some_and(|from| from.outcomes.iter().any(tried))
+        })
+}
+
+/// Whether the command of a client was refused.
+fn is_refusal<S>(outcome: &Outcome<S>) -> bool {
+    outcome.verdict == Some(Verdict::Rejected) && outcome.relay.is_none()
+}
+
+fn is_settled<S>(outcome: &Outcome<S>) -> bool {
+    outcome.verdict.is_some_and(Verdict::is_final)
+}
+
+/// Whether an operator had the message taken up anew: what was not final is told there.
+fn is_requeued<S>(entry: &Entry<S>, leg: &Leg<S>) -> bool {
+    let mut links = entry.links.iter();
+    links.any(|link| link.from == leg.id && link.by == JoinBy::Requeue)
+}
+
+/// What was tried before an operator had the message taken up anew counts.
+fn add_earlier_attempts<S: Text>(entry: &Entry<S>, recipients: &mut [Recipient<&str>]) {
+    for leg in entry.legs.iter().filter(|leg| is_requeued(entry, leg)) {
+        let waited = leg.outcomes.iter().filter(|outcome| !is_settled(outcome));
+        let earlier: FxHashMap<&str, u32> = waited
+            .map(|outcome| (&*outcome.to, outcome.attempts))
+            .collect();
+        for shown in recipients.iter_mut().filter(|shown| shown.leg != leg.id) {
+            shown.attempts += earlier.get(shown.address).copied().unwrap_or(0);
+        }
+    }
 }
 
 /// The recipient of one outcome; `None` where a later leg tells what became of it.
@@ -184,7 +239,7 @@ fn recipient_of<'e, S: Text>(
 ) -> Option<Recipient<&'e str>> {
     match next_of(entry, leg, outcome) {
         None if is_taken_up(entry, leg, outcome) => None,
-        None => Some(recipient(leg, outcome, verdict_in(leg, outcome), providers)),
+        None => Some(recipient_here(leg, outcome, providers)),
         Some((link, next)) if next.is_lmtp => {
             match filed_in(link, next, outcome).map(|inner| (inner, verdict_in(next, inner))) {
                 Some((inner, Verdict::Delivered)) if inner.says_where() => {
@@ -218,6 +273,26 @@ fn recipient_of<'e, S: Text>(
             shown.leg = next.id;
             Some(shown)
         }
+    }
+}
+
+/// The recipient of an outcome after which no other leg comes.
+fn recipient_here<'e, S: Text>(
+    leg: &'e Leg<S>,
+    outcome: &'e Outcome<S>,
+    providers: &'e Providers,
+) -> Recipient<&'e str> {
+    let verdict = verdict_in(leg, outcome);
+    match leg.whole.as_deref() {
+        // An operator ended the waiting: why it waited is no reason any more.
+        Some(whole) if verdict == Verdict::Discarded && !is_settled(outcome) => {
+            let mut shown = recipient(leg, whole, verdict, providers);
+            shown.address = &*outcome.to;
+            shown.original_address = original_of(outcome);
+            shown.attempts = outcome.attempts;
+            shown
+        }
+        _ => recipient(leg, outcome, verdict, providers),
     }
 }
 
@@ -346,7 +421,10 @@ fn whole_verdict<S>(leg: &Leg<S>) -> Option<Verdict> {
 }
 
 /// A recipient without a name, for what a leg has besides its outcomes.
-fn rest_of<S: Text>(leg: &Leg<S>) -> Option<Recipient<&str>> {
+fn rest_of<'e, S: Text>(entry: &Entry<S>, leg: &'e Leg<S>) -> Option<Recipient<&'e str>> {
+    if is_requeued(entry, leg) {
+        return None;
+    }
     let bare = |verdict: Verdict, time_ns: i64| Recipient::<&str> {
         verdict: Some(verdict),
         time_ns,
@@ -355,9 +433,16 @@ fn rest_of<S: Text>(leg: &Leg<S>) -> Option<Recipient<&str>> {
     };
     if leg.outcomes.is_empty() {
         if let Some(whole) = &leg.whole {
-            let mut shown = bare(whole.verdict.unwrap_or(Verdict::Unknown), whole.time_ns);
+            let verdict = whole.verdict.unwrap_or(Verdict::Unknown);
+            let mut shown = bare(verdict, whole.time_ns);
             shown.reply = &*whole.reply;
-            return Some(shown);
+            shown.code = (whole.code != 0).then_some(whole.code);
+            shown.dsn = whole.dsn.as_deref();
+            if verdict == Verdict::Rejected {
+                diagnose_into(&mut shown, whole, true);
+            }
+            let given_up = verdict == Verdict::Unknown && leg.message_id.is_none();
+            return (!given_up && !came_to_nothing(leg, whole)).then_some(shown);
         }
         return match (leg.queued, leg.removed) {
             (_, true) => Some(bare(Verdict::Unknown, leg.last_ns)),
@@ -394,6 +479,8 @@ fn note_origins<'e, S: Text>(entry: &'e Entry<S>, recipients: &mut [Recipient<&'
         for shown in recipients
             .iter_mut()
             .filter(|shown| shown.leg == link.to && link.by != JoinBy::LmtpReply)
+            // Refused is the address that the client named.
+            .filter(|shown| shown.verdict != Some(Verdict::Rejected) || shown.relay.is_some())
         {
             if let Some(same) = led.iter().find(|outcome| *outcome.to == *shown.address) {
                 shown.original_address = shown.original_address.take().or(same.original.as_deref());
@@ -407,6 +494,11 @@ fn note_origins<'e, S: Text>(entry: &'e Entry<S>, recipients: &mut [Recipient<&'
     }
 }
 
+fn original_of<S: Text>(outcome: &Outcome<S>) -> Option<&str> {
+    let original = outcome.original.as_deref();
+    original.filter(|original| *original != &*outcome.to)
+}
+
 fn recipient<'e, S: Text>(
     leg: &Leg<S>,
     outcome: &'e Outcome<S>,
@@ -415,10 +507,7 @@ fn recipient<'e, S: Text>(
 ) -> Recipient<&'e str> {
     let mut shown = Recipient::<&str> {
         address: &*outcome.to,
-        original_address: outcome
-            .original
-            .as_deref()
-            .filter(|original| *original != &*outcome.to),
+        original_address: original_of(outcome),
         verdict: Some(verdict),
         time_ns: outcome.time_ns,
         reply: &*outcome.reply,

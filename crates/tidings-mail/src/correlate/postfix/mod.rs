@@ -80,6 +80,9 @@ pub(super) fn step(
         | Says::Reloaded { .. }
         | Says::Statistics { .. } => server(emit, &line.says),
         Says::Note { text } => step.note(emit, EventType::SERVER_NOTICE, text),
+        Says::Trouble { text, .. } if *text == refusal::TOO_LARGE && line.queue_id.is_some() => {
+            step.too_large(emit, text);
+        }
         Says::Trouble { severity, text } => step.note(emit, trouble_event(*severity), text),
         Says::Unrecognised => emit
             .event(EventType::SOURCE_LINE_UNRECOGNISED, None)

@@ -8,11 +8,11 @@ use super::{Ids, Step, peer, sender};
 use crate::correlate::emit::Emit;
 use crate::correlate::legs::{LegKey, Role};
 use crate::correlate::rules::ClientOfProcess;
-use crate::postfix::{Action, ClientOf};
+use crate::postfix::{Action, ClientOf, Peer};
 
 impl Step<'_, '_> {
     pub(super) fn client(&mut self, emit: &mut Emit<'_, '_>, of: &ClientOf<'_>) {
-        self.abandon_leg(emit);
+        self.abandon_leg(emit, b"");
         let pid = emit.at().pid.unwrap_or(0);
         let time_ns = emit.at().time_ns;
         let user = if of.sasl_username.is_empty() {
@@ -114,6 +114,18 @@ impl Step<'_, '_> {
         for rule in self.state.rules.take(session, at.time_ns, key) {
             self.apply_rule(emit, &key, &rule);
         }
+    }
+
+    /// The client is in a transaction with this sender: what acted on another one's holds no longer.
+    pub(super) fn note_sender(&mut self, emit: &Emit<'_, '_>, client: &Peer<'_>, from: &[u8]) {
+        let at = emit.at();
+        let session = ClientOfProcess {
+            host: self.host,
+            pid: at.pid.unwrap_or(0),
+            client: client.ip,
+        };
+        let rules = &mut self.state.rules;
+        rules.end_others(&session, sender(from), at.time_ns);
     }
 
     /// Keeps what a rule did until the session's next message has a queue id.

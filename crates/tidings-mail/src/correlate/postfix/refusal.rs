@@ -7,8 +7,14 @@ use crate::correlate::emit::Emit;
 use crate::correlate::legs::Role;
 use crate::postfix::{Action, Peer, Reject, RejectBy};
 
+/// What smtpd and cleanup remark of a message whose content is too large.
+pub(super) const TOO_LARGE: &[u8] = b"queue file size limit exceeded";
+
 impl Step<'_, '_> {
     pub(super) fn reject(&mut self, emit: &mut Emit<'_, '_>, reject: &Reject<'_>) {
+        if let Some(from) = reject.from {
+            self.note_sender(emit, &reject.client, from);
+        }
         let (leg_span, ids) = self.ids(emit, Role::Continues);
         let span = leg_span
             .or_else(|| self.session_of(&reject.client))
@@ -48,6 +54,9 @@ impl Step<'_, '_> {
     }
 
     pub(super) fn action(&mut self, emit: &mut Emit<'_, '_>, action: &Action<'_>) {
+        if let Some(from) = action.from {
+            self.note_sender(emit, &action.client, from);
+        }
         let (leg_span, ids) = self.ids(emit, Role::Continues);
         let span = leg_span.or_else(|| {
             self.session_with(emit, action.client.ip)
@@ -76,6 +85,20 @@ impl Step<'_, '_> {
         if self.id.is_none() {
             self.keep_pending(emit, kind, action);
         }
+    }
+
+    /// The content was larger than allowed, as only its end told: smtpd answers 552, which it does not
+    /// log.
+    pub(super) fn too_large(&mut self, emit: &mut Emit<'_, '_>, text: &[u8]) {
+        let (span, ids) = self.ids(emit, Role::Continues);
+        let mut event = emit.event(EventType::SMTP_MESSAGE_TOO_LARGE, span);
+        ids.write(&mut event);
+        event
+            .str(Key::STAGE, "DATA")
+            .uint(Key::CODE, 552)
+            .str(Key::DSN, "5.3.4")
+            .text(Key::REASON, text)
+            .finish();
     }
 
     /// A milter that does not answer.

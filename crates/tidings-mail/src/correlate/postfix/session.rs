@@ -14,6 +14,7 @@ impl Step<'_, '_> {
     pub(super) fn connect(&mut self, emit: &mut Emit<'_, '_>, client: &Peer<'_>) {
         let time_ns = emit.at().time_ns;
         let mut span = self.state.spans.fresh(emit.at());
+        self.end_rules(emit);
         if let Some(key) = self.process_key(emit) {
             let adopted = self.state.sessions.get_mut(&key).filter(|session| {
                 session.implicit
@@ -64,7 +65,28 @@ impl Step<'_, '_> {
         }
         event.text_if(Key::COMMANDS, commands).finish();
         drop(event);
-        self.abandon_leg(emit);
+        self.end_rules(emit);
+        if all_were_finished(commands) {
+            self.forget_leg(emit);
+        } else {
+            self.abandon_leg(emit, b"");
+        }
+    }
+
+    /// Rules that acted on what the process served so far hold for nothing that comes.
+    fn end_rules(&mut self, emit: &Emit<'_, '_>) {
+        if let Some(pid) = emit.at().pid {
+            let rules = &mut self.state.rules;
+            rules.end_session(self.host, pid, emit.at().time_ns);
+        }
+    }
+
+    /// The session's message is complete, whatever its other lines, which may come later, say.
+    fn forget_leg(&mut self, emit: &Emit<'_, '_>) {
+        let key = self.process_key(emit);
+        if let Some(session) = key.and_then(|key| self.state.sessions.get_mut(&key)) {
+            session.leg = None;
+        }
     }
 
     pub(super) fn session_lost(
@@ -74,8 +96,10 @@ impl Step<'_, '_> {
         stage: &[u8],
         client: &Peer<'_>,
     ) {
+        // What was lost later was complete: it is in the queue, or on hold.
+        let in_content = stage.starts_with(b"DATA") || stage.starts_with(b"BDAT");
         let span = self.session_with(emit, client.ip).map(|session| {
-            session.lost = true;
+            session.lost |= in_content;
             session.span
         });
         let kind = match how {
@@ -86,6 +110,13 @@ impl Step<'_, '_> {
         let mut event = emit.event(kind, span);
         peer(&mut event, client);
         event.text_if(Key::STAGE, stage).finish();
+        drop(event);
+        let how: &[u8] = match how {
+            Lost::Connection => b"lost connection",
+            Lost::Timeout => b"timeout",
+            Lost::TooManyErrors => b"too many errors",
+        };
+        self.abandon_leg(emit, &[how, b" after ", stage].concat());
     }
 
     fn process_key(&self, emit: &Emit<'_, '_>) -> Option<SessionKey> {
@@ -147,8 +178,8 @@ impl Step<'_, '_> {
     }
 
     /// The message that the session was receiving did not make it into the queue: its client
-    /// went away or started over.
-    pub(super) fn abandon_leg(&mut self, emit: &mut Emit<'_, '_>) {
+    /// went away, for a reason that may be told, or started over.
+    pub(super) fn abandon_leg(&mut self, emit: &mut Emit<'_, '_>, reason: &[u8]) {
         let Some(key) = self.process_key(emit) else {
             return;
         };
@@ -170,6 +201,20 @@ impl Step<'_, '_> {
         };
         let mut event = emit.event(EventType::SMTP_TRANSACTION_ABORTED, Some(span));
         ids.write(&mut event);
-        event.finish();
+        event.text_if(Key::REASON, reason).finish();
     }
+}
+
+/// Whether a session's counters (`mail=2 rcpt=3/4 data=2 quit=1`, since 3.0) say that every
+/// transaction in it came to its end: as many messages were taken as senders.
+fn all_were_finished(counters: &[u8]) -> bool {
+    let taken = |command: &[u8]| -> u64 {
+        let mut words = counters.split(|byte| *byte == b' ');
+        let count = words.find_map(|word| word.strip_prefix(command)?.strip_prefix(b"="));
+        let count = count.and_then(|count| count.split(|byte| *byte == b'/').next());
+        let count = count.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        count.unwrap_or(0)
+    };
+    let senders = taken(b"mail");
+    senders > 0 && taken(b"data").saturating_add(taken(b"bdat")) >= senders
 }
