@@ -118,6 +118,12 @@ fn what_is_over_has_advice_that_fits() {
         told_after("qmgr[1]: 4jXB000001z1YS: from=<a@b>, status=force-expired, returned to sender");
     assert!(text.contains("an operator ended its time"), "{text}");
     assert!(advice.contains("send it again"), "{advice}");
+    let (text, advice) = told_after("postsuper[1]: 4jXB000001z1YS: removed");
+    assert_eq!(
+        text,
+        "Not delivered to c@d; an operator deleted it from the queue."
+    );
+    assert!(advice.contains("send it again"), "{advice}");
 }
 
 /// A refusal for now read as one for good, without its code.

@@ -132,7 +132,8 @@ fn by_hand(recipient: &Recipient, verdict: Verdict) -> (String, String) {
         Verdict::Expired => "an operator ended its time in the queue, and the sender was told",
         _ => "an operator deleted it from the queue",
     };
-    let before = if recipient.reply.is_empty() {
+    // Of what was deleted the reply only says that it was.
+    let before = if recipient.reply.is_empty() || verdict == Verdict::Discarded {
         String::new()
     } else {
         format!(". Before that: {}", recipient.reply)
