@@ -219,6 +219,7 @@ fn join_words(by: &str) -> String {
         "lmtp-reply" => "the LMTP server's reply".to_owned(),
         "forward" => "forwarding".to_owned(),
         "message-id" => "the same Message-ID".to_owned(),
+        "requeue" => "requeuing".to_owned(),
         other => clean(other).replace('-', " "),
     }
 }
@@ -391,6 +392,12 @@ mod tests {
         let story = story(&[join("A", "B"), join("B", "X")], &steps);
         assert_eq!(shape(&story)[1], ("B".to_owned(), 1, 1));
         assert_eq!(unplaced_joins(&story), ["forwarding"]);
+    }
+
+    #[test]
+    fn a_message_taken_up_again_is_not_told_as_forwarded() {
+        assert_eq!(join_words("requeue"), "requeuing");
+        assert_eq!(join_words("next-new-way"), "next new way");
     }
 
     #[test]
