@@ -123,8 +123,10 @@ pub(crate) enum Verb {
 
     /// List messages, newest first, with what became of each recipient
     ///
-    /// Lists the messages that match a filter, or all. The words of the filter may stand there
-    /// without quotes: `tidings messages from:alice@example.org to:'*@gmail.com' status:bounced`.
+    /// Lists the messages that match a filter, or all that a server accepted. What was refused
+    /// before it was a message is listed, too, where a filter names anything but the time. The
+    /// words of the filter may stand there without quotes:
+    /// `tidings messages from:alice@example.org to:'*@gmail.com' status:bounced`.
     #[command(after_help = examples::MESSAGES)]
     Messages(MessagesArgs),
 

@@ -97,3 +97,62 @@ fn what_a_script_sent_on_is_not_told_as_delivered() {
         "Not kept for bob@h: a script of the mailbox sent it on: redirect action: forwarded to <c@d>."
     );
 }
+
+/// The advice for a message that had expired was to wait for the next attempt.
+#[test]
+fn what_is_over_has_advice_that_fits() {
+    let queued = "
+        10:00:00 h postfix/qmgr[1]: 4jXB000001z1YS: from=<a@b>, size=1, nrcpt=1 (queue active)
+        10:00:03 h postfix/smtp[2]: 4jXB000001z1YS: to=<c@d>, relay=none, delay=3, delays=0/0/3/0, dsn=4.4.1, status=deferred (connect to d[10.9.0.59]:25: No route to host)";
+    let told_after = |end: &str| {
+        let log = format!(
+            "{queued}\n10:00:09 h postfix/{end}\n10:00:09 h postfix/qmgr[1]: 4jXB000001z1YS: removed"
+        );
+        told(&log, "4jXB000001z1YS").0.remove(0)
+    };
+    let (text, advice) =
+        told_after("qmgr[1]: 4jXB000001z1YS: from=<a@b>, status=expired, returned to sender");
+    assert!(text.contains("its time in the queue ran out"), "{text}");
+    assert!(advice.contains("not tried again"), "{advice}");
+    let (text, advice) =
+        told_after("qmgr[1]: 4jXB000001z1YS: from=<a@b>, status=force-expired, returned to sender");
+    assert!(text.contains("an operator ended its time"), "{text}");
+    assert!(advice.contains("send it again"), "{advice}");
+    let (text, advice) = told_after("postsuper[1]: 4jXB000001z1YS: removed");
+    assert_eq!(
+        text,
+        "Not delivered to c@d; an operator deleted it from the queue."
+    );
+    assert!(advice.contains("send it again"), "{advice}");
+}
+
+/// A refusal for now read as one for good, without its code.
+#[test]
+fn a_refusal_for_now_is_told_as_such() {
+    let refused = |said: &str| {
+        let log = format!(
+            "10:00:00 h postfix/smtpd[1]: NOQUEUE: reject: RCPT from x.example[192.0.2.5]: {said}; from=<w@x> to=<a@b.example> proto=ESMTP helo=<x>"
+        );
+        told(&log, "a@b.example").0.remove(0).0
+    };
+    let text = refused("451 4.7.1 Service unavailable - try again later");
+    assert!(
+        text.contains("for now") && text.contains("451 4.7.1 Service"),
+        "{text}"
+    );
+    let text = refused("550 5.7.1 go away");
+    assert!(
+        !text.contains("for now") && text.contains("550 5.7.1 go away"),
+        "{text}"
+    );
+}
+
+/// A mailbox's script that refuses a message is no server that might be asked.
+#[test]
+fn a_script_that_refuses_is_told_as_the_owners() {
+    let log = "10:00:00 h dovecot: lmtp(bob@h)<5><sess>: sieve: msgid=<m@x>: reject action: rejected message from <a@x> (reject)";
+    let (summaries, _) = told(log, "<m@x>");
+    let (text, advice) = &summaries[0];
+    assert!(text.contains("by a script of the mailbox"), "{text}");
+    assert!(advice.contains("mailbox's owner"), "{advice}");
+}

@@ -88,8 +88,11 @@ pub(crate) fn summary(screen: &Screen, import: &ImportObject) -> Vec<String> {
             plural(import.messages, "message", "messages"),
             match import.open {
                 0 => String::new(),
-                1 => "; 1 in the history is not finished yet".to_owned(),
-                open => format!("; {} in the history are not finished yet", count(open)),
+                1 => "; 1 in the history may still get further lines".to_owned(),
+                open => format!(
+                    "; {} in the history may still get further lines",
+                    count(open)
+                ),
             }
         ));
     }

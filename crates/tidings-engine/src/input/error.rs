@@ -128,7 +128,8 @@ impl fmt::Display for InputError {
             } => write!(
                 f,
                 "{path} is damaged at byte {packed_offset} of its {encoding} data: {why}; the \
-                 {lines} lines before were read"
+                 {} before were read",
+                in_lines(*lines)
             ),
             Self::Memory {
                 encoding,
@@ -137,9 +138,10 @@ impl fmt::Display for InputError {
                 ..
             } => write!(
                 f,
-                "unpacking {path} ({encoding}) needs more memory than the {} MiB allowed; {lines} \
-                 lines before were read",
-                allowed >> 20
+                "unpacking {path} ({encoding}) needs more memory than the {} MiB allowed; {} before \
+                 were read",
+                allowed >> 20,
+                in_lines(*lines)
             ),
             Self::NotFollowed { encoding, .. } => write!(
                 f,
@@ -156,6 +158,36 @@ impl std::error::Error for InputError {
         match self {
             Self::Open { source, .. } | Self::Read { source, .. } => Some(source),
             _ => None,
+        }
+    }
+}
+
+/// `1 line`, `12,345 lines`.
+fn in_lines(lines: u64) -> String {
+    let digits = lines.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3 + 6);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text + if lines == 1 { " line" } else { " lines" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_separators() {
+        for (lines, text) in [
+            (0, "0 lines"),
+            (1, "1 line"),
+            (999, "999 lines"),
+            (1_234_567, "1,234,567 lines"),
+        ] {
+            assert_eq!(in_lines(lines), text);
         }
     }
 }

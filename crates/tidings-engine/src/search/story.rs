@@ -11,7 +11,7 @@ use tidings_store::{Part, RowSet, TokenExpr};
 
 use super::events::{FoundEvent, order_of, read_events};
 use super::objects::message_object;
-use super::telling::{summary_of, words_of};
+use super::telling::{Hands, summary_of, words_of};
 use crate::contract::{StepObject, StoryObject};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -64,7 +64,7 @@ impl Engine {
             let story = if number < told {
                 self.story(message, query.raw)?
             } else {
-                story_without_steps(message)
+                story_without_steps(message, &Hands::default())
             };
             if !each(story) {
                 break;
@@ -147,16 +147,18 @@ impl Engine {
             .collect();
         Ok(StoryObject {
             timeline,
-            ..story_without_steps(message)
+            ..story_without_steps(message, &Hands::of(events.iter().map(FoundEvent::event)))
         })
     }
 }
 
-fn story_without_steps(message: &Message) -> StoryObject {
+fn story_without_steps(message: &Message, hands: &Hands) -> StoryObject {
     let recipients = message.recipients.iter();
     StoryObject {
         message: message_object(message),
-        summaries: recipients.map(|to| summary_of(message, to)).collect(),
+        summaries: recipients
+            .map(|to| summary_of(message, to, hands))
+            .collect(),
         timeline: Vec::new(),
     }
 }

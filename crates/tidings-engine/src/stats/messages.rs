@@ -267,7 +267,9 @@ fn add_failures(rows: &Rows, summary: &mut Summary) {
         *reasons
             .entry((failure, classes.at(row), replies.at(row)))
             .or_default() += 1;
-        if failure == Failure::Refused {
+        // What a mailbox's script refused came from no client that the log names.
+        let has_client = ips.at(row) != NULL_CODE || names.at(row) != NULL_CODE;
+        if failure == Failure::Refused && has_client {
             *clients.entry((ips.at(row), names.at(row))).or_default() += 1;
         }
     }

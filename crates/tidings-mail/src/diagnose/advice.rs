@@ -102,13 +102,55 @@ pub(super) fn advice(
     direction: Direction,
 ) -> &'static str {
     match direction {
+        Direction::Inbound if permanence == Permanence::Temporary => {
+            put_off_advice(class).unwrap_or_else(|| inbound_advice(class))
+        }
         Direction::Inbound => inbound_advice(class),
+        Direction::Local if permanence == Permanence::Permanent => {
+            returned_advice(class).unwrap_or_else(|| local_advice(class))
+        }
         Direction::Local => local_advice(class),
         Direction::Outbound if permanence == Permanence::Permanent => {
             bounced_advice(class).unwrap_or_else(|| outbound_advice(class, scope))
         }
         Direction::Outbound => outbound_advice(class, scope),
     }
+}
+
+/// The sentence where every attempt failed for now until the message's time ran out.
+pub(super) fn given_up(class: Class, scope: Scope, direction: Direction) -> &'static str {
+    match class {
+        Class::Greylisted => {
+            "The server kept putting it off: attempts may be too rare or come from changing addresses. Send the message again, and ask their postmaster if it happens again."
+        }
+        Class::Expired => {
+            "The steps below may show why no attempt succeeded; once that is mended, send the message again."
+        }
+        _ => advice(class, scope, Permanence::Permanent, direction),
+    }
+}
+
+/// Our own store or filter failed for now, and the queue has given up since.
+fn returned_advice(class: Class) -> Option<&'static str> {
+    Some(match class {
+        Class::Greylisted | Class::ServerBusy | Class::RateLimit => {
+            "The message is not tried again; give our mail store or filter more capacity, then have it sent once more."
+        }
+        Class::Network => {
+            "The message is not tried again; check that the service of our own mail system runs, then have it sent once more."
+        }
+        _ => return None,
+    })
+}
+
+/// Our server refused it for now: a real mail server comes back.
+fn put_off_advice(class: Class) -> Option<&'static str> {
+    Some(match class {
+        Class::Policy | Class::Unknown => {
+            "Nothing to do at first: it was refused for now, and a real mail server tries again; if it lasts, look for the rule or filter that refuses it."
+        }
+        _ => return None,
+    })
 }
 
 /// Where giving up makes a difference: the queue will not try again.
@@ -402,10 +444,16 @@ mod tests {
     fn a_bounce_is_never_said_to_be_tried_again() {
         for class in Class::ALL {
             for scope in Scope::ALL {
-                let text = advice(class, scope, Permanence::Permanent, Direction::Outbound);
-                assert!(!text.contains("tries again"), "{class:?} {scope:?}: {text}");
-                let todo = action(class, scope, Permanence::Permanent, Direction::Outbound);
-                assert_ne!(todo, Action::Retry, "{class:?} {scope:?}");
+                for direction in [Direction::Outbound, Direction::Local] {
+                    let refused = advice(class, scope, Permanence::Permanent, direction);
+                    for text in [refused, given_up(class, scope, direction)] {
+                        assert!(!text.contains("tries again"), "{class:?} {scope:?}: {text}");
+                        assert!(!text.contains("further transactions"), "{text}");
+                        assert!(!text.contains("Nothing to do:"), "{class:?}: {text}");
+                    }
+                    let todo = action(class, scope, Permanence::Permanent, direction);
+                    assert_ne!(todo, Action::Retry, "{class:?} {scope:?}");
+                }
             }
         }
     }

@@ -62,6 +62,38 @@ impl Evidence {
     }
 }
 
+/// What our queue made of a message after the reply, where that is known: it decides what can still
+/// be done. A reply that was for now is final once the queue gave up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Fate {
+    /// Not known: the reply itself tells.
+    #[default]
+    Open,
+    /// The message is still queued and tried again by itself.
+    Waiting,
+    /// The message was refused or returned for good.
+    Refused,
+    /// Every attempt failed for now, until its time in the queue ran out.
+    GivenUp,
+}
+
+impl Fate {
+    /// Whether nothing is tried again.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Refused | Self::GivenUp)
+    }
+
+    /// For now or for good, given what the reply says of that.
+    pub(super) const fn permanence(self, said: Permanence) -> Permanence {
+        match self {
+            Self::Open => said,
+            Self::Waiting => Permanence::Temporary,
+            Self::Refused | Self::GivenUp => Permanence::Permanent,
+        }
+    }
+}
+
 /// Whether it is over, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Permanence {

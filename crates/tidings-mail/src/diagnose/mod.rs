@@ -53,7 +53,7 @@ mod wording;
 
 pub use class::{Action, Class, Scope};
 pub use enhanced::Enhanced;
-pub use evidence::{Confidence, Direction, Evidence, Permanence};
+pub use evidence::{Confidence, Direction, Evidence, Fate, Permanence};
 pub use raw::Reply;
 pub use stage::Stage;
 
@@ -90,20 +90,25 @@ pub fn diagnose(reply: &Reply<'_>) -> Diagnosis {
         return ACCEPTED;
     }
     let permanence = permanence(reply);
-    let found = of_sender(judge(reply, permanence), reply.stage);
+    let found = of_rule(of_sender(judge(reply, permanence), reply.stage), reply);
     // Our own delivery agents say what they did in words of their own, with `dsn=2.…`.
     if permanence == Permanence::Done && found.class != Class::Discarded {
         return ACCEPTED;
     }
     let (class, scope) = turn(found.class, found.scope, reply.direction);
+    let ending = reply.fate.permanence(permanence);
     let action = match found.action {
+        Some(Action::Retry) if reply.fate.is_over() => Action::Resend,
         Some(action) => action,
-        None => advice::action(class, scope, permanence, reply.direction),
+        None => advice::action(class, scope, ending, reply.direction),
     };
-    // An advice of the table is written for mail going out.
+    // An advice of the table is written for mail going out; one about greylisting for mail that
+    // still waits.
+    let is_too_late = reply.fate.is_over() && class == Class::Greylisted;
     let advice = match found.advice {
-        Some(advice) if reply.direction == Direction::Outbound => advice,
-        _ => advice::advice(class, scope, permanence, reply.direction),
+        Some(advice) if reply.direction == Direction::Outbound && !is_too_late => advice,
+        _ if reply.fate == Fate::GivenUp => advice::given_up(class, scope, reply.direction),
+        _ => advice::advice(class, scope, ending, reply.direction),
     };
     Diagnosis {
         class,
@@ -250,6 +255,29 @@ fn of_sender(found: Judgement, stage: Option<Stage>) -> Judgement {
         return Judgement {
             class: Class::SenderRejected,
             scope: Scope::Sender,
+            ..found
+        };
+    }
+    found
+}
+
+/// Our own server looks at a message's content only when its recipients are accepted: what its rule
+/// then says of "no such …" is not about them. Nor is what a rule calls a matter of policy, if its
+/// words do not surely mean a recipient.
+fn of_rule(found: Judgement, reply: &Reply<'_>) -> Judgement {
+    let about_recipients = matches!(
+        found.class,
+        Class::NoSuchUser | Class::BadAddress | Class::NoSuchDomain | Class::Moved
+    );
+    // The code that Postfix gives to the words of a table; the words are those of whoever wrote it.
+    let of_table =
+        reply.enhanced.is_some_and(|code| code.subject == 7) && found.confidence < Confidence::Sure;
+    let of_content = reply.stage == Some(Stage::EndOfData);
+    if reply.direction == Direction::Inbound && (of_content || of_table) && about_recipients {
+        return Judgement {
+            class: Class::Policy,
+            scope: Scope::Message,
+            confidence: Confidence::Likely,
             ..found
         };
     }

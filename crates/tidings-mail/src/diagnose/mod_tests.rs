@@ -174,3 +174,53 @@ fn names_are_stable_kebab_case_and_go_both_ways() {
     }
     assert_eq!(Class::from_name("Mailbox-Full"), None);
 }
+
+/// The words of a table of our own were read as a server's: "no such subjects here" as no such user.
+#[test]
+fn the_words_of_our_own_rule_are_no_servers_reply() {
+    let text = "reject: header Subject: hc from cli.test[10.9.0.60]; from=<a@cli.test> \
+                to=<alice@lab.test> proto=ESMTP helo=<cli.test>: 5.7.1 no such subjects here";
+    assert_eq!(diagnose_text(text).class, Class::Policy);
+    let mut reply = Reply {
+        text: b"no such subjects here",
+        code: Some(550),
+        enhanced: Some(Enhanced::new(5, 7, 1)),
+        direction: Direction::Inbound,
+        ..Reply::default()
+    };
+    assert_eq!(
+        diagnose(&reply).class,
+        Class::Policy,
+        "{:?}",
+        diagnose(&reply)
+    );
+    reply.enhanced = None;
+    reply.stage = Stage::from_text(b"header");
+    assert_eq!(diagnose(&reply).class, Class::Policy, "by its stage");
+}
+
+/// Expired and returned mail was told to be tried again.
+#[test]
+fn what_is_over_is_not_tried_again() {
+    let text = "connect to 10.9.0.59[10.9.0.59]:2500: No route to host";
+    for fate in [Fate::Refused, Fate::GivenUp] {
+        for text in [
+            text,
+            "450 4.2.0 Greylisted",
+            "451 4.3.2 Server busy",
+            "host x[127.0.0.1] said: 451 4.3.2 Server busy",
+        ] {
+            let found = diagnose(&Reply {
+                fate,
+                ..Reply::parse(text)
+            });
+            assert!(!found.advice.contains("tries again"), "{}", found.advice);
+            assert_ne!(found.action, Action::Retry, "{text}");
+        }
+    }
+    let waiting = diagnose(&Reply {
+        fate: Fate::Waiting,
+        ..Reply::parse(text)
+    });
+    assert!(waiting.advice.contains("tries again"), "{}", waiting.advice);
+}

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 
 use super::enhanced::Enhanced;
-use super::evidence::Direction;
+use super::evidence::{Direction, Fate};
 use super::stage::Stage;
 
 /// A reply or a failure text with what is known about it.
@@ -29,6 +29,8 @@ pub struct Reply<'a> {
     pub host: Option<&'a [u8]>,
     /// Who said it to whom.
     pub direction: Direction,
+    /// What the queue made of it; [`Fate::Open`] where that is not known.
+    pub fate: Fate,
 }
 
 impl<'a> Reply<'a> {

@@ -27,7 +27,7 @@ pub enum Stage {
 }
 
 /// Spellings in lower case, longest first where one begins another.
-const SPELLINGS: [(&[u8], Stage); 31] = [
+const SPELLINGS: [(&[u8], Stage); 36] = [
     // Postfix, "in reply to … command", "while …"
     (b"end of data", Stage::EndOfData),
     (b"end-of-data", Stage::EndOfData),
@@ -45,6 +45,12 @@ const SPELLINGS: [(&[u8], Stage); 31] = [
     (b"performing the lhlo", Stage::Helo),
     (b"performing the initial", Stage::Helo),
     (b"performing the authentication", Stage::Auth),
+    // Postfix, the parts of a message that cleanup's rules look at
+    (b"header", Stage::EndOfData),
+    (b"mime-header", Stage::EndOfData),
+    (b"nested-header", Stage::EndOfData),
+    (b"body", Stage::EndOfData),
+    (b"content", Stage::EndOfData),
     // Exim, "after …"
     (b"initial connection", Stage::Banner),
     (b"pipelined mail", Stage::MailFrom),

@@ -6,8 +6,46 @@ use super::statement::{MailAction, MailEvent, MailboxAction, Says};
 /// Reads an event of a mailbox or of a message in it; `None` if the text is something else.
 pub(super) fn read(text: &[u8]) -> Option<Says<'_>> {
     if let Some(rest) = scan::strip_any(text, &[b"Mailbox ", b"mailbox "]) {
-        return mailbox(rest);
+        return mailbox(rest).or_else(|| in_mailbox(rest));
     }
+    mail(text)
+}
+
+/// 2.4: `INBOX: save: uid=1, msgid=<…>`, `Work: Mailbox created`, behind `Mailbox `. A mailbox name
+/// may hold anything, so the first place that reads well ends it.
+fn in_mailbox(text: &[u8]) -> Option<Says<'_>> {
+    scan::all(text, b": ").find_map(|at| {
+        let (name, rest) = (&text[..at], &text[at + 2..]);
+        if let Some(done) = rest.strip_prefix(b"Mailbox ") {
+            return whole_mailbox(name, done).or_else(|| mailbox(done));
+        }
+        match mail(rest)? {
+            Says::Mail(event) if event.mailbox.is_empty() => Some(Says::Mail(MailEvent {
+                mailbox: name,
+                ..event
+            })),
+            other => Some(other),
+        }
+    })
+}
+
+/// `created`, `deleted`, `subscribed`, `unsubscribed`: what was done with the mailbox itself.
+fn whole_mailbox<'a>(mailbox: &'a [u8], done: &[u8]) -> Option<Says<'a>> {
+    let action = match done {
+        b"created" => MailboxAction::Created,
+        b"deleted" => MailboxAction::Deleted,
+        b"subscribed" => MailboxAction::Subscribed,
+        b"unsubscribed" => MailboxAction::Unsubscribed,
+        _ => return None,
+    };
+    Some(Says::Mailbox {
+        action,
+        mailbox,
+        renamed_to: b"",
+    })
+}
+
+fn mail(text: &[u8]) -> Option<Says<'_>> {
     let (action, other, fields) = action(text)?;
     let is_target = text.starts_with(b"copy ->") || text.starts_with(b"copied ->");
     let copied_from = if is_target { b"" } else { other };
@@ -195,6 +233,48 @@ mod tests {
         match read(text.as_bytes()) {
             Some(Says::Mail(event)) => event,
             other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    /// 2.4 names the mailbox in front of each action; the lines were not recognised.
+    #[test]
+    fn mailboxes_in_front_of_the_action() {
+        let event = mail("Mailbox INBOX: save: uid=1, msgid=<a@b>, size=495");
+        assert_eq!(
+            (event.action, event.mailbox, event.uid),
+            (MailAction::Save, &b"INBOX"[..], Some(1))
+        );
+        assert_eq!((event.message_id, event.size), (&b"<a@b>"[..], Some(495)));
+        for (action, text) in [
+            (MailAction::Delete, "delete"),
+            (MailAction::Undelete, "undelete"),
+            (MailAction::Expunge, "expunge"),
+            (MailAction::FlagChange, "flag_change"),
+            (MailAction::AutoExpunge, "autoexpunge"),
+        ] {
+            let text = format!("Mailbox a: b: {text}: uid=7, msgid=<x>, flags=(\\Seen)");
+            let event = mail(&text);
+            assert_eq!((event.action, event.mailbox), (action, &b"a: b"[..]));
+            assert_eq!(event.flags, b"\\Seen");
+        }
+        let event = mail("Mailbox Trash: copy from INBOX: uid=7, msgid=<x>");
+        assert_eq!(
+            (event.action, event.copied_from, event.mailbox),
+            (MailAction::Copy, &b"INBOX"[..], &b"Trash"[..])
+        );
+        let created = Says::Mailbox {
+            action: MailboxAction::Created,
+            mailbox: b"Work",
+            renamed_to: b"",
+        };
+        assert_eq!(read(b"Mailbox Work: Mailbox created"), Some(created));
+        assert_eq!(read(b"Mailbox created: Work"), Some(created));
+        for other in [
+            "Mailbox INBOX: opened",
+            "Mailbox INBOX: save failed",
+            "Mailbox : ",
+        ] {
+            assert_eq!(read(other.as_bytes()), None, "{other}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Draws up the message that an open entry amounts to: one verdict per recipient, over all legs.
 
+use rustc_hash::FxHashMap;
+
 use super::evidence::{Handed, is_same_recipient};
 use super::facts::session_base;
 use super::fold::{Entry, Link};
@@ -217,13 +219,13 @@ fn is_requeued<S>(entry: &Entry<S>, leg: &Leg<S>) -> bool {
 
 /// What was tried before an operator had the message taken up anew counts.
 fn add_earlier_attempts<S: Text>(entry: &Entry<S>, recipients: &mut [Recipient<&str>]) {
-    let requeued = entry.legs.iter().filter(|leg| is_requeued(entry, leg));
-    for leg in requeued {
-        for outcome in leg.outcomes.iter().filter(|outcome| !is_settled(outcome)) {
-            let mut later = recipients.iter_mut().filter(|shown| shown.leg != leg.id);
-            if let Some(shown) = later.find(|shown| shown.address == &*outcome.to) {
-                shown.attempts += outcome.attempts;
-            }
+    for leg in entry.legs.iter().filter(|leg| is_requeued(entry, leg)) {
+        let waited = leg.outcomes.iter().filter(|outcome| !is_settled(outcome));
+        let earlier: FxHashMap<&str, u32> = waited
+            .map(|outcome| (&*outcome.to, outcome.attempts))
+            .collect();
+        for shown in recipients.iter_mut().filter(|shown| shown.leg != leg.id) {
+            shown.attempts += earlier.get(shown.address).copied().unwrap_or(0);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What happened to a message, leg by leg, each leg beneath the one it was joined to.
 
+mod fold;
+
 use std::collections::BTreeMap;
 
 use tidings_engine::contract::{JoinObject, StepObject, StoryObject};
@@ -53,9 +55,22 @@ pub(super) fn timeline(screen: &Screen, story: &StoryObject, lines: &mut Vec<Str
             .map(|step| offset(screen, start, &step.time))
             .collect();
         let time_width = times.iter().map(|time| width(time)).max().unwrap_or(0);
-        for (step, time) in leg.steps.iter().zip(times) {
-            let time = pad_left(&time, time_width);
-            step_lines(screen, step, &format!("{indent}  "), &time, programs, lines);
+        let indent = format!("{indent}  ");
+        let timed: Vec<(&StepObject, String)> = leg.steps.iter().copied().zip(times).collect();
+        for part in fold::parts(&leg.steps) {
+            for (step, time) in &timed[part.shown] {
+                let time = pad_left(time, time_width);
+                step_lines(screen, step, &indent, &time, programs, lines);
+            }
+            if let Some(again) = part.again {
+                let until = timed
+                    .get(again.end - 1)
+                    .map_or("", |(_, time)| time.as_str());
+                lines.push(format!(
+                    "{indent}{}",
+                    again.words(until, screen.symbols.ellipsis)
+                ));
+            }
         }
         lines.push(String::new());
     }
@@ -204,6 +219,7 @@ fn join_words(by: &str) -> String {
         "lmtp-reply" => "the LMTP server's reply".to_owned(),
         "forward" => "forwarding".to_owned(),
         "message-id" => "the same Message-ID".to_owned(),
+        "requeue" => "requeuing".to_owned(),
         other => clean(other).replace('-', " "),
     }
 }
@@ -213,6 +229,11 @@ fn offset(screen: &Screen, start: Option<i64>, time: &str) -> String {
     let (Some(start), Ok(time_ns)) = (start, parse_rfc3339(time)) else {
         return clean(time).into_owned();
     };
+    // A stamp of whole seconds may lie before the finer one of what it follows.
+    let is_coarse = time_ns.rem_euclid(1_000_000_000) == 0;
+    if is_coarse && time_ns < start && start - time_ns < 1_000_000_000 {
+        return "~0 s".to_owned();
+    }
     let sign = if time_ns < start {
         screen.symbols.dash
     } else {
@@ -374,6 +395,12 @@ mod tests {
     }
 
     #[test]
+    fn a_message_taken_up_again_is_not_told_as_forwarded() {
+        assert_eq!(join_words("requeue"), "requeuing");
+        assert_eq!(join_words("next-new-way"), "next new way");
+    }
+
+    #[test]
     fn times_count_from_the_first_step() {
         let screen = plain_screen();
         let start = parse_rfc3339("2026-11-22T12:00:00Z").ok();
@@ -381,5 +408,8 @@ mod tests {
         assert_eq!(offset(&screen, start, "2026-11-22T11:59:59Z"), "–1.000 s");
         assert_eq!(offset(&screen, start, "2026-11-22T14:00:00Z"), "+2 h");
         assert_eq!(offset(&screen, None, "?"), "?");
+        let fine = parse_rfc3339("2026-11-22T12:00:00.219Z").ok();
+        assert_eq!(offset(&screen, fine, "2026-11-22T12:00:00Z"), "~0 s");
+        assert_eq!(offset(&screen, fine, "2026-11-22T12:00:00.1Z"), "–0.119 s");
     }
 }
