@@ -176,7 +176,7 @@ impl EventType {
     pub const DELIVERY_DISCARDED: EventType = EventType(1051);
     /// Delivery to one recipient domain began (`delivery.domain-delivery-start`).
     pub const DELIVERY_DOMAIN_DELIVERY_START: EventType = EventType(85);
-    /// Bounce could itself not be delivered and was dropped (`delivery.double-bounce`).
+    /// Bounce could itself not be delivered (`delivery.double-bounce`).
     pub const DELIVERY_DOUBLE_BOUNCE: EventType = EventType(86);
     /// Notice of permanent failure made for the sender (`delivery.dsn-perm-fail`).
     pub const DELIVERY_DSN_PERM_FAIL: EventType = EventType(87);
@@ -1705,7 +1705,7 @@ pub(crate) static REFERENCE_EVENTS: [EventInfo; 637] = [
     EventInfo { id: 83, name: "delivery.connect-error", description: "Remote server could not be reached", level: Level::Info, flags: 16 },
     EventInfo { id: 84, name: "delivery.delivered", description: "Message delivered", level: Level::Info, flags: 24 },
     EventInfo { id: 85, name: "delivery.domain-delivery-start", description: "Delivery to one recipient domain began", level: Level::Info, flags: 16 },
-    EventInfo { id: 86, name: "delivery.double-bounce", description: "Bounce could itself not be delivered and was dropped", level: Level::Info, flags: 24 },
+    EventInfo { id: 86, name: "delivery.double-bounce", description: "Bounce could itself not be delivered", level: Level::Info, flags: 24 },
     EventInfo { id: 87, name: "delivery.dsn-perm-fail", description: "Notice of permanent failure made for the sender", level: Level::Info, flags: 24 },
     EventInfo { id: 88, name: "delivery.dsn-success", description: "Notice of successful delivery made for the sender", level: Level::Info, flags: 24 },
     EventInfo { id: 89, name: "delivery.dsn-temp-fail", description: "Notice of delay made for the sender", level: Level::Info, flags: 24 },
@@ -3465,7 +3465,7 @@ pub(crate) static METRICS: [MetricInfo; 369] = [
     MetricInfo { id: 81, name: "delivery.implicit-tls-error", description: "TLS from the first byte failed with remote server", kind: MetricKind::Counter, unit: "count", flags: 2, bounds: &[] },
     MetricInfo { id: 82, name: "delivery.concurrency-limit-exceeded", description: "Delivery held back by a limit on parallel connections", kind: MetricKind::Counter, unit: "count", flags: 2, bounds: &[] },
     MetricInfo { id: 83, name: "delivery.rate-limit-exceeded", description: "Delivery held back by a limit on outbound rate", kind: MetricKind::Counter, unit: "count", flags: 2, bounds: &[] },
-    MetricInfo { id: 84, name: "delivery.double-bounce", description: "Bounce could itself not be delivered and was dropped", kind: MetricKind::Counter, unit: "count", flags: 2, bounds: &[] },
+    MetricInfo { id: 84, name: "delivery.double-bounce", description: "Bounce could itself not be delivered", kind: MetricKind::Counter, unit: "count", flags: 2, bounds: &[] },
     MetricInfo { id: 85, name: "delivery.dsn-success", description: "Notice of successful delivery made for the sender", kind: MetricKind::Counter, unit: "count", flags: 2, bounds: &[] },
     MetricInfo { id: 86, name: "delivery.dsn-temp-fail", description: "Notice of delay made for the sender", kind: MetricKind::Counter, unit: "count", flags: 2, bounds: &[] },
     MetricInfo { id: 87, name: "delivery.dsn-perm-fail", description: "Notice of permanent failure made for the sender", kind: MetricKind::Counter, unit: "count", flags: 2, bounds: &[] },

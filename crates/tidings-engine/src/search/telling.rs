@@ -166,6 +166,11 @@ fn is_by_script(recipient: &Recipient) -> bool {
         .any(|words| recipient.reply.contains(words))
 }
 
+/// Whether the client broke off before it was accepted: then the reply says how.
+fn is_broken_off(recipient: &Recipient) -> bool {
+    recipient.attempts == 0 && recipient.relay.is_none() && !recipient.reply.is_empty()
+}
+
 /// Whether a server's answer was for now.
 fn is_for_now(recipient: &Recipient) -> bool {
     match (recipient.code, recipient.dsn.as_deref()) {
@@ -229,6 +234,9 @@ fn sentence_of(recipient: &Recipient, verdict: Verdict) -> String {
         }
         Verdict::Filtered => format!("Taken out for {whom} by a content filter{said}."),
         Verdict::InQueue => format!("In the queue for {whom}; no attempt has ended yet."),
+        Verdict::Unknown if is_broken_off(recipient) => {
+            format!("Never accepted for {whom}{said}.")
+        }
         Verdict::Unknown => format!("The log does not say what became of it for {whom}."),
     }
 }
@@ -258,6 +266,7 @@ fn advice_of(message: &Message, recipient: &Recipient, verdict: Verdict) -> Stri
     }
     let fixed = match verdict {
         Verdict::Delivered => "",
+        Verdict::Unknown if is_broken_off(recipient) => BROKEN_OFF_ADVICE,
         Verdict::Unknown => UNKNOWN_ADVICE,
         Verdict::InQueue => IN_QUEUE_ADVICE,
         Verdict::Discarded => DISCARDED_ADVICE,
@@ -330,6 +339,8 @@ const EXPIRED_ADVICE: &str = "Nothing is tried again; once what kept it from bei
 const NO_REASON_ADVICE: &str =
     "It is over, and the log gives no reason; the steps below show where it ended.";
 
+const BROKEN_OFF_ADVICE: &str =
+    "The client broke off; it tries again by itself if it is a mail server.";
 const UNKNOWN_ADVICE: &str = "Import the logs before and after these lines, if there are any; where the message may \
     still be in the queue, `postqueue -p` shows it.";
 

@@ -157,7 +157,10 @@ fn check_lists(stats: &StatsObject, messages: &[Message]) {
         for recipient in &shown.recipients {
             if recipient.verdict == "rejected" {
                 let client = shown.client_ip.clone().or(shown.client_name.clone());
-                add(&mut clients, &client.unwrap_or_default(), 1, 0);
+                // What a mailbox's script refuses has no client.
+                if let Some(client) = client {
+                    add(&mut clients, &client, 1, 0);
+                }
             }
             if !is_accepted(message) {
                 continue;

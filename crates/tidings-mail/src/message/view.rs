@@ -7,7 +7,7 @@ use super::facts::session_base;
 use super::fold::{Entry, Link};
 use super::leg::{Leg, Outcome};
 use super::{Join, JoinBy, Kind, Message, Recipient, Relation, Text, Verdict};
-use crate::diagnose::{Action, Class, Direction, Enhanced, Reply, Scope, Stage, diagnose};
+use crate::diagnose::{Action, Class, Direction, Enhanced, Fate, Reply, Scope, Stage, diagnose};
 use crate::provider::Providers;
 
 /// The message, unless there is none: an address probe, or a transaction that came to nothing.
@@ -568,6 +568,12 @@ fn diagnose_into<S: Text>(shown: &mut Recipient<&str>, outcome: &Outcome<S>, ref
         Reply {
             enhanced: parsed.enhanced.or(dsn),
             provider: shown.provider,
+            fate: match shown.verdict {
+                Some(Verdict::Deferred) => Fate::Waiting,
+                Some(Verdict::Expired) => Fate::GivenUp,
+                Some(Verdict::Bounced | Verdict::Rejected) => Fate::Refused,
+                _ => Fate::Open,
+            },
             ..parsed
         }
     };
