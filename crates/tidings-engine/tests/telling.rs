@@ -156,3 +156,21 @@ fn a_script_that_refuses_is_told_as_the_owners() {
     assert!(text.contains("by a script of the mailbox"), "{text}");
     assert!(advice.contains("mailbox's owner"), "{advice}");
 }
+
+#[test]
+fn what_has_no_sender_is_not_told_as_returned() {
+    let log = "\
+        21:12:32 mx postfix/pickup[447]: 3D2CDA784AC: uid=0 from=<>\n\
+        21:12:32 mx postfix/cleanup[461]: 3D2CDA784AC: message-id=<o@cli.test>\n\
+        21:12:32 mx postfix/qmgr[448]: 3D2CDA784AC: from=<>, size=261, nrcpt=1 (queue active)\n\
+        21:12:32 mx postfix/smtp[584]: 3D2CDA784AC: to=<u@a.test>, relay=s.test[10.9.0.50]:25, \
+        delay=0.03, delays=0.03/0/0/0.01, dsn=5.1.1, status=bounced (host s.test[10.9.0.50] said: 550 5.1.1 \
+        <u@a.test>: no such user here (in reply to RCPT TO command))\n\
+        21:12:32 mx postfix/bounce[463]: 3D2CDA784AC: postmaster non-delivery notification: 41426A784AD\n\
+        21:12:32 mx postfix/qmgr[448]: 3D2CDA784AC: removed\n";
+    let (told, _) = told(log, "3D2CDA784AC");
+    assert!(
+        told[0].0.contains("names no sender to return it to"),
+        "{told:?}"
+    );
+}

@@ -113,7 +113,7 @@ pub(super) fn summary_of(message: &Message, recipient: &Recipient, hands: &Hands
         by_hand(recipient, verdict)
     } else {
         (
-            sentence_of(recipient, verdict),
+            sentence_of(message, recipient, verdict),
             advice_of(message, recipient, verdict),
         )
     };
@@ -199,7 +199,7 @@ fn said_with_codes(recipient: &Recipient) -> String {
     }
 }
 
-fn sentence_of(recipient: &Recipient, verdict: Verdict) -> String {
+fn sentence_of(message: &Message, recipient: &Recipient, verdict: Verdict) -> String {
     let (whom, tries) = (whom(recipient), tries(recipient));
     let by = recipient
         .relay
@@ -218,6 +218,9 @@ fn sentence_of(recipient: &Recipient, verdict: Verdict) -> String {
         Verdict::Delivered => format!("Delivered to {whom}{by}{tries}{said}."),
         Verdict::Deferred => {
             format!("Not delivered to {whom} yet{tries}; it is retried by itself{said}.")
+        }
+        Verdict::Bounced if matches!(message.from.as_deref(), Some("" | "<>")) => {
+            format!("Not delivered to {whom}; it names no sender to return it to{said}.")
         }
         Verdict::Bounced => {
             format!("Not delivered to {whom}; it was returned to the sender{said}.")
