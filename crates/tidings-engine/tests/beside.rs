@@ -108,6 +108,15 @@ fn lines(mails: &[Mail]) -> [Vec<(i64, String)>; 3] {
     logs
 }
 
+/// A mail a minute.
+fn an_hour() -> Vec<Mail> {
+    let mail = |minute| Mail {
+        minute,
+        is_discarded: false,
+    };
+    (0..60).map(mail).collect()
+}
+
 fn text(mut lines: Vec<(i64, String)>) -> String {
     lines.sort();
     lines.into_iter().map(|(_, line)| line).collect()
@@ -190,13 +199,7 @@ proptest! {
 #[test]
 fn copies_and_grown_files_of_one_command_add_nothing_twice() {
     let dir = TempDir::new().unwrap();
-    let mails: Vec<Mail> = (0..60)
-        .map(|minute| Mail {
-            minute,
-            is_discarded: false,
-        })
-        .collect();
-    let [one, two, _] = lines(&mails);
+    let [one, two, _] = lines(&an_hour());
     let (one, two) = (text(one), text(two));
     let half: String = one.split_inclusive('\n').take(100).collect();
     let count = one.lines().count() + two.lines().count();
@@ -216,13 +219,7 @@ fn copies_and_grown_files_of_one_command_add_nothing_twice() {
 #[test]
 fn a_file_that_was_begun_before_is_no_other_rendering_of_itself() {
     let dir = TempDir::new().unwrap();
-    let mails: Vec<Mail> = (0..60)
-        .map(|minute| Mail {
-            minute,
-            is_discarded: false,
-        })
-        .collect();
-    let [one, two, _] = lines(&mails);
+    let [one, two, _] = lines(&an_hour());
     // Lines of one server before the other's begin, committed one by one.
     let before = (1..100).map(|n| {
         let at_ns = START_NS - n * 60 * SECOND_NS;

@@ -297,6 +297,7 @@ impl Run<'_> {
         }
         self.renderings.note_beside(&file.rendering, &whole.sample);
         file.whole = Some(whole);
+        file.undo = None;
         Ok(false)
     }
 

@@ -243,16 +243,7 @@ fn save_outcome(save: &mut Save<'_>, outcome: &Outcome) {
     save.number(u64::from(outcome.number));
     save.number(u64::from(outcome.attempts));
     save.option(outcome.delay_ms, Save::number);
-    for text in [
-        &outcome.original,
-        &outcome.dsn,
-        &outcome.relay,
-        &outcome.relay_host,
-        &outcome.stage,
-        &outcome.remote,
-        &outcome.child,
-        &outcome.delays,
-    ] {
+    for text in outcome.texts() {
         save.text(text);
     }
 }

@@ -448,6 +448,20 @@ pub(super) fn ip_text(ip: IpAddr) -> Box<str> {
 }
 
 impl<S> Outcome<S> {
+    /// The texts that not every outcome has, in the order of their saved form.
+    pub(super) fn texts(&self) -> [&Option<S>; 8] {
+        [
+            &self.original,
+            &self.dsn,
+            &self.relay,
+            &self.relay_host,
+            &self.stage,
+            &self.remote,
+            &self.child,
+            &self.delays,
+        ]
+    }
+
     /// Whether it decides, and not what is known: that a client went away is no reason where another
     /// one is told.
     fn outweighs(&self, known: &Outcome<S>) -> bool {

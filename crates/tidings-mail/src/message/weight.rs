@@ -56,17 +56,7 @@ fn of_leg(leg: &Leg) -> usize {
 }
 
 fn of_outcome(outcome: &Outcome) -> usize {
-    let texts = [
-        &outcome.original,
-        &outcome.dsn,
-        &outcome.relay,
-        &outcome.relay_host,
-        &outcome.stage,
-        &outcome.remote,
-        &outcome.child,
-        &outcome.delays,
-    ];
-    of_text(&outcome.to) + of_text(&outcome.reply) + of_texts(&texts)
+    of_text(&outcome.to) + of_text(&outcome.reply) + of_texts(&outcome.texts())
 }
 
 fn of_texts(texts: &[&Option<Box<str>>]) -> usize {

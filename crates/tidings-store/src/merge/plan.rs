@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::run::MAX_LOADED_ROWS;
 use crate::manifest::{PartEntry, State};
 use crate::part::layout::GROUP_ROWS;
 use crate::sidecar::file::NO_TIME;
@@ -22,7 +23,7 @@ const MIDDLE_FAN_IN: usize = 8;
 const MAX_FAN_IN: usize = 64;
 /// Rows of row groups that a merge holds in memory at once: parts of one day may overlap in any
 /// way, and reading row groups again and again would take for ever.
-const MAX_GROUPS_ROWS: u64 = 11 * GROUP_ROWS as u64;
+const MAX_GROUPS_ROWS: u64 = (MAX_LOADED_ROWS - GROUP_ROWS) as u64;
 /// A day is closed this many days after it began: late rows have come by then.
 const CLOSED_AFTER_DAYS: i32 = 2;
 /// Months whose last day is older are merged across days.

@@ -19,8 +19,8 @@ use crate::store::Store;
 use crate::transaction::publish;
 use crate::{Error, PartId, Result, RowSet, Schema};
 
-/// Rows in memory at once: six whole row groups, of some 12 MiB each where rows have forty columns.
-const MAX_LOADED_ROWS: usize = 6 * GROUP_ROWS;
+/// Rows in memory at once: twelve whole row groups of some 5 MiB each. Plans count on as many.
+pub(super) const MAX_LOADED_ROWS: usize = 12 * GROUP_ROWS;
 
 /// What a merge did.
 #[derive(Clone, Debug, PartialEq, Eq)]
