@@ -34,6 +34,24 @@ const RULES: &[Rule] = &[
         why: "the vocabulary depends on nothing, so that anyone can",
     },
     Rule {
+        name: "tidings",
+        workspace: &["tidings-event", "tidings-spool"],
+        foreign: Foreign::AnyBut(&["axum", "hyper", "parquet", "reqwest", "tokio"]),
+        why: "who embeds it pays for events only: no runtime, no mail, no outputs",
+    },
+    Rule {
+        name: "tidings-wire",
+        workspace: &["tidings-event"],
+        foreign: Foreign::AnyBut(&["axum", "hyper", "parquet", "reqwest", "tokio"]),
+        why: "bytes in, bytes out: no sockets, no files, no runtime",
+    },
+    Rule {
+        name: "tidings-sink",
+        workspace: &["tidings", "tidings-event", "tidings-spool", "tidings-wire"],
+        foreign: Foreign::AnyBut(&["axum", "parquet"]),
+        why: "outputs know no sources and no management",
+    },
+    Rule {
         name: "tidings-mail",
         workspace: &["tidings-event"],
         foreign: Foreign::Only(&["aho-corasick", "memchr", "rustc-hash"]),
@@ -71,12 +89,15 @@ const RULES: &[Rule] = &[
     Rule {
         name: "tidings-server",
         workspace: &[
+            "tidings",
             "tidings-cli",
             "tidings-engine",
             "tidings-event",
             "tidings-mail",
+            "tidings-sink",
             "tidings-spool",
             "tidings-store",
+            "tidings-wire",
         ],
         foreign: Foreign::AnyBut(&["parquet"]),
         why: "Parquet stays inside the store",

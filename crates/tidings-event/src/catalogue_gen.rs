@@ -386,6 +386,10 @@ impl EventType {
     pub const HISTORY_MERGED: EventType = EventType(1123);
     /// Damaged history part set aside (`history.part-quarantined`).
     pub const HISTORY_PART_QUARANTINED: EventType = EventType(1124);
+    /// History searched (`history.query`).
+    pub const HISTORY_QUERY: EventType = EventType(1127);
+    /// Search of the history failed (`history.query-error`).
+    pub const HISTORY_QUERY_ERROR: EventType = EventType(1128);
     /// History repaired (`history.repaired`).
     pub const HISTORY_REPAIRED: EventType = EventType(1126);
     /// History part written and sealed (`history.sealed`).
@@ -820,6 +824,12 @@ impl EventType {
     pub const POP3_UIDL_MESSAGE: EventType = EventType(362);
     /// POP3 session switched to UTF-8 (`pop3.utf8`).
     pub const POP3_UTF8: EventType = EventType(363);
+    /// Event of the program (`program.event`).
+    pub const PROGRAM_EVENT: EventType = EventType(1160);
+    /// Span of the program ended (`program.span-end`).
+    pub const PROGRAM_SPAN_END: EventType = EventType(1162);
+    /// Span of the program began (`program.span-start`).
+    pub const PROGRAM_SPAN_START: EventType = EventType(1161);
     /// Push notification could not be delivered (`push-subscription.error`).
     pub const PUSH_SUBSCRIPTION_ERROR: EventType = EventType(371);
     /// Push subscription does not exist (`push-subscription.not-found`).
@@ -1158,6 +1168,10 @@ impl EventType {
     pub const SMTP_VRFY_NOT_FOUND: EventType = EventType(489);
     /// Source could not be read (`source.error`).
     pub const SOURCE_ERROR: EventType = EventType(1087);
+    /// Events of a client refused (`source.events-refused`).
+    pub const SOURCE_EVENTS_REFUSED: EventType = EventType(1090);
+    /// Events of a client taken (`source.events-taken`).
+    pub const SOURCE_EVENTS_TAKEN: EventType = EventType(1089);
     /// Part of a source is missing (`source.gap`).
     pub const SOURCE_GAP: EventType = EventType(1085);
     /// Import of log files finished (`source.import-finished`).
@@ -1326,6 +1340,12 @@ impl EventType {
     pub const TELEMETRY_ALERT_EVENT: EventType = EventType(548);
     /// Alert sent by mail (`telemetry.alert-message`).
     pub const TELEMETRY_ALERT_MESSAGE: EventType = EventType(365);
+    /// Collector of events failed and was started again (`telemetry.collector-restarted`).
+    pub const TELEMETRY_COLLECTOR_RESTARTED: EventType = EventType(1148);
+    /// Event could not be printed on the console (`telemetry.console-error`).
+    pub const TELEMETRY_CONSOLE_ERROR: EventType = EventType(1145);
+    /// Events lost (`telemetry.events-lost`).
+    pub const TELEMETRY_EVENTS_LOST: EventType = EventType(1140);
     /// Event could not be written to the journal (`telemetry.journal-error`).
     pub const TELEMETRY_JOURNAL_ERROR: EventType = EventType(534);
     /// Event could not be written to the log file (`telemetry.log-error`).
@@ -1340,8 +1360,20 @@ impl EventType {
     pub const TELEMETRY_OTEL_EXPORTER_ERROR: EventType = EventType(536);
     /// OpenTelemetry export of metrics failed (`telemetry.otel-metrics-exporter-error`).
     pub const TELEMETRY_OTEL_METRICS_EXPORTER_ERROR: EventType = EventType(537);
+    /// Output works again (`telemetry.output-recovered`).
+    pub const TELEMETRY_OUTPUT_RECOVERED: EventType = EventType(1143);
+    /// Output skipped events (`telemetry.output-skipped`).
+    pub const TELEMETRY_OUTPUT_SKIPPED: EventType = EventType(1144);
+    /// Output started (`telemetry.output-started`).
+    pub const TELEMETRY_OUTPUT_STARTED: EventType = EventType(1141);
+    /// Output stopped (`telemetry.output-stopped`).
+    pub const TELEMETRY_OUTPUT_STOPPED: EventType = EventType(1142);
     /// Prometheus export of metrics failed (`telemetry.prometheus-exporter-error`).
     pub const TELEMETRY_PROMETHEUS_EXPORTER_ERROR: EventType = EventType(538);
+    /// Settings changed (`telemetry.settings-changed`).
+    pub const TELEMETRY_SETTINGS_CHANGED: EventType = EventType(1146);
+    /// Settings could not be applied (`telemetry.settings-error`).
+    pub const TELEMETRY_SETTINGS_ERROR: EventType = EventType(1147);
     /// Webhook could not be delivered (`telemetry.webhook-error`).
     pub const TELEMETRY_WEBHOOK_ERROR: EventType = EventType(539);
     /// TLS reporting record looked up (`tls-rpt.record-fetch`).
@@ -1411,6 +1443,8 @@ impl Key {
     pub const ACCOUNT_NAME: Key = Key(0);
     /// `action`: What was done with the message or client, in the word of the program.
     pub const ACTION: Key = Key(1036);
+    /// `attribute`: Name and value of a field that the catalogue has no key for.
+    pub const ATTRIBUTE: Key = Key(1063);
     /// `authMethod`: SASL mechanism of the login, such as `PLAIN`.
     pub const AUTH_METHOD: Key = Key(1039);
     /// `blobId`: Id of the stored content (blob) concerned.
@@ -1479,6 +1513,8 @@ impl Key {
     pub const ID: Key = Key(23);
     /// `instance`: Name of the MTA instance where one host runs several.
     pub const INSTANCE: Key = Key(1028);
+    /// `interrupted`: The span was given up before its end was told.
+    pub const INTERRUPTED: Key = Key(1064);
     /// `key`: Key or name under which something was looked up or stored.
     pub const KEY: Key = Key(24);
     /// `limit`: Limit that applied, in the unit of what it limits.
@@ -1513,8 +1549,12 @@ impl Key {
     pub const ORIGINAL_QUEUE_ID: Key = Key(1061);
     /// `originalTo`: Recipient address before aliases and rewriting.
     pub const ORIGINAL_TO: Key = Key(1031);
+    /// `output`: Name of the output concerned, as in the settings.
+    pub const OUTPUT: Key = Key(1066);
     /// `parentQueueId`: MTA queue id of the message that this one was made from.
     pub const PARENT_QUEUE_ID: Key = Key(1038);
+    /// `parentSpanId`: Id of the span within which this one began.
+    pub const PARENT_SPAN_ID: Key = Key(1065);
     /// `path`: Path of a file, URL or resource.
     pub const PATH: Key = Key(34);
     /// `pid`: Process id of the program that wrote the line.
@@ -1587,6 +1627,8 @@ impl Key {
     pub const STRICT: Key = Key(50);
     /// `subject`: Subject header of the message as logged.
     pub const SUBJECT: Key = Key(1052);
+    /// `target`: Part of the program that the event came from.
+    pub const TARGET: Key = Key(1067);
     /// `tls`: Whether the connection is protected by TLS.
     pub const TLS: Key = Key(51);
     /// `to`: Recipient address, or a list of them.
@@ -2300,6 +2342,8 @@ pub(crate) static OWN_EVENTS: &[EventInfo] = &[
     EventInfo { id: 1086, name: "source.repeated", description: "Log line repeated", level: Level::Trace, flags: 16 },
     EventInfo { id: 1087, name: "source.error", description: "Source could not be read", level: Level::Error, flags: 16 },
     EventInfo { id: 1088, name: "source.import-finished", description: "Import of log files finished", level: Level::Info, flags: 16 },
+    EventInfo { id: 1089, name: "source.events-taken", description: "Events of a client taken", level: Level::Debug, flags: 16 },
+    EventInfo { id: 1090, name: "source.events-refused", description: "Events of a client refused", level: Level::Warn, flags: 16 },
     EventInfo { id: 1100, name: "auth.aborted", description: "Login given up before it was finished", level: Level::Debug, flags: 16 },
     EventInfo { id: 1101, name: "imap.session-error", description: "IMAP session broke off with an error", level: Level::Warn, flags: 16 },
     EventInfo { id: 1102, name: "message-ingest.stored", description: "Message stored in a mailbox", level: Level::Info, flags: 16 },
@@ -2319,6 +2363,20 @@ pub(crate) static OWN_EVENTS: &[EventInfo] = &[
     EventInfo { id: 1124, name: "history.part-quarantined", description: "Damaged history part set aside", level: Level::Error, flags: 16 },
     EventInfo { id: 1125, name: "history.expired", description: "History older than its retention removed", level: Level::Info, flags: 16 },
     EventInfo { id: 1126, name: "history.repaired", description: "History repaired", level: Level::Warn, flags: 16 },
+    EventInfo { id: 1127, name: "history.query", description: "History searched", level: Level::Debug, flags: 16 },
+    EventInfo { id: 1128, name: "history.query-error", description: "Search of the history failed", level: Level::Warn, flags: 16 },
+    EventInfo { id: 1140, name: "telemetry.events-lost", description: "Events lost", level: Level::Warn, flags: 16 },
+    EventInfo { id: 1141, name: "telemetry.output-started", description: "Output started", level: Level::Info, flags: 16 },
+    EventInfo { id: 1142, name: "telemetry.output-stopped", description: "Output stopped", level: Level::Info, flags: 16 },
+    EventInfo { id: 1143, name: "telemetry.output-recovered", description: "Output works again", level: Level::Info, flags: 16 },
+    EventInfo { id: 1144, name: "telemetry.output-skipped", description: "Output skipped events", level: Level::Warn, flags: 16 },
+    EventInfo { id: 1145, name: "telemetry.console-error", description: "Event could not be printed on the console", level: Level::Warn, flags: 16 },
+    EventInfo { id: 1146, name: "telemetry.settings-changed", description: "Settings changed", level: Level::Info, flags: 16 },
+    EventInfo { id: 1147, name: "telemetry.settings-error", description: "Settings could not be applied", level: Level::Error, flags: 16 },
+    EventInfo { id: 1148, name: "telemetry.collector-restarted", description: "Collector of events failed and was started again", level: Level::Error, flags: 16 },
+    EventInfo { id: 1160, name: "program.event", description: "Event of the program", level: Level::Info, flags: 16 },
+    EventInfo { id: 1161, name: "program.span-start", description: "Span of the program began", level: Level::Debug, flags: 17 },
+    EventInfo { id: 1162, name: "program.span-end", description: "Span of the program ended", level: Level::Debug, flags: 18 },
     EventInfo { id: 1200, name: "custom.other", description: "Event of a type beyond the limit of custom types", level: Level::Info, flags: 16 },
 ];
 
@@ -2525,6 +2583,8 @@ pub(crate) static EVENT_NAMES: &[(&str, u16)] = &[
     ("history.expired", 1125),
     ("history.merged", 1123),
     ("history.part-quarantined", 1124),
+    ("history.query", 1127),
+    ("history.query-error", 1128),
     ("history.repaired", 1126),
     ("history.sealed", 1122),
     ("housekeeper.schedule", 370),
@@ -2746,6 +2806,9 @@ pub(crate) static EVENT_NAMES: &[(&str, u16)] = &[
     ("pop3.uidl", 361),
     ("pop3.uidl-message", 362),
     ("pop3.utf8", 363),
+    ("program.event", 1160),
+    ("program.span-end", 1162),
+    ("program.span-start", 1161),
     ("purge.auto-expunge", 364),
     ("purge.blob-cleanup", 369),
     ("push-subscription.error", 371),
@@ -2923,6 +2986,8 @@ pub(crate) static EVENT_NAMES: &[(&str, u16)] = &[
     ("smtp.vrfy-disabled", 488),
     ("smtp.vrfy-not-found", 489),
     ("source.error", 1087),
+    ("source.events-refused", 1090),
+    ("source.events-taken", 1089),
     ("source.gap", 1085),
     ("source.import-finished", 1088),
     ("source.line", 1080),
@@ -3014,6 +3079,9 @@ pub(crate) static EVENT_NAMES: &[(&str, u16)] = &[
     ("telemetry.alert", 548),
     ("telemetry.alert-event", 548),
     ("telemetry.alert-message", 365),
+    ("telemetry.collector-restarted", 1148),
+    ("telemetry.console-error", 1145),
+    ("telemetry.events-lost", 1140),
     ("telemetry.journal-error", 534),
     ("telemetry.log-error", 535),
     ("telemetry.metrics-collected", 151),
@@ -3021,7 +3089,13 @@ pub(crate) static EVENT_NAMES: &[(&str, u16)] = &[
     ("telemetry.metrics-stored", 366),
     ("telemetry.otel-exporter-error", 536),
     ("telemetry.otel-metrics-exporter-error", 537),
+    ("telemetry.output-recovered", 1143),
+    ("telemetry.output-skipped", 1144),
+    ("telemetry.output-started", 1141),
+    ("telemetry.output-stopped", 1142),
     ("telemetry.prometheus-exporter-error", 538),
+    ("telemetry.settings-changed", 1146),
+    ("telemetry.settings-error", 1147),
     ("telemetry.webhook-error", 539),
     ("tls-rpt.record-fetch", 540),
     ("tls-rpt.record-fetch-error", 541),
@@ -3165,6 +3239,11 @@ pub(crate) static OWN_KEYS: &[KeyInfo] = &[
     KeyInfo { id: 1060, name: "sequence", kebab: "sequence", description: "Position of an event in the spool." },
     KeyInfo { id: 1061, name: "originalQueueId", kebab: "original-queue-id", description: "MTA queue id of the message before it went through a content filter." },
     KeyInfo { id: 1062, name: "rawLine", kebab: "raw-line", description: "The line from which the event was read, byte for byte; carried in the spool by the first event of a line, never shown as a value." },
+    KeyInfo { id: 1063, name: "attribute", kebab: "attribute", description: "Name and value of a field that the catalogue has no key for." },
+    KeyInfo { id: 1064, name: "interrupted", kebab: "interrupted", description: "The span was given up before its end was told." },
+    KeyInfo { id: 1065, name: "parentSpanId", kebab: "parent-span-id", description: "Id of the span within which this one began." },
+    KeyInfo { id: 1066, name: "output", kebab: "output", description: "Name of the output concerned, as in the settings." },
+    KeyInfo { id: 1067, name: "target", kebab: "target", description: "Part of the program that the event came from." },
 ];
 
 /// Every accepted spelling of a key with its id, by spelling.
@@ -3176,6 +3255,7 @@ pub(crate) static KEY_NAMES: &[(&str, u16)] = &[
     ("accountid", 1),
     ("accountname", 0),
     ("action", 1036),
+    ("attribute", 1063),
     ("auth-method", 1039),
     ("authMethod", 1039),
     ("authmethod", 1039),
@@ -3240,6 +3320,7 @@ pub(crate) static KEY_NAMES: &[(&str, u16)] = &[
     ("hostname", 22),
     ("id", 23),
     ("instance", 1028),
+    ("interrupted", 1064),
     ("key", 24),
     ("limit", 25),
     ("lines", 1046),
@@ -3284,9 +3365,13 @@ pub(crate) static KEY_NAMES: &[(&str, u16)] = &[
     ("originalclient", 1057),
     ("originalqueueid", 1061),
     ("originalto", 1031),
+    ("output", 1066),
     ("parent-queue-id", 1038),
+    ("parent-span-id", 1065),
     ("parentQueueId", 1038),
+    ("parentSpanId", 1065),
     ("parentqueueid", 1038),
+    ("parentspanid", 1065),
     ("path", 34),
     ("pid", 1027),
     ("policy", 35),
@@ -3351,6 +3436,7 @@ pub(crate) static KEY_NAMES: &[(&str, u16)] = &[
     ("status", 1047),
     ("strict", 50),
     ("subject", 1052),
+    ("target", 1067),
     ("tls", 51),
     ("to", 52),
     ("total", 53),

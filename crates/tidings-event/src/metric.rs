@@ -1,6 +1,10 @@
 //! Metrics: the counters, gauges and histograms of the catalogue.
 
+mod reading;
+
 use crate::catalogue_gen::METRICS;
+
+pub use reading::{Distribution, Exemplar, Reading, Series, SeriesValue};
 
 /// What a metric measures with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
