@@ -278,8 +278,8 @@ mod tests {
     #[test]
     fn a_crate_without_a_row_is_an_error() {
         assert_eq!(
-            broken("tidings-wire", ""),
-            ["tidings-wire has no row in the table"]
+            broken("tidings-newcomer", ""),
+            ["tidings-newcomer has no row in the table"]
         );
     }
 }

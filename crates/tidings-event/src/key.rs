@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::catalogue_gen::{KEY_NAMES, OWN_KEYS, REFERENCE_KEYS};
+use crate::kind::KeyKind;
 
 /// The key of a value in an event, such as `remoteIp`: a stable numeric id.
 ///
@@ -21,6 +22,7 @@ pub struct KeyInfo {
     pub kebab: &'static str,
     /// What the value means, with its unit.
     pub description: &'static str,
+    pub(crate) kind: KeyKind,
 }
 
 static UNKNOWN: KeyInfo = KeyInfo {
@@ -28,6 +30,7 @@ static UNKNOWN: KeyInfo = KeyInfo {
     name: "unknown",
     kebab: "unknown",
     description: "A key that this version does not know",
+    kind: KeyKind::Any,
 };
 
 impl Key {

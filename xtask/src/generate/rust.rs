@@ -11,6 +11,7 @@ const HEAD: &str = "\
 
 use crate::event_type::{EventInfo, EventType};
 use crate::key::{Key, KeyInfo};
+use crate::kind::KeyKind;
 use crate::level::Level;
 use crate::metric::{MetricInfo, MetricKind};
 ";
@@ -151,11 +152,27 @@ fn key_info(key: &Key) -> String {
         name,
         kebab,
         description,
-        ..
+        types,
     } = key;
+    let kind = key_kind(types);
     format!(
-        "KeyInfo {{ id: {id}, name: {name:?}, kebab: {kebab:?}, description: {description:?} }}"
+        "KeyInfo {{ id: {id}, name: {name:?}, kebab: {kebab:?}, description: {description:?}, \
+         kind: KeyKind::{kind} }}"
     )
+}
+
+/// What a reader may take a plain value under the key for; `Any` where the catalogue names several.
+fn key_kind(types: &[String]) -> &'static str {
+    let types: Vec<&str> = types.iter().map(String::as_str).collect();
+    match types[..] {
+        ["string"] | ["string", "list"] => "Text",
+        ["uint"] | ["int"] | ["uint", "list"] => "Number",
+        ["duration"] => "Duration",
+        ["timestamp"] => "Timestamp",
+        ["ip"] => "Ip",
+        ["bool"] => "Bool",
+        _ => "Any",
+    }
 }
 
 fn metric_info(metric: &Metric) -> String {

@@ -3,7 +3,7 @@
 use super::ast::Field;
 use super::error::FilterError;
 use crate::key::Key;
-use crate::kind::{KeyKind, kind_of};
+use crate::kind::KeyKind;
 use crate::suggest::{did_you_mean, nearest};
 
 /// What kind of value a field holds: which values a filter may compare it with, and how.
@@ -145,7 +145,7 @@ impl Field {
             Field::Time => FieldKind::Time,
             Field::Ip => FieldKind::Ip,
             Field::Extra(extra) => extra.kind,
-            Field::Key(key) => match kind_of(key) {
+            Field::Key(key) => match key.info().kind {
                 KeyKind::Text => FieldKind::Text,
                 KeyKind::Number => FieldKind::Number,
                 KeyKind::Duration => FieldKind::Duration,

@@ -7,7 +7,7 @@ use crate::id::Id;
 use crate::json::parse::{Number, Parser};
 use crate::json::{JsonError, encode, names};
 use crate::key::Key;
-use crate::kind::{KeyKind, kind_of};
+use crate::kind::KeyKind;
 use crate::suggest::{did_you_mean, nearest};
 use crate::time::parse_rfc3339_seconds;
 use crate::value::{MAX_DEPTH, Value};
@@ -33,7 +33,7 @@ pub(super) fn read_members(
             parser.go_to(value);
         }
         encode::key(out, key);
-        read_value(parser, out, kind_of(key), depth)
+        read_value(parser, out, key.info().kind, depth)
     })
 }
 
