@@ -144,9 +144,10 @@ pub(super) fn later(a: Option<Exemplar>, b: Option<Exemplar>) -> Option<Exemplar
     }
 }
 
-/// Values counted by size; the bounds are kept by whoever owns it.
+/// Values counted by size.
 #[derive(Debug)]
 pub(super) struct Histogram {
+    bounds: &'static [u64],
     buckets: Box<[Bucket]>,
     sum: Count,
     least: Count,
@@ -160,10 +161,11 @@ struct Bucket {
 }
 
 impl Histogram {
-    /// Empty, for so many bounds.
-    pub(super) fn new(bounds: usize) -> Histogram {
+    /// Empty, with these bounds.
+    pub(super) fn new(bounds: &'static [u64]) -> Histogram {
         Histogram {
-            buckets: (0..=bounds).map(|_| Bucket::default()).collect(),
+            bounds,
+            buckets: (0..=bounds.len()).map(|_| Bucket::default()).collect(),
             sum: Count::default(),
             least: Count::new(u64::MAX),
             most: Count::default(),
@@ -172,15 +174,9 @@ impl Histogram {
 
     /// Counts a value; `span` is the span behind it, with its time.
     #[inline]
-    pub(super) fn record(
-        &self,
-        bounds: &[u64],
-        value: u64,
-        span: Option<(Id, i64)>,
-        writers: Writers,
-    ) {
+    pub(super) fn record(&self, value: u64, span: Option<(Id, i64)>, writers: Writers) {
         // A value on a bound is in the bucket below it. Without a branch, as sizes are not foretold.
-        let at = bounds.iter().filter(|bound| value > **bound).count();
+        let at = self.bounds.iter().filter(|bound| value > **bound).count();
         let Some(bucket) = self.buckets.get(at) else {
             return;
         };
@@ -260,9 +256,9 @@ mod tests {
     #[test]
     fn a_value_on_a_bound_is_in_the_bucket_below_it() {
         const BOUNDS: &[u64] = &[10, 20];
-        let histogram = Histogram::new(BOUNDS.len());
+        let histogram = Histogram::new(BOUNDS);
         for value in [0, 10, 11, 20, 21, u64::MAX] {
-            histogram.record(BOUNDS, value, None, Writers::One);
+            histogram.record(value, None, Writers::One);
         }
         let read = of(&histogram, BOUNDS);
         assert_eq!(read.counts, [2, 2, 2]);
@@ -274,12 +270,12 @@ mod tests {
     #[test]
     fn the_latest_span_of_each_bucket_is_kept() {
         const BOUNDS: &[u64] = &[10];
-        let histogram = Histogram::new(BOUNDS.len());
+        let histogram = Histogram::new(BOUNDS);
         for (value, span) in [(3, 7), (4, 8), (30, 9)] {
             let span = Some((Id(span), span as i64 * 1000));
-            histogram.record(BOUNDS, value, span, Writers::Many);
+            histogram.record(value, span, Writers::Many);
         }
-        histogram.record(BOUNDS, 5, None, Writers::Many);
+        histogram.record(5, None, Writers::Many);
         let read = of(&histogram, BOUNDS);
         let spans: Vec<_> = read
             .exemplars
@@ -293,7 +289,7 @@ mod tests {
 
     #[test]
     fn an_empty_histogram_has_no_extremes() {
-        assert_eq!(of(&Histogram::new(1), &[5]), empty(&[5]));
+        assert_eq!(of(&Histogram::new(&[5]), &[5]), empty(&[5]));
     }
 
     #[test]

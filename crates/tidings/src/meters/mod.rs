@@ -41,7 +41,7 @@ use tidings_event::{
 };
 
 use cell::{Count, Histogram, Latest, Writers, empty, later};
-use plan::{Effect, HistogramPlan, Plan};
+use plan::{COUNTERS, Effect, HistogramPlan, Plan};
 
 pub use gauge::Gauge;
 pub use selection::{Policy, Selection, UnknownMetric};
@@ -62,24 +62,22 @@ pub struct Meters {
 /// What one thread counted. Aligned so that two threads never write to one cache line.
 #[repr(align(128))]
 struct Shard {
-    counters: Box<[Counter]>,
+    /// In place, so that counting follows as few pointers as can be.
+    counts: [Count; COUNTERS],
+    /// The latest span behind each count.
+    latest: Box<[Latest]>,
     histograms: Box<[Histogram]>,
-}
-
-#[derive(Default)]
-struct Counter {
-    count: Count,
-    latest: Latest,
 }
 
 impl Shard {
     fn new(plan: &Plan) -> Shard {
         Shard {
-            counters: plan.counters.iter().map(|_| Counter::default()).collect(),
+            counts: std::array::from_fn(|_| Count::default()),
+            latest: plan.counters.iter().map(|_| Latest::default()).collect(),
             histograms: plan
                 .histograms
                 .iter()
-                .map(|known| Histogram::new(known.metric.bounds.len()))
+                .map(|known| Histogram::new(known.metric.bounds))
                 .collect(),
         }
     }
@@ -110,8 +108,8 @@ impl Meters {
         let effect = self.plan.of(kind);
         if effect.counter != Effect::NO_COUNTER {
             let (shard, writers) = self.shard();
-            if let Some(counter) = shard.counters.get(usize::from(effect.counter)) {
-                counter.count.add(1, writers);
+            if let Some(count) = shard.counts.get(usize::from(effect.counter)) {
+                count.add(1, writers);
             }
         }
         if effect.gauge != 0 {
@@ -138,7 +136,7 @@ impl Meters {
             && let Some(known) = self.plan.histograms.get(usize::from(effect.histogram))
             && let Some(value) = value_of(known, event)
         {
-            self.add_to_histogram(effect.histogram, known, value, span);
+            self.add_to_histogram(effect.histogram, value, span);
         }
     }
 
@@ -159,7 +157,7 @@ impl Meters {
         if let Some(known) = self.plan.histograms.get(usize::from(histogram))
             && !(known.is_lookup && value == 0)
         {
-            self.add_to_histogram(histogram, known, value, None);
+            self.add_to_histogram(histogram, value, None);
         }
     }
 
@@ -177,8 +175,8 @@ impl Meters {
     /// counted.
     pub fn counter(&self, kind: EventType) -> u64 {
         let at = usize::from(self.plan.of(kind).counter);
-        let counts = self.shards().filter_map(|shard| shard.counters.get(at));
-        counts.fold(0, |sum, counter| sum.wrapping_add(counter.count.get()))
+        let counts = self.shards().filter_map(|shard| shard.counts.get(at));
+        counts.fold(0, |sum, count| sum.wrapping_add(count.get()))
     }
 
     /// What the selected metrics show now: counters by the id of their event, zeros too; gauges;
@@ -242,31 +240,26 @@ impl Meters {
     #[inline]
     fn add_to_counter(&self, counter: u16, span: Option<(Id, i64)>) {
         let (shard, writers) = self.shard();
-        let Some(counter) = shard.counters.get(usize::from(counter)) else {
+        let at = usize::from(counter);
+        let (Some(count), Some(latest)) = (shard.counts.get(at), shard.latest.get(at)) else {
             return;
         };
-        counter.count.add(1, writers);
+        count.add(1, writers);
         if let Some((span, time_ns)) = span {
             let exemplar = Exemplar {
                 value: 1,
                 time_ns,
                 span,
             };
-            counter.latest.put(&exemplar, writers);
+            latest.put(&exemplar, writers);
         }
     }
 
     #[inline]
-    fn add_to_histogram(
-        &self,
-        histogram: u8,
-        known: &HistogramPlan,
-        value: u64,
-        span: Option<(Id, i64)>,
-    ) {
+    fn add_to_histogram(&self, histogram: u8, value: u64, span: Option<(Id, i64)>) {
         let (shard, writers) = self.shard();
         if let Some(histogram) = shard.histograms.get(usize::from(histogram)) {
-            histogram.record(known.metric.bounds, value, span, writers);
+            histogram.record(value, span, writers);
         }
     }
 
@@ -305,9 +298,9 @@ fn value_of(known: &HistogramPlan, event: &EventRef<'_>) -> Option<u64> {
 
 fn counter_value(shards: &[&Shard], at: usize) -> SeriesValue {
     let (mut count, mut exemplar) = (0u64, None);
-    for counter in shards.iter().filter_map(|shard| shard.counters.get(at)) {
-        count = count.wrapping_add(counter.count.get());
-        exemplar = later(exemplar, counter.latest.get());
+    for shard in shards {
+        count = count.wrapping_add(shard.counts.get(at).map_or(0, Count::get));
+        exemplar = later(exemplar, shard.latest.get(at).and_then(Latest::get));
     }
     SeriesValue::Counter { count, exemplar }
 }
