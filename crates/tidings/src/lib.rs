@@ -3,3 +3,5 @@
 
 // Data never panics: what cannot fail says why in `expect`.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+pub mod meters;
