@@ -7,6 +7,7 @@
 //! heard of it for a while.
 
 mod codec;
+mod depth;
 mod evidence;
 mod facts;
 mod fold;
@@ -25,6 +26,7 @@ mod tests;
 use std::fmt;
 use std::ops::Deref;
 
+pub use depth::QueueDepth;
 pub use fold::{Folder, FolderLimits, Name, refused_id};
 pub use leg::Leg;
 pub use settled::{Reopen, Since};

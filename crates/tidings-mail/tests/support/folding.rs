@@ -11,7 +11,19 @@ use tidings_mail::provider::Providers;
 use tidings_mail::{dovecot, postfix};
 
 /// Folds logs, one after the other. A line begins with its time of day.
+#[allow(
+    dead_code,
+    reason = "not every test that includes this file asks for messages"
+)]
 pub(crate) fn fold(logs: &[&str]) -> Vec<Message> {
+    let folder = folded(logs);
+    let mut messages: Vec<Message> = folder.messages().collect();
+    messages.sort_by_key(|message| (message.time_ns, message.id));
+    messages
+}
+
+/// The same with the folder itself.
+pub(crate) fn folded(logs: &[&str]) -> Folder {
     let mut folder = Folder::new(
         FolderLimits::default(),
         Arc::new(Providers::builtin().clone()),
@@ -28,9 +40,7 @@ pub(crate) fn fold(logs: &[&str]) -> Vec<Message> {
             }
         }
     }
-    let mut messages: Vec<Message> = folder.messages().collect();
-    messages.sort_by_key(|message| (message.time_ns, message.id));
-    messages
+    folder
 }
 
 fn events(state: &mut Correlator, stream: u32, number: u64, line: &str, events: &mut Drafts) {

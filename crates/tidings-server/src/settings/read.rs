@@ -162,7 +162,7 @@ impl<'a> File<'a> {
     fn not_allowed(&self, section: &Section, key: &Key, value: &Spanned<DeValue<'_>>) -> Failure {
         let shown = match key.name {
             // A secret stays one in a message, too.
-            "token" => "(not shown)".to_owned(),
+            "token" | "secret" | "headers" | "endpoint" => "(not shown)".to_owned(),
             _ => shortened(self.text.get(value.span()).unwrap_or_default()),
         };
         let allowed = key.takes.allowed();
