@@ -13,6 +13,7 @@ mod demo;
 mod directory;
 mod http;
 mod local;
+mod metrics;
 mod notify;
 mod parse;
 mod pipeline;

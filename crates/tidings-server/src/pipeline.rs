@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! log files ─► source threads ─┐                       ┌─► history   (the engine's own thread)
-//!                              ├─► spool (engine::Live) ┤
+//!                              ├─► spool (engine::Live) ┼─► meters    (thread) ─► GET /metrics
 //! POST /ingest ─► HTTP tasks ──┘                       └─► console   (tracer thread)
 //!
 //! searches ─► HTTP tasks ─► blocking threads ─► engine
@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tidings::meters::Meters;
 use tidings_cli::{Failure, Globals, SOCKET_NAME};
 use tidings_engine::{Engine, Live, LiveOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -30,11 +31,12 @@ use crate::console::{Console, spawn_tracer};
 use crate::directory::{LOCK_PATIENCE, open_engine};
 use crate::http::{App, Listeners};
 use crate::local::failure;
+use crate::metrics::{Metrics, spawn_counting};
 use crate::settings::{self, Settings};
 use crate::source::{Board, Sources};
 use crate::stop::Stop;
 use crate::upkeep::Upkeep;
-use crate::{demo, notify};
+use crate::{clock, demo, notify};
 
 /// How long the end waits for requests and sources.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -61,9 +63,12 @@ fn run(settings: Settings, data: &Path, console: &Console) -> Result<(), Failure
     };
     let engine = Arc::new(open_engine(data, patience)?);
     let listeners = Listeners::open(&settings.http.listen, data)?;
+    let meters = Arc::new(Meters::new(clock::now_ns()));
+    let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics.clone());
     let app = App::new(
         Arc::clone(&engine),
         Arc::new(Board::default()),
+        Arc::new(metrics),
         console.clone(),
         settings.http.clone(),
         settings.ingest,
@@ -159,6 +164,12 @@ impl Server {
                 .console
                 .say(&format!("events are not printed: {error}")),
         }
+        printers.push(spawn_counting(
+            live,
+            Arc::clone(&self.app.metrics),
+            self.console.clone(),
+            printing.clone(),
+        )?);
         let sources = Sources {
             settings: self.sources(demo_log.as_deref()),
             data: self.engine.dir().to_owned(),

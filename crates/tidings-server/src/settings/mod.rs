@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use tidings::meters::{Policy, Selection};
 use tidings_cli::Failure;
 use tidings_engine::RetentionRules;
 use tidings_event::Level;
@@ -39,8 +40,21 @@ pub(crate) struct Settings {
     pub(crate) retention: RetentionRules,
     /// Least important events to print.
     pub(crate) console_level: Level,
+    /// What is measured, and who may see it.
+    pub(crate) metrics: MetricsSettings,
     /// Replay the bundled sample.
     pub(crate) demo: bool,
+}
+
+/// Metrics for scrapers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct MetricsSettings {
+    /// Which of the catalogue's metrics are exported.
+    pub(crate) selection: Selection,
+    /// Scrapes are answered.
+    pub(crate) is_scraped: bool,
+    /// What a scraper must show, `user:password`, if not what other clients show.
+    pub(crate) user: Option<Token>,
 }
 
 /// Logs that are followed in one way.
@@ -131,6 +145,7 @@ fn checked(mut tables: Tables, path: &Path) -> Result<Settings, Failure> {
         } else {
             level.parse().unwrap_or(Level::Info)
         },
+        metrics: metrics(&tables.one("metrics"), path)?,
         demo: flag(&tables.one("demo"), "replay"),
     })
 }
@@ -226,6 +241,74 @@ fn ingest(table: &Table, path: &Path) -> Result<IngestSettings, Failure> {
     Ok(ingest)
 }
 
+fn metrics(table: &Table, path: &Path) -> Result<MetricsSettings, Failure> {
+    let policy = match text(table, "metrics_policy").as_deref() {
+        Some("include") => Policy::Include,
+        _ => Policy::Exclude,
+    };
+    let names = texts(table, "metrics");
+    let selection = Selection::new(policy, names.iter().map(String::as_str))
+        .map_err(|error| wrong(path, &format!("metrics.metrics: {error}")))?;
+    let secret = secret(table, path)?;
+    let user = match (text(table, "username"), secret) {
+        (Some(name), Some(Token(secret))) => Some(Token(format!("{name}:{secret}"))),
+        (None, None) => None,
+        (Some(_), None) => {
+            let why = "metrics.username is set without a secret; set metrics.secret_file too";
+            return Err(wrong(path, why));
+        }
+        (None, Some(_)) => {
+            let why = "metrics has a secret without a user; set metrics.username too";
+            return Err(wrong(path, why));
+        }
+    };
+    Ok(MetricsSettings {
+        selection,
+        is_scraped: flag(table, "prometheus"),
+        user,
+    })
+}
+
+/// The secret of a section, from the one of its three places that is given.
+fn secret(table: &Table, path: &Path) -> Result<Option<Token>, Failure> {
+    let section = table.name();
+    let file = match table.get("secret_file") {
+        Some(Given::Path(file)) => Some(file),
+        _ => None,
+    };
+    let (given, variable) = (text(table, "secret"), text(table, "secret_env"));
+    let secret = match (given, file, variable) {
+        (None, None, None) => return Ok(None),
+        (Some(secret), None, None) => secret,
+        (None, Some(file), None) => {
+            let what = format!("{section}.secret_file");
+            let text = read_text(&file, TOKEN_FILE_BYTES_MAX, &what)?;
+            let secret = text.trim_end();
+            if secret.is_empty() {
+                let why = format!("{what} {}: it holds no secret", file.display());
+                return Err(Failure::usage(why));
+            }
+            secret.to_owned()
+        }
+        (None, None, Some(variable)) => match std::env::var(&variable) {
+            Ok(secret) if !secret.is_empty() => secret,
+            _ => {
+                let why = format!(
+                    "{section}.secret_env = {variable}: the environment has no such variable, or an empty one"
+                );
+                return Err(wrong(path, &why));
+            }
+        },
+        _ => {
+            let why = format!(
+                "{section} has more than one of secret, secret_file and secret_env; keep one"
+            );
+            return Err(wrong(path, &why));
+        }
+    };
+    Ok(Some(Token(secret)))
+}
+
 fn retention(table: &Table) -> RetentionRules {
     let hold = |name| match table.get(name) {
         Some(Given::Time(time)) => Some(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)),
@@ -269,6 +352,13 @@ fn text(table: &Table, name: &str) -> Option<String> {
     match table.get(name) {
         Some(Given::Text(text)) => Some(text),
         _ => None,
+    }
+}
+
+fn texts(table: &Table, name: &str) -> Vec<String> {
+    match table.get(name) {
+        Some(Given::Texts(texts)) => texts,
+        _ => Vec::new(),
     }
 }
 

@@ -33,6 +33,11 @@ impl Table {
         }
     }
 
+    /// The name of its section.
+    pub(super) fn name(&self) -> &'static str {
+        self.section.name
+    }
+
     /// The value of a setting: as given, else its default, else `None`.
     pub(super) fn get(&self, name: &str) -> Option<Given> {
         if let Some(given) = self.given.get(name) {
