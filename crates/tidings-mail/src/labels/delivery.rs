@@ -90,9 +90,8 @@ pub(super) fn measure<'a>(
 /// Whose server failed, and what its reply means. A host that was not reached is named in the text.
 fn of_failure<'a>(fate: Fate, facts: &Facts<'a>, providers: &'a Providers) -> (&'a str, Class) {
     let parsed = Reply::parse(facts.reason);
-    let named = parsed.host.and_then(|host| std::str::from_utf8(host).ok());
     let host = match facts.hostname {
-        "" => named.unwrap_or_default(),
+        b"" => parsed.host.unwrap_or_default(),
         host => host,
     };
     let provider = provider(facts, host, providers);
@@ -101,9 +100,7 @@ fn of_failure<'a>(fate: Fate, facts: &Facts<'a>, providers: &'a Providers) -> (&
     }
     let class = diagnose(&Reply {
         code: parsed.code.or(facts.reply_code()),
-        enhanced: parsed
-            .enhanced
-            .or_else(|| Enhanced::parse(facts.dsn.as_bytes())),
+        enhanced: parsed.enhanced.or_else(|| Enhanced::parse(facts.dsn)),
         provider: Some(provider).filter(|key| providers.by_key(key).is_some()),
         fate,
         ..parsed
@@ -114,11 +111,11 @@ fn of_failure<'a>(fate: Fate, facts: &Facts<'a>, providers: &'a Providers) -> (&
 
 /// The group of the next server: its key; `unlisted` for a server of no known group, `local` for this
 /// machine and its programs, `none` where there was no server.
-fn provider<'a>(facts: &Facts<'a>, host: &str, providers: &'a Providers) -> &'a str {
+fn provider<'a>(facts: &Facts<'a>, host: &[u8], providers: &'a Providers) -> &'a str {
     let is_here = match facts.remote_ip {
         Some(ip) => ip.is_loopback(),
         // A program, or a socket of this machine.
-        None => !facts.relay.is_empty() && facts.relay != "none",
+        None => !facts.relay.is_empty() && facts.relay != b"none",
     };
     if is_here {
         return "local";
@@ -134,33 +131,51 @@ fn provider<'a>(facts: &Facts<'a>, host: &str, providers: &'a Providers) -> &'a 
 /// The phases of Postfix's `delays=a/b/c/d`.
 const PHASES: [&str; 4] = ["before-queue", "queue", "connection", "transmission"];
 
-/// Milliseconds of each phase; fewer if the text is not four numbers.
-fn phases(delays: &str) -> impl Iterator<Item = u64> {
-    let is_whole = delays.split('/').count() == PHASES.len();
-    let texts = delays.split('/').filter(move |_| is_whole);
-    texts.map_while(|text| millis(text.as_bytes()))
+/// Milliseconds of each phase; none if the text is not four numbers of seconds.
+fn phases(delays: &[u8]) -> impl Iterator<Item = u64> {
+    let mut found = [0; PHASES.len()];
+    let mut texts = delays.split(|byte| *byte == b'/');
+    let is_whole = found
+        .iter_mut()
+        .all(|phase| match texts.next().and_then(millis) {
+            Some(millis) => {
+                *phase = millis;
+                true
+            }
+            None => false,
+        });
+    let count = if is_whole && texts.next().is_none() {
+        PHASES.len()
+    } else {
+        0
+    };
+    found.into_iter().take(count)
 }
 
-/// Milliseconds of a decimal number of seconds; `None` for anything else, or beyond ten years.
+/// Milliseconds of a decimal number of seconds; `None` for anything else, or beyond thirty years.
 fn millis(seconds: &[u8]) -> Option<u64> {
-    let point = memchr::memchr(b'.', seconds).unwrap_or(seconds.len());
-    let (whole, rest) = seconds.split_at(point);
-    let digits = |text: &[u8]| {
-        (text.len() <= 9 && text.iter().all(u8::is_ascii_digit)).then(|| {
-            text.iter()
-                .fold(0u64, |number, digit| number * 10 + u64::from(digit - b'0'))
-        })
-    };
-    let whole = digits(whole).filter(|_| point > 0 && point < 9)?;
-    let fraction = match rest {
-        [] => 0,
-        [_, fraction @ ..] => {
-            let shown = &fraction[..fraction.len().min(3)];
-            digits(fraction)?;
-            digits(shown)? * [1000, 100, 10, 1][shown.len()]
+    const SECONDS_MAX: u64 = 1_000_000_000;
+    let (mut whole, mut thousandths, mut unit) = (0u64, 0u64, 0u64);
+    let mut digits = 0;
+    for byte in seconds {
+        match byte {
+            b'0'..=b'9' if unit == 0 => {
+                whole = whole * 10 + u64::from(byte - b'0');
+                digits += 1;
+                if whole > SECONDS_MAX {
+                    return None;
+                }
+            }
+            b'0'..=b'9' => {
+                // Digits beyond the third are worth less than a unit.
+                thousandths += u64::from(byte - b'0') * (unit / 10);
+                unit = (unit / 10).max(1);
+            }
+            b'.' if unit == 0 && digits > 0 => unit = 1000,
+            _ => return None,
         }
-    };
-    Some(whole * 1000 + fraction)
+    }
+    (digits > 0).then_some(whole * 1000 + thousandths)
 }
 
 #[cfg(test)]
@@ -175,12 +190,16 @@ mod tests {
             ("1.234567/0/0/432000", &[1_234, 0, 0, 432_000_000]),
             ("1/2/3", &[]),
             ("1/2/3/4/5", &[]),
-            ("1/x/3/4", &[1000]),
+            ("1/x/3/4", &[]),
             ("/./-1/4", &[]),
             ("9999999999/0/0/0", &[]),
             ("", &[]),
         ] {
-            assert_eq!(phases(delays).collect::<Vec<_>>(), expected, "{delays}");
+            assert_eq!(
+                phases(delays.as_bytes()).collect::<Vec<_>>(),
+                expected,
+                "{delays}"
+            );
         }
     }
 }

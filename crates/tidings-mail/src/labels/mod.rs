@@ -13,7 +13,7 @@ mod sign_in;
 
 use std::net::IpAddr;
 
-use tidings_event::{EventRef, EventType, Key, Value};
+use tidings_event::{EncodedValue, EventRef, EventType, Key, Value};
 
 use crate::provider::Providers;
 
@@ -74,7 +74,7 @@ pub fn measure<'a>(
     if is_line {
         put(Measurement {
             family: Family::SourceLines,
-            labels: [facts.program, recognition(kind), ""],
+            labels: [program(facts.program), recognition(kind), ""],
             value: 1,
         });
     }
@@ -122,18 +122,26 @@ fn recognition(kind: EventType) -> &'static str {
     }
 }
 
+/// The name of the program; what is no text, or no name, is `unknown`.
+fn program(name: &[u8]) -> &str {
+    match std::str::from_utf8(name) {
+        Ok("") | Err(_) => "unknown",
+        Ok(name) => name,
+    }
+}
+
 /// The pairs that matter, read in one pass.
 #[derive(Debug)]
 struct Facts<'a> {
-    program: &'a str,
-    listener: &'a str,
-    hostname: &'a str,
-    relay: &'a str,
-    reason: &'a str,
-    details: &'a str,
-    dsn: &'a str,
-    stage: &'a str,
-    delays: &'a str,
+    program: &'a [u8],
+    listener: &'a [u8],
+    hostname: &'a [u8],
+    relay: &'a [u8],
+    reason: &'a [u8],
+    details: &'a [u8],
+    dsn: &'a [u8],
+    stage: &'a [u8],
+    delays: &'a [u8],
     remote_ip: Option<IpAddr>,
     code: Option<u64>,
     size: Option<u64>,
@@ -145,15 +153,15 @@ struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     const NONE: Facts<'static> = Facts {
-        program: "",
-        listener: "",
-        hostname: "",
-        relay: "",
-        reason: "",
-        details: "",
-        dsn: "",
-        stage: "",
-        delays: "",
+        program: b"",
+        listener: b"",
+        hostname: b"",
+        relay: b"",
+        reason: b"",
+        details: b"",
+        dsn: b"",
+        stage: b"",
+        delays: b"",
         remote_ip: None,
         code: None,
         size: None,
@@ -163,15 +171,8 @@ impl<'a> Facts<'a> {
 
     fn read(event: &EventRef<'a>) -> Facts<'a> {
         let mut facts = Facts::NONE;
-        for (key, value) in event.pairs() {
-            match value {
-                Value::Str(text) => facts.put_text(key, text),
-                Value::UInt(number) => facts.put_number(key, number),
-                Value::Ipv4(_) | Value::Ipv6(_) if key == Key::REMOTE_IP => {
-                    facts.remote_ip = facts.remote_ip.or(value.as_ip());
-                }
-                _ => {}
-            }
+        for (key, value) in event.pairs().encoded() {
+            facts.put(key, value);
         }
         facts
     }
@@ -179,17 +180,17 @@ impl<'a> Facts<'a> {
     /// What stands at the beginning of every event that was read from a log.
     fn of_line(event: &EventRef<'a>) -> Facts<'a> {
         let mut facts = Facts::NONE;
-        for (key, value) in event.pairs() {
-            match (key, value) {
-                (Key::PROGRAM, Value::Str(text)) => facts.program = text,
-                (Key::NODE, _) => {}
-                _ => break,
+        for (key, value) in event.pairs().encoded() {
+            facts.put(key, value);
+            if key != Key::NODE {
+                break;
             }
         }
         facts
     }
 
-    fn put_text(&mut self, key: Key, text: &'a str) {
+    #[inline]
+    fn put(&mut self, key: Key, value: EncodedValue<'a>) {
         let slot = match key {
             Key::PROGRAM => &mut self.program,
             Key::LISTENER_ID => &mut self.listener,
@@ -200,19 +201,23 @@ impl<'a> Facts<'a> {
             Key::DSN => &mut self.dsn,
             Key::STAGE => &mut self.stage,
             Key::DELAYS => &mut self.delays,
+            Key::CODE | Key::SIZE | Key::REPEATED | Key::COUNT | Key::REMOTE_IP => {
+                return self.put_other(key, value.read());
+            }
             _ => return,
         };
         if slot.is_empty() {
-            *slot = text;
+            *slot = value.text().unwrap_or_default();
         }
     }
 
-    fn put_number(&mut self, key: Key, number: u64) {
-        match key {
-            Key::CODE => self.code = self.code.or(Some(number)),
-            Key::SIZE => self.size = self.size.or(Some(number)),
-            Key::REPEATED => self.repeated = number.max(1),
-            Key::COUNT => self.count = number.max(1),
+    fn put_other(&mut self, key: Key, value: Option<Value<'a>>) {
+        match (key, value) {
+            (Key::CODE, Some(Value::UInt(code))) => self.code = self.code.or(Some(code)),
+            (Key::SIZE, Some(Value::UInt(size))) => self.size = self.size.or(Some(size)),
+            (Key::REPEATED, Some(Value::UInt(times))) => self.repeated = times.max(1),
+            (Key::COUNT, Some(Value::UInt(times))) => self.count = times.max(1),
+            (Key::REMOTE_IP, Some(ip)) => self.remote_ip = self.remote_ip.or(ip.as_ip()),
             _ => {}
         }
     }

@@ -29,7 +29,7 @@ pub(super) fn measure<'a>(
         // In a log, an event without a reply is an observation, such as a listed client.
         return;
     };
-    let reply = match (facts.code.map(|code| code / 100), facts.dsn.as_bytes()) {
+    let reply = match (facts.code.map(|code| code / 100), facts.dsn) {
         (Some(4), _) | (None, [b'4', ..]) => "4xx",
         (Some(5), _) | (None, [b'5', ..]) => "5xx",
         _ => "none",
@@ -44,10 +44,10 @@ pub(super) fn measure<'a>(
 /// As the list of messages says it.
 fn class_of_reply(facts: &Facts<'_>) -> Class {
     diagnose(&Reply {
-        text: facts.reason.as_bytes(),
+        text: facts.reason,
         code: facts.reply_code(),
-        enhanced: Enhanced::parse(facts.dsn.as_bytes()),
-        stage: Stage::from_text(facts.stage.as_bytes()),
+        enhanced: Enhanced::parse(facts.dsn),
+        stage: Stage::from_text(facts.stage),
         direction: Direction::Inbound,
         ..Reply::default()
     })

@@ -16,18 +16,19 @@ pub(super) fn measure<'a>(
 
 /// The protocol, from the listener's name, else from the program that wrote the line. Listeners are
 /// named by administrators: `imap`, `imaps`, `imap-tls`.
-fn protocol(listener: &str, program: &str) -> &'static str {
-    let by_name = |name: &str| {
+fn protocol(listener: &[u8], program: &[u8]) -> &'static str {
+    let by_name = |name: &[u8]| {
         PROTOCOLS
             .iter()
             .find(|(beginning, _)| {
-                name.as_bytes()
-                    .get(..beginning.len())
+                name.get(..beginning.len())
                     .is_some_and(|start| start.eq_ignore_ascii_case(beginning.as_bytes()))
             })
             .map(|(_, protocol)| *protocol)
     };
-    let mut parts = [listener].into_iter().chain(program.split('/'));
+    let mut parts = [listener]
+        .into_iter()
+        .chain(program.split(|byte| *byte == b'/'));
     parts.find_map(by_name).unwrap_or("unknown")
 }
 
@@ -65,7 +66,7 @@ mod tests {
             ("", "", "unknown"),
         ] {
             assert_eq!(
-                protocol(listener, program),
+                protocol(listener.as_bytes(), program.as_bytes()),
                 expected,
                 "{listener} {program}"
             );

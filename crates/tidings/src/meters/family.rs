@@ -54,7 +54,7 @@ pub struct Family {
     info: &'static FamilyInfo,
     created_ns: i64,
     values: Box<[Values]>,
-    series: Table<Cell>,
+    series: Table<Entry>,
     /// For sets beyond the limit.
     rest: Cell,
     /// Measurements in `rest`.
@@ -69,6 +69,12 @@ struct Values {
 
 /// The numbers of a set's values: [`FamilyInfo::MAX_LABELS`] of 16 bits.
 type SetKey = u64;
+
+/// One set of label values, and where its value is: keys are near each other, as they are searched.
+struct Entry {
+    key: SetKey,
+    cell: Box<Cell>,
+}
 
 /// One set of label values with its value.
 struct Cell {
@@ -155,6 +161,7 @@ impl Family {
         let mut series: Vec<Series> = self
             .series
             .iter()
+            .map(|entry| &*entry.cell)
             .chain(rest)
             .map(|cell| Series {
                 labels: self.labels_of(cell.key),
@@ -173,11 +180,14 @@ impl Family {
         }
         let found = self.series.get_or_add(
             key.wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            |cell| cell.key == key,
-            || Cell::new(key, self.info),
+            |entry| entry.key == key,
+            || Entry {
+                key,
+                cell: Box::new(Cell::new(key, self.info)),
+            },
         );
         match found {
-            Some((_, cell)) => cell,
+            Some((_, entry)) => &entry.cell,
             None => {
                 self.folded.add(1, Writers::Many);
                 &self.rest

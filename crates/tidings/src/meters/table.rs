@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 #[derive(Debug)]
 pub(super) struct Table<T> {
     /// A power of two, at least twice the room: an empty slot ends every search.
-    slots: Box<[OnceLock<Box<T>>]>,
+    slots: Box<[OnceLock<T>]>,
     /// Rises after the item is in its place.
     len: AtomicUsize,
     room: usize,
@@ -49,14 +49,12 @@ impl<T> Table<T> {
 
     /// The item in a slot.
     pub(super) fn at(&self, slot: usize) -> Option<&T> {
-        self.slots.get(slot)?.get().map(|item| &**item)
+        self.slots.get(slot)?.get()
     }
 
     /// All items, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.slots
-            .iter()
-            .filter_map(|slot| slot.get().map(|item| &**item))
+        self.slots.iter().filter_map(|slot| slot.get())
     }
 
     /// The item, or the empty slot where the search ended.
@@ -76,7 +74,6 @@ impl<T> Table<T> {
 
     #[cold]
     fn add(&self, hash: u64, is: &impl Fn(&T) -> bool, item: T) -> Option<(usize, &T)> {
-        let item = Box::new(item);
         let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         let at = match self.search(hash, is) {
             Ok(found) => return Some(found),
@@ -97,15 +94,20 @@ impl<T> Table<T> {
 pub(super) fn hash(bytes: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut hash = bytes.len() as u64;
-    let mut words = bytes.chunks_exact(8);
-    for word in &mut words {
-        let word = u64::from_le_bytes(word.try_into().expect("chunks of eight bytes"));
-        hash = (hash.rotate_left(23) ^ word).wrapping_mul(FACTOR);
+    let mut rest = bytes;
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+        hash = (hash.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
+        rest = after;
     }
-    for byte in words.remainder() {
-        hash = (hash.rotate_left(23) ^ u64::from(*byte)).wrapping_mul(FACTOR);
-    }
-    hash
+    // The last bytes at once, with some of those before if there are: the length is in the hash.
+    let last = match (bytes.last_chunk::<8>(), rest) {
+        (_, []) => return hash,
+        (Some(last), _) => u64::from_le_bytes(*last),
+        (None, short) => short
+            .iter()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    (hash.rotate_left(23) ^ last).wrapping_mul(FACTOR)
 }
 
 #[cfg(test)]
