@@ -10,7 +10,7 @@
 // Data never panics: what cannot fail says why in `expect`.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
-mod base64;
+pub mod base64;
 pub mod digits;
 mod draft;
 mod escape;

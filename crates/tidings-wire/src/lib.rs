@@ -4,3 +4,5 @@
 
 // Data never panics: what cannot fail says why in `expect`.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+pub mod journal;
