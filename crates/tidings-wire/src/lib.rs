@@ -6,3 +6,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod journal;
+pub mod otlp;
+
+#[cfg(test)]
+mod testing;
