@@ -97,7 +97,8 @@ async fn answer(
         return Err(unauthorized());
     }
     let (mut set, mut format) = usual(headers);
-    let parameters = Parameters::of(pairs, &["set", "format"]).map_err(IntoResponse::into_response)?;
+    let parameters =
+        Parameters::of(pairs, &["set", "format"]).map_err(IntoResponse::into_response)?;
     if let Some(word) = parameters.text("set") {
         set = match word {
             "reference" => Set::Reference,
@@ -157,7 +158,10 @@ fn not_allowed(name: &str, allowed: &str) -> Refusal {
 fn unauthorized() -> Response {
     let why = "metrics are shown to those who authenticate: the user of [metrics], or the token of [http]";
     let mut response = refuse(StatusCode::UNAUTHORIZED, why).into_response();
-    for scheme in ["Basic realm=\"Tidings metrics\"", "Bearer realm=\"Tidings\""] {
+    for scheme in [
+        "Basic realm=\"Tidings metrics\"",
+        "Bearer realm=\"Tidings\"",
+    ] {
         let value = HeaderValue::from_static(scheme);
         response.headers_mut().append(WWW_AUTHENTICATE, value);
     }
@@ -230,7 +234,10 @@ mod tests {
             (prometheus, Format::OpenMetrics),
             ("application/openmetrics-text", Format::OpenMetrics),
             ("text/plain;version=0.0.4", Format::Text),
-            ("text/plain, application/openmetrics-text;q=0.1", Format::Text),
+            (
+                "text/plain, application/openmetrics-text;q=0.1",
+                Format::Text,
+            ),
             ("*/*", Format::Text),
             ("text/html,application/xhtml+xml,*/*;q=0.8", Format::Text),
             ("", Format::Text),
@@ -257,8 +264,14 @@ mod tests {
     #[test]
     fn users_are_taken_from_their_header() {
         let shown = |value| shown_basic(&headers(AUTHORIZATION, value));
-        assert_eq!(shown("Basic cHJvbTpzZWNyZXQ="), Some(b"prom:secret".to_vec()));
-        assert_eq!(shown("basic  cHJvbTpzZWNyZXQ="), Some(b"prom:secret".to_vec()));
+        assert_eq!(
+            shown("Basic cHJvbTpzZWNyZXQ="),
+            Some(b"prom:secret".to_vec())
+        );
+        assert_eq!(
+            shown("basic  cHJvbTpzZWNyZXQ="),
+            Some(b"prom:secret".to_vec())
+        );
         for value in ["Basic ???", "Bearer cHJvbTpzZWNyZXQ=", "Basic", ""] {
             assert_eq!(shown(value), None, "{value}");
         }

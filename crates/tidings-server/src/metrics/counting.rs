@@ -26,12 +26,14 @@ pub(crate) fn spawn(
     std::thread::Builder::new()
         .name("meters".into())
         .stack_size(256 << 10)
-        .spawn(move || match reader.map(|reader| count(reader, &metrics, &stop)) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) | Err(error) => {
-                console.say(&format!("events are no longer counted: {error}"));
-            }
-        })
+        .spawn(
+            move || match reader.map(|reader| count(reader, &metrics, &stop)) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) | Err(error) => {
+                    console.say(&format!("events are no longer counted: {error}"));
+                }
+            },
+        )
 }
 
 fn count(mut reader: Reader, metrics: &Metrics, stop: &Stop) -> Result<(), SpoolError> {

@@ -57,7 +57,11 @@ impl std::fmt::Debug for Metrics {
 
 impl Metrics {
     /// All at zero; counting begins at `created_ns`.
-    pub(crate) fn new(meters: Arc<Meters>, engine: Arc<Engine>, settings: MetricsSettings) -> Metrics {
+    pub(crate) fn new(
+        meters: Arc<Meters>,
+        engine: Arc<Engine>,
+        settings: MetricsSettings,
+    ) -> Metrics {
         Metrics {
             mail: MailMeters::new(meters, Arc::new(Providers::builtin().clone())),
             engine,
