@@ -93,7 +93,7 @@ const EVENT_LEVELS: &[&str] = &["trace", "debug", "info", "warn", "error", "disa
 const POLICIES: &[&str] = &["include", "exclude"];
 
 /// How an output shows who it is.
-const AUTH: &[&str] = &["none", "basic", "bearer"];
+const AUTH: &[&str] = &["unauthenticated", "basic", "bearer"];
 
 /// Where following a file can begin.
 pub(super) const STARTS: &[&str] = &["end", "beginning"];
@@ -325,6 +325,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 default: "\"cumulative\"",
                 about: "Whether a value counts from the start of the server, or from the last push.",
             },
+            GZIP,
             AUTH_KEY,
             USERNAME,
             SECRET,
@@ -422,13 +423,13 @@ const TRACER: Section = Section {
             about: "`log`: when a new file is begun, in UTC.",
         },
         Key {
-            name: "rotate_size",
+            name: "rotate_bytes",
             takes: Takes::Size(4 * KIB, TIB),
             default: "",
             about: "`log`: size at which a new file is begun, besides `rotate`.",
         },
         Key {
-            name: "keep_age",
+            name: "keep",
             takes: Takes::Time(MINUTE, 36_500 * DAY),
             default: "",
             about: "`log`: age at which a rotated file is removed; never without it.",
@@ -440,13 +441,13 @@ const TRACER: Section = Section {
             about: "`log`: rotated files that are kept; all without it.",
         },
         Key {
-            name: "keep_size",
+            name: "keep_bytes",
             takes: Takes::Size(4 * KIB, 1024 * TIB),
             default: "",
             about: "`log`: bytes of rotated files that are kept; all without it.",
         },
         Key {
-            name: "compress",
+            name: "compression",
             takes: Takes::Word(&["none", "gzip", "zstd"]),
             default: "\"none\"",
             about: "`log`: how rotated files are packed.",
@@ -464,10 +465,22 @@ const TRACER: Section = Section {
             about: "`log`, `console`: each pair of an event on a line of its own.",
         },
         Key {
+            name: "full_time",
+            takes: Takes::Flag,
+            default: "false",
+            about: "`log`: times with nanoseconds, where the reference's form has whole seconds.",
+        },
+        Key {
             name: "buffered",
             takes: Takes::Flag,
             default: "true",
             about: "`console`: write several events at once.",
+        },
+        Key {
+            name: "socket",
+            takes: Takes::Path,
+            default: "\"/run/systemd/journal/socket\"",
+            about: "`journal`: the socket of journald.",
         },
         ENDPOINT,
         Key {
@@ -489,12 +502,7 @@ const TRACER: Section = Section {
             about: "`otel-http`, `otel-grpc`: least time between two exports.",
         },
         TIMEOUT,
-        Key {
-            name: "compression",
-            takes: Takes::Word(&["none", "gzip"]),
-            default: "\"gzip\"",
-            about: "`otel-http`, `otel-grpc`: how exports are packed.",
-        },
+        GZIP,
         AUTH_KEY,
         USERNAME,
         SECRET,
@@ -523,10 +531,17 @@ const TIMEOUT: Key = Key {
     about: "OpenTelemetry: how long one export may take.",
 };
 
+const GZIP: Key = Key {
+    name: "gzip",
+    takes: Takes::Flag,
+    default: "true",
+    about: "OpenTelemetry: pack exports.",
+};
+
 const AUTH_KEY: Key = Key {
-    name: "auth",
+    name: "http_auth",
     takes: Takes::Word(AUTH),
-    default: "\"none\"",
+    default: "\"unauthenticated\"",
     about: "OpenTelemetry: how to show who we are; `basic` needs a `username`, both need a secret.",
 };
 
@@ -534,7 +549,7 @@ const USERNAME: Key = Key {
     name: "username",
     takes: Takes::Text,
     default: "",
-    about: "OpenTelemetry: user name for `auth = \"basic\"`.",
+    about: "OpenTelemetry: user name for `http_auth = \"basic\"`.",
 };
 
 const SECRET: Key = Key {
@@ -559,7 +574,7 @@ const SECRET_ENV: Key = Key {
 };
 
 const HEADERS: Key = Key {
-    name: "headers",
+    name: "http_headers",
     takes: Takes::Map,
     default: "{}",
     about: "OpenTelemetry: further headers (HTTP) or metadata (gRPC) to send.",

@@ -6,6 +6,7 @@
 mod declare;
 #[cfg(test)]
 mod docs;
+mod outputs;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,8 @@ use tidings::meters::{Policy, Selection};
 use tidings_cli::Failure;
 use tidings_engine::RetentionRules;
 use tidings_event::Level;
+use tidings_sink::LevelOverrides;
+use tidings_sink::settings::Tracer;
 
 use read::{File, Table, Tables};
 use value::{Given, is_secret};
@@ -40,6 +43,10 @@ pub(crate) struct Settings {
     pub(crate) retention: RetentionRules,
     /// Least important events to print.
     pub(crate) console_level: Level,
+    /// Outputs of events.
+    pub(crate) tracers: Vec<Tracer>,
+    /// Levels of events, where they are not the catalogue's.
+    pub(crate) levels: LevelOverrides,
     /// What is measured, and who may see it.
     pub(crate) metrics: MetricsSettings,
     /// Replay the bundled sample.
@@ -145,6 +152,8 @@ fn checked(mut tables: Tables, path: &Path) -> Result<Settings, Failure> {
         } else {
             level.parse().unwrap_or(Level::Info)
         },
+        tracers: outputs::tracers(&tables.list("tracer"), path)?,
+        levels: outputs::levels(&tables.list("event_level"), path)?,
         metrics: metrics(&tables.one("metrics"), path)?,
         demo: flag(&tables.one("demo"), "replay"),
     })
@@ -249,9 +258,9 @@ fn metrics(table: &Table, path: &Path) -> Result<MetricsSettings, Failure> {
     let names = texts(table, "metrics");
     let selection = Selection::new(policy, names.iter().map(String::as_str))
         .map_err(|error| wrong(path, &format!("metrics.metrics: {error}")))?;
-    let secret = secret(table, path)?;
+    let secret = outputs::secret(table, path)?;
     let user = match (text(table, "username"), secret) {
-        (Some(name), Some(Token(secret))) => Some(Token(format!("{name}:{secret}"))),
+        (Some(name), Some(secret)) => Some(Token(format!("{name}:{}", secret.reveal()))),
         (None, None) => None,
         (Some(_), None) => {
             let why = "metrics.username is set without a secret; set metrics.secret_file too";
@@ -267,46 +276,6 @@ fn metrics(table: &Table, path: &Path) -> Result<MetricsSettings, Failure> {
         is_scraped: flag(table, "prometheus"),
         user,
     })
-}
-
-/// The secret of a section, from the one of its three places that is given.
-fn secret(table: &Table, path: &Path) -> Result<Option<Token>, Failure> {
-    let section = table.name();
-    let file = match table.get("secret_file") {
-        Some(Given::Path(file)) => Some(file),
-        _ => None,
-    };
-    let (given, variable) = (text(table, "secret"), text(table, "secret_env"));
-    let secret = match (given, file, variable) {
-        (None, None, None) => return Ok(None),
-        (Some(secret), None, None) => secret,
-        (None, Some(file), None) => {
-            let what = format!("{section}.secret_file");
-            let text = read_text(&file, TOKEN_FILE_BYTES_MAX, &what)?;
-            let secret = text.trim_end();
-            if secret.is_empty() {
-                let why = format!("{what} {}: it holds no secret", file.display());
-                return Err(Failure::usage(why));
-            }
-            secret.to_owned()
-        }
-        (None, None, Some(variable)) => match std::env::var(&variable) {
-            Ok(secret) if !secret.is_empty() => secret,
-            _ => {
-                let why = format!(
-                    "{section}.secret_env = {variable}: the environment has no such variable, or an empty one"
-                );
-                return Err(wrong(path, &why));
-            }
-        },
-        _ => {
-            let why = format!(
-                "{section} has more than one of secret, secret_file and secret_env; keep one"
-            );
-            return Err(wrong(path, &why));
-        }
-    };
-    Ok(Some(Token(secret)))
 }
 
 fn retention(table: &Table) -> RetentionRules {
