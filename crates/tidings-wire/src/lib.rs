@@ -6,3 +6,4 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod journal;
+pub mod prometheus;
