@@ -10,3 +10,4 @@ pub mod otlp;
 
 #[cfg(test)]
 mod testing;
+pub mod prometheus;

@@ -18,7 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use tidings_wire::prometheus;
+use tidings_wire::prometheus::{Format, Naming, write as write_readings};
 
 use super::App;
 use super::access::IsAllowed;
@@ -28,24 +28,6 @@ use crate::metrics::Set;
 
 /// Answers below this length are not packed.
 const PACKED_BYTES_MIN: usize = 1024;
-
-/// How the answer is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    /// The text format, version 0.0.4.
-    Text,
-    /// OpenMetrics 1.0.0.
-    OpenMetrics,
-}
-
-impl Format {
-    fn content_type(self) -> &'static str {
-        match self {
-            Format::Text => prometheus::TEXT_CONTENT_TYPE,
-            Format::OpenMetrics => prometheus::OPEN_METRICS_CONTENT_TYPE,
-        }
-    }
-}
 
 /// The names and the format of the reference, unless the address asks for others.
 pub(super) async fn reference(
@@ -126,10 +108,7 @@ async fn answer(
 fn write(app: &App, set: Set, format: Format, is_packed: bool) -> Response {
     let readings = app.metrics.read(set);
     let mut text = Vec::with_capacity(64 << 10);
-    match format {
-        Format::Text => prometheus::write_text(&mut text, &readings),
-        Format::OpenMetrics => prometheus::write_open_metrics(&mut text, &readings),
-    }
+    write_readings(&mut text, &readings, format, Naming::Reference);
     let mut encoding = None;
     if is_packed && text.len() >= PACKED_BYTES_MIN {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -168,41 +147,20 @@ fn unauthorized() -> Response {
     response
 }
 
-/// Whether OpenMetrics is what the scraper would rather have (RFC 9110, 12.5.1).
+/// What the scraper would rather have.
 fn wanted(headers: &HeaderMap) -> Format {
-    let (mut text, mut open) = (0.0, 0.0);
-    for (media, quality) in qualities(headers, ACCEPT) {
-        match media.as_str() {
-            "application/openmetrics-text" => open = f32::max(open, quality),
-            "text/plain" | "text/*" => text = f32::max(text, quality),
-            // Whoever takes anything is a person with a browser or curl.
-            _ => {}
-        }
-    }
-    if open > text {
-        Format::OpenMetrics
-    } else {
-        Format::Text
-    }
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    Format::negotiate(accept)
 }
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let mut known = qualities(headers, ACCEPT_ENCODING);
-    known.any(|(name, quality)| quality > 0.0 && (name == "gzip" || name == "x-gzip"))
-}
-
-/// The names in a list of a header, in lower case without parameters, each with its quality.
-fn qualities(
-    headers: &HeaderMap,
-    name: axum::http::HeaderName,
-) -> impl Iterator<Item = (String, f32)> {
-    let values = headers.get_all(name).into_iter();
+    let values = headers.get_all(ACCEPT_ENCODING).into_iter();
     let lists = values.filter_map(|value| value.to_str().ok());
-    lists.flat_map(|list| list.split(',')).map(|entry| {
+    lists.flat_map(|list| list.split(',')).any(|entry| {
         let mut parts = entry.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok());
-        (name, quality.unwrap_or(1.0))
+        let name = parts.next().unwrap_or_default();
+        let is_refused = parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        !is_refused && (name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip"))
     })
 }
 
@@ -224,27 +182,6 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_static(value));
         headers
-    }
-
-    #[test]
-    fn scrapers_get_the_format_that_they_would_rather_have() {
-        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,\
-                          application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
-        for (accept, format) in [
-            (prometheus, Format::OpenMetrics),
-            ("application/openmetrics-text", Format::OpenMetrics),
-            ("text/plain;version=0.0.4", Format::Text),
-            (
-                "text/plain, application/openmetrics-text;q=0.1",
-                Format::Text,
-            ),
-            ("*/*", Format::Text),
-            ("text/html,application/xhtml+xml,*/*;q=0.8", Format::Text),
-            ("", Format::Text),
-        ] {
-            assert_eq!(wanted(&headers(ACCEPT, accept)), format, "{accept}");
-        }
-        assert_eq!(wanted(&HeaderMap::new()), Format::Text);
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod family;
 mod gauge;
 #[cfg(all(test, loom))]
 mod models;
+pub mod own;
 mod plan;
 mod selection;
 mod slot;
