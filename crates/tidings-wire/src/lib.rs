@@ -7,7 +7,7 @@
 
 pub mod journal;
 pub mod otlp;
+pub mod prometheus;
 
 #[cfg(test)]
 mod testing;
-pub mod prometheus;
