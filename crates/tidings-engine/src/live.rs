@@ -276,17 +276,14 @@ impl Live {
         self.spool.head().saturating_sub(self.engine.applied())
     }
 
-    /// Committed events from now on, for the console.
-    pub fn tail(&self) -> Result<LiveTail, Error> {
-        Ok(LiveTail {
-            reader: self.spool.reader(self.spool.head())?,
-            skipped: 0,
-        })
-    }
-
     /// The spool.
     pub fn spool(&self) -> &Spool {
         &self.spool
+    }
+
+    /// The spool, to be read by others for as long as they like.
+    pub fn shared_spool(&self) -> Arc<Spool> {
+        Arc::clone(&self.spool)
     }
 
     /// Ends the live path: saves the correlator, makes everything durable, and waits for the
@@ -327,50 +324,6 @@ impl Drop for Live {
         // Who wants to hear of a failure calls `shutdown`.
         let _ = self.end();
     }
-}
-
-/// Committed events as they come.
-#[derive(Debug)]
-pub struct LiveTail {
-    reader: Reader,
-    skipped: u64,
-}
-
-/// How far a tail may lag before it leaves events out.
-const TAIL_LAG_BYTES: u64 = 8 << 20;
-
-impl LiveTail {
-    /// The records of the next batch; `None` if none came in time. Events are left out, and
-    /// counted, when the reader is more than 8 MiB behind.
-    pub fn next(&mut self, timeout: Duration) -> Result<Option<Vec<u8>>, Error> {
-        if self.reader.behind().bytes > TAIL_LAG_BYTES {
-            let skipped = self.reader.skip_to_end();
-            self.skipped += skipped.end - skipped.start;
-        }
-        match self.reader.next(timeout)? {
-            Some(Delivery::Frame(frame)) if frame.kind() == Kind::Events => {
-                Ok(Some(without_lines(&frame)))
-            }
-            Some(Delivery::Gap(gap)) => {
-                self.skipped += gap.sequences.end - gap.sequences.start;
-                Ok(None)
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// Events left out since the last call.
-    pub fn take_skipped(&mut self) -> u64 {
-        std::mem::take(&mut self.skipped)
-    }
-}
-
-fn without_lines(frame: &Frame) -> Vec<u8> {
-    let mut records = Vec::with_capacity(frame.records().len());
-    each_event(frame, &mut |sequence, event| {
-        records.extend(crate::memory::found(sequence, event).record)
-    });
-    records
 }
 
 impl LiveSource {

@@ -15,6 +15,7 @@ mod http;
 mod local;
 mod metrics;
 mod notify;
+mod output;
 mod parse;
 mod pipeline;
 mod settings;

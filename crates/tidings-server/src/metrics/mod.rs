@@ -71,6 +71,11 @@ impl Metrics {
         }
     }
 
+    /// When counting began, in nanoseconds since the unix epoch.
+    pub(crate) fn created_ns(&self) -> i64 {
+        self.mail.meters().created_ns()
+    }
+
     /// Shows these besides.
     pub(crate) fn add(&self, readings: Arc<dyn Readings>) {
         let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);

@@ -53,6 +53,27 @@ pub(crate) struct Settings {
     pub(crate) demo: bool,
 }
 
+impl Settings {
+    /// Whether these differ from others in nothing but what can change while the server runs.
+    pub(crate) fn differs_only_in_outputs(&self, others: &Settings) -> bool {
+        let Settings {
+            console_level,
+            tracers,
+            levels,
+            metrics,
+            ..
+        } = others.clone();
+        let like = Settings {
+            console_level,
+            tracers,
+            levels,
+            metrics,
+            ..self.clone()
+        };
+        like == *others
+    }
+}
+
 /// Metrics for scrapers.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MetricsSettings {
