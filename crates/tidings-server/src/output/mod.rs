@@ -17,10 +17,7 @@ use tokio::runtime::Handle;
 
 use crate::console::Console;
 use crate::metrics::Metrics;
-use crate::settings::Settings;
-
-/// Name of the tracer that stands for `[console]`.
-const CONSOLE: &str = "console";
+use crate::settings::{Settings, USUAL_CONSOLE};
 
 /// The running outputs; nothing after [`stop`](Running::stop).
 #[derive(Debug)]
@@ -125,7 +122,7 @@ impl Running {
             return None;
         }
         Some(Tracer {
-            name: CONSOLE.to_owned(),
+            name: USUAL_CONSOLE.to_owned(),
             enable: true,
             level: settings.console_level,
             // Whoever looks at it wants to see what happens now.

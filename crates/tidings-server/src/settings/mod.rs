@@ -23,6 +23,7 @@ use tidings_event::Level;
 use tidings_sink::LevelOverrides;
 use tidings_sink::settings::Tracer;
 
+pub(crate) use outputs::USUAL_CONSOLE;
 use read::{File, Table, Tables};
 use value::{Given, is_secret};
 

@@ -15,6 +15,9 @@ use super::read::Table;
 use super::value::Given;
 use super::wrong;
 
+/// Name of the tracer that stands for `[console]`.
+pub(crate) const USUAL_CONSOLE: &str = "stderr";
+
 /// The tracers of a file, in its order.
 pub(super) fn tracers(tables: &[Table], path: &Path) -> Result<Vec<Tracer>, Failure> {
     let tracers = tables.iter().map(|table| {
@@ -22,6 +25,10 @@ pub(super) fn tracers(tables: &[Table], path: &Path) -> Result<Vec<Tracer>, Fail
         Tracer::check(&raw).map_err(|error| wrong(path, &error.to_string()))
     });
     let tracers = tracers.collect::<Result<Vec<_>, Failure>>()?;
+    if tracers.iter().any(|tracer| tracer.name == USUAL_CONSOLE) {
+        let why = format!("the tracer {USUAL_CONSOLE} is that of [console]; give this one another name");
+        return Err(wrong(path, &why));
+    }
     check_together(&tracers).map_err(|error| wrong(path, &error.to_string()))?;
     Ok(tracers)
 }
