@@ -21,14 +21,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tidings_event::{Drafts, Key, Value};
 use tidings_mail::correlate::NoLookup;
 use tidings_mail::envelope::{ClockSettings, Zone};
 use tidings_spool::{
-    Batch, Clock, Delivery, Frame, Gap, GapReason, Identity, Kind, Reader, RecoveryReport, Spool,
-    SpoolConfig, SystemClock,
+    Batch, Clock, Gap, GapReason, Identity, RecoveryReport, Spool, SpoolConfig, SystemClock,
 };
 use tidings_store::PartFlags;
 
@@ -38,7 +36,6 @@ use crate::history::HistoryWriter;
 use crate::import::imported_correlator;
 use crate::input::{Block, Checkpoint};
 use crate::interpret::Interpreter;
-use crate::memory::each_event;
 use followed::followed_blobs;
 use keeper::Keeper;
 use pipe::{Pipe, Place};

@@ -124,7 +124,7 @@ fn print(out: &Terminal, queue: &Receiver<Piece>, left_out: &AtomicU64) {
     loop {
         match queue.recv_timeout(Duration::from_millis(500)) {
             // Nobody is left to whom a failure to print could be told.
-            Ok(Piece::Text(text)) => drop(out.write_all(&text)),
+            Ok(Piece::Text(text)) => drop(out.print(&text)),
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Piece::End) | Err(RecvTimeoutError::Disconnected) => {
                 tell_left_out(out, left_out);
@@ -141,7 +141,7 @@ fn tell_left_out(out: &Terminal, left_out: &AtomicU64) {
         let sentence = format!(
             "tidings: {count} sentences of the server were not printed, as the console was too slow for them\n"
         );
-        let _ = out.write_all(sentence.as_bytes());
+        let _ = out.print(sentence.as_bytes());
     }
 }
 
@@ -210,7 +210,9 @@ mod tests {
             .lines()
             .filter(|line| line.starts_with("tidings: sentence "))
             .count();
-        let told = text.lines().filter(|line| line.contains("were not printed"));
+        let told = text
+            .lines()
+            .filter(|line| line.contains("were not printed"));
         let lost: usize = told
             .map(|line| line.split(' ').nth(1).unwrap().parse::<usize>().unwrap())
             .sum();

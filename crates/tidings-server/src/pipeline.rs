@@ -239,8 +239,9 @@ impl Server {
             Ok(changed) => {
                 self.app.metrics.set(changed.metrics.clone());
                 if !changed.differs_only_in_outputs(&self.settings) {
-                    self.console
-                        .say("SIGHUP: settings other than those of outputs and metrics need a restart");
+                    self.console.say(
+                        "SIGHUP: settings other than those of outputs and metrics need a restart",
+                    );
                 }
                 let outputs = Arc::clone(outputs);
                 let applying = tokio::task::spawn_blocking(move || {
@@ -249,7 +250,8 @@ impl Server {
                 });
                 // An output that is slow to end must not keep the server from ending.
                 let _ = tokio::time::timeout(PATIENCE, applying).await;
-                self.console.say("SIGHUP: settings read again, log files opened anew");
+                self.console
+                    .say("SIGHUP: settings read again, log files opened anew");
             }
             Err(failure) => self.console.say(&format!(
                 "SIGHUP: everything goes on as it was: {}",

@@ -111,7 +111,7 @@ fn write(app: &App, set: Set, format: Format, is_packed: bool) -> Response {
     write_readings(&mut text, &readings, format, Naming::Reference);
     let mut encoding = None;
     if is_packed && text.len() >= PACKED_BYTES_MIN {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         let packed = encoder.write_all(&text).and_then(|()| encoder.finish());
         if let Ok(packed) = packed {
             text = packed;

@@ -9,8 +9,7 @@ use tidings_engine::Live;
 use tidings_event::Level;
 use tidings_sink::settings::{self, EventSelection, Tracer, Variant};
 use tidings_sink::{
-    ConsoleSink, Cursors, Found, JournalSink, LogFileSink, Outputs, OutputsContext, Refusal, Report,
-    Sink, otlp,
+    ConsoleSink, Cursors, Found, LogFileSink, Outputs, OutputsContext, Refusal, Report, Sink,
 };
 use tidings_spool::{Clock, SystemClock};
 use tokio::runtime::Handle;
@@ -148,24 +147,12 @@ fn make(
 ) -> Result<Box<dyn Sink>, String> {
     match &tracer.variant {
         Variant::Log(log) => Ok(Box::new(LogFileSink::new(log, Arc::clone(clock)))),
-        Variant::Console(console) => {
-            Ok(Box::new(ConsoleSink::new(console, around.console.terminal())))
-        }
-        Variant::Journal(journal) => {
-            let sink = JournalSink::open(journal).map_err(|error| error.to_string())?;
-            Ok(Box::new(sink))
-        }
-        Variant::OtelHttp(otel) => exporter(otel, otlp::Protocol::Http, around),
-        Variant::OtelGrpc(otel) => exporter(otel, otlp::Protocol::Grpc, around),
+        Variant::Console(console) => Ok(Box::new(ConsoleSink::new(
+            console,
+            around.console.terminal(),
+        ))),
+        _ => Err("WIP".to_owned()),
     }
-}
-
-fn exporter(
-    _otel: &settings::Otel,
-    _protocol: otlp::Protocol,
-    _around: &Surroundings,
-) -> Result<Box<dyn Sink>, String> {
-    todo!()
 }
 
 /// A report in words.
@@ -178,7 +165,10 @@ fn sentence(report: &Report) -> String {
         count,
     } = report;
     let mut sentence = format!("the tracer {output}: {}", kind.info().description);
-    for part in [details, reason].into_iter().filter(|part| !part.is_empty()) {
+    for part in [details, reason]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+    {
         sentence.push_str(": ");
         sentence.push_str(part);
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tidings_cli::Failure;
 use tidings_event::{EventType, Level};
+use tidings_sink::LevelOverrides;
 use tidings_sink::settings::{
-    RawHttpAuth, RawSecret, RawTracer, SecretKey, Tracer, check_together,
+    RawHttpAuth, RawSecret, RawTracer, Secret, SecretKey, Tracer, check_together,
 };
-use tidings_sink::{LevelOverrides, Secret};
 
 use super::read::Table;
 use super::value::Given;
@@ -26,7 +26,8 @@ pub(super) fn tracers(tables: &[Table], path: &Path) -> Result<Vec<Tracer>, Fail
     });
     let tracers = tracers.collect::<Result<Vec<_>, Failure>>()?;
     if tracers.iter().any(|tracer| tracer.name == USUAL_CONSOLE) {
-        let why = format!("the tracer {USUAL_CONSOLE} is that of [console]; give this one another name");
+        let why =
+            format!("the tracer {USUAL_CONSOLE} is that of [console]; give this one another name");
         return Err(wrong(path, &why));
     }
     check_together(&tracers).map_err(|error| wrong(path, &error.to_string()))?;
@@ -38,7 +39,10 @@ pub(super) fn levels(tables: &[Table], path: &Path) -> Result<LevelOverrides, Fa
     let mut levels = BTreeMap::new();
     for table in tables {
         let Some(name) = text(table, "event") else {
-            return Err(wrong(path, "an [[event_level]] has no event; write event = \"auth.failed\""));
+            return Err(wrong(
+                path,
+                "an [[event_level]] has no event; write event = \"auth.failed\"",
+            ));
         };
         let kind = EventType::from_name(&name).unwrap_or(EventType::CUSTOM_OTHER);
         let word = match table.get("level") {

@@ -140,5 +140,5 @@ fn answers_are_packed_where_the_scraper_can_unpack_them() {
         .read_to_string(&mut text)
         .unwrap();
     assert!(text.contains("# TYPE auth_failed counter\n"), "{text}");
-    assert!(answer.len() * 4 < text.len());
+    assert!(answer.len() * 3 < text.len());
 }
