@@ -45,4 +45,4 @@ pub use metric::{
     SeriesValue,
 };
 pub use record::{EventRef, Header, MAX_RECORD_BYTES, RecordError, RecordWriter, Records};
-pub use value::{Array, MAX_DEPTH, NestedEvent, Pairs, Value};
+pub use value::{Array, EncodedPairs, EncodedValue, MAX_DEPTH, NestedEvent, Pairs, Value};

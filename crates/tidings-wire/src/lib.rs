@@ -6,3 +6,8 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod journal;
+pub mod otlp;
+pub mod prometheus;
+
+#[cfg(test)]
+mod testing;

@@ -16,9 +16,7 @@ use super::{Event, SpanType};
 ";
 
 /// Words that Rust keeps to itself, as far as a key could be named so.
-const RESERVED: [&str; 8] = [
-    "type", "in", "match", "use", "ref", "move", "loop", "for",
-];
+const RESERVED: [&str; 8] = ["type", "in", "match", "use", "ref", "move", "loop", "for"];
 
 /// The whole text of `catalogue/paths_gen.rs`.
 pub(super) fn render(catalogue: &Catalogue) -> String {
@@ -31,7 +29,10 @@ pub(super) fn render(catalogue: &Catalogue) -> String {
         events.sort_by(|a, b| a.name.cmp(&b.name));
         let about = catalogue.families.get(family).map_or("", String::as_str);
         let type_name = pascal(family);
-        line(&mut out, format_args!("\n/// {about}\npub struct {type_name};"));
+        line(
+            &mut out,
+            format_args!("\n/// {about}\npub struct {type_name};"),
+        );
         line(&mut out, format_args!("\nimpl {type_name} {{"));
         for event in events {
             constant(&mut out, catalogue, event);
@@ -69,9 +70,16 @@ fn constant(out: &mut String, catalogue: &Catalogue, event: &Event) {
 
 /// The id of the event that ends the span which this one begins.
 fn end_of(catalogue: &Catalogue, event: &Event) -> Option<u16> {
-    let begun = event.name.strip_suffix("-start").filter(|_| event.span_start)?;
+    let begun = event
+        .name
+        .strip_suffix("-start")
+        .filter(|_| event.span_start)?;
     let is_end = |other: &&Event| {
-        other.span_end && other.name.strip_suffix("-end").is_some_and(|name| name == begun)
+        other.span_end
+            && other
+                .name
+                .strip_suffix("-end")
+                .is_some_and(|name| name == begun)
     };
     catalogue.events.iter().find(is_end).map(|end| end.id)
 }
@@ -84,8 +92,15 @@ fn keys(out: &mut String, catalogue: &Catalogue) {
     keys.sort_by(|a, b| a.name.cmp(&b.name));
     for key in keys {
         let snake = kebab_name(&key.name).replace('-', "_");
-        let raw = if RESERVED.contains(&snake.as_str()) { "r#" } else { "" };
-        line(out, format_args!("    /// `{}`: {}", key.name, key.description));
+        let raw = if RESERVED.contains(&snake.as_str()) {
+            "r#"
+        } else {
+            ""
+        };
+        line(
+            out,
+            format_args!("    /// `{}`: {}", key.name, key.description),
+        );
         line(
             out,
             format_args!(

@@ -1,30 +1,8 @@
 use proptest::prelude::*;
-use tidings_event::{EventId, EventType, Header, Id, Key, Level, RecordWriter, Value};
+use tidings_event::{EventId, EventType, Id, Key, Level, Value};
 
 use super::*;
-
-/// 2026-02-03T04:05:06.007000008Z.
-const TIME_NS: i64 = 1_770_091_506_007_000_008;
-
-fn record(
-    kind: EventType,
-    change: impl FnOnce(&mut Header),
-    fill: impl FnOnce(&mut RecordWriter<'_>),
-) -> Vec<u8> {
-    let mut header = Header::new(kind, TIME_NS);
-    change(&mut header);
-    let mut out = Vec::new();
-    {
-        let mut record = RecordWriter::begin(&mut out, &header);
-        fill(&mut record);
-        record.finish();
-    }
-    out
-}
-
-fn event(bytes: &[u8]) -> EventRef<'_> {
-    EventRef::read(bytes).unwrap().0
-}
+use crate::testing::{event, nested, pair, prefixed, record, with_pairs};
 
 /// Reads an entry as journald does: name, line feed, length, value, line feed.
 fn fields(mut entry: &[u8]) -> Vec<(String, Vec<u8>)> {
@@ -136,11 +114,11 @@ fn values_are_written_as_the_reference_writes_them() {
         EventType::MTA_HOOK_ERROR,
         |_| (),
         |record| {
-            let nested = record_pairs(|record| {
-                record.uint(Key::CODE, 502).str(Key::REASON, "bad\ngateway");
-            });
-            let nested = event(&nested);
-            let value = nested.get(Key::CAUSED_BY).unwrap();
+            let code = pair(Key::CODE, &[1, 0xf6, 0x03]);
+            let reason = pair(Key::REASON, &prefixed(0, b"bad\ngateway"));
+            let cause = nested(EventType::RESOURCE_ERROR, &[code, reason].concat());
+            let holder = record_of(&pair(Key::CAUSED_BY, &cause));
+            let value = event(&holder).get(Key::CAUSED_BY).unwrap();
             record
                 .value(Key::CAUSED_BY, &value)
                 .texts(Key::TO, ["b@y.test", "c@y.test"])
@@ -175,21 +153,8 @@ fn values_are_written_as_the_reference_writes_them() {
     );
 }
 
-/// A record whose `causedBy` is a resource error with these pairs.
-fn record_pairs(fill: impl FnOnce(&mut RecordWriter<'_>)) -> Vec<u8> {
-    let inner = record(EventType::RESOURCE_ERROR, |_| (), fill);
-    let pairs = event(&inner).pairs();
-    let id = EventType::RESOURCE_ERROR.id();
-    let mut nested = vec![id as u8 & 0x7f | 0x80, (id >> 7) as u8];
-    nested.extend_from_slice(pairs.as_bytes());
-    assert!(nested.len() < 128 && Key::CAUSED_BY.id() < 128);
-    let mut encoded = vec![Key::CAUSED_BY.id() as u8, 11, nested.len() as u8];
-    encoded.extend_from_slice(&nested);
-    let mut out = record(EventType::MTA_HOOK_ERROR, |_| (), |_| ());
-    out.extend_from_slice(&encoded);
-    let length = (out.len() - 4) as u32;
-    out[..4].copy_from_slice(&length.to_le_bytes());
-    out
+fn record_of(pairs: &[u8]) -> Vec<u8> {
+    with_pairs(record(EventType::MTA_HOOK_ERROR, |_| (), |_| ()), pairs)
 }
 
 #[test]
@@ -247,10 +212,7 @@ proptest! {
     /// Bytes that are no event, or a damaged one, cannot make the writer panic.
     #[test]
     fn damaged_records_are_written(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-        let mut encoded = record(EventType::PROGRAM_EVENT, |_| (), |_| ());
-        encoded.extend_from_slice(&bytes);
-        let length = (encoded.len() - 4) as u32;
-        encoded[..4].copy_from_slice(&length.to_le_bytes());
+        let encoded = record_of(&bytes);
         let mut entry = Vec::new();
         write_entry(&mut entry, &event(&encoded), None, "tidings");
         prop_assert!(fields(&entry).len() >= 6);

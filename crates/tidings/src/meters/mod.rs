@@ -16,18 +16,23 @@
 //! assert!(matches!(failed.series[0].value, SeriesValue::Counter { count: 1, .. }));
 //! ```
 //!
+//! A [`Family`] is a metric with labels, for whoever maps events to label values.
+//!
 //! Each thread counts in a part of its own, at the price of a plain store; the first 64 threads at a
 //! time have one, further ones share one. Memory: about 25 KB per thread that counts. Gauges are
 //! shared, and stop at zero.
 
 mod cell;
+mod family;
 mod gauge;
 #[cfg(all(test, loom))]
 mod models;
+pub mod own;
 mod plan;
 mod selection;
 mod slot;
 mod sync;
+mod table;
 
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -43,6 +48,7 @@ use tidings_event::{
 use cell::{Count, Histogram, Latest, Writers, empty, later};
 use plan::{COUNTERS, Effect, HistogramPlan, Plan};
 
+pub use family::{FOLDED, Family, MAX_SERIES, MAX_VALUE_BYTES, OTHER, folded};
 pub use gauge::Gauge;
 pub use selection::{Policy, Selection, UnknownMetric};
 

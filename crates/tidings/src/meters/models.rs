@@ -33,13 +33,14 @@ fn a_slot_is_written_by_one_thread_at_a_time_and_handed_on_whole() {
 fn exemplar(number: u64) -> Exemplar {
     Exemplar {
         value: number,
-        time_ns: number as i64,
+        // Far enough apart that a later one is written.
+        time_ns: number as i64 * 2_000_000_000,
         span: Id(number),
     }
 }
 
 fn is_whole(seen: Exemplar) -> bool {
-    seen.time_ns as u64 == seen.value && seen.span.0 == seen.value
+    seen.time_ns as u64 == seen.value * 2_000_000_000 && seen.span.0 == seen.value
 }
 
 #[test]
