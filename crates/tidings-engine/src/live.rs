@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use tidings::emit;
 use tidings_event::{Drafts, Key, Value};
 use tidings_mail::correlate::NoLookup;
 use tidings_mail::envelope::{ClockSettings, Zone};
@@ -195,6 +196,7 @@ impl Engine {
         }
         if let Some(torn) = &report.torn_tail {
             note(format!("cut off {torn}"));
+            emit!(Spool::Truncated, details = torn.to_string());
         }
         report
             .damage

@@ -16,6 +16,7 @@ mod local;
 mod metrics;
 mod notify;
 mod output;
+mod own;
 mod parse;
 mod pipeline;
 mod settings;

@@ -18,10 +18,11 @@
 
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tidings::emit;
 use tidings::meters::Meters;
 use tidings_cli::{Failure, Globals, SOCKET_NAME};
 use tidings_engine::{Engine, Live, LiveOptions};
@@ -36,6 +37,7 @@ use crate::http::{App, Listeners};
 use crate::local::failure;
 use crate::metrics::{Metrics, spawn_counting};
 use crate::output::{self, Surroundings};
+use crate::own::Own;
 use crate::settings::{self, Settings};
 use crate::source::{Board, Sources};
 use crate::stop::Stop;
@@ -71,7 +73,9 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
     };
     let engine = Arc::new(open_engine(data, patience)?);
     let listeners = Listeners::open(&settings.http.listen, data)?;
-    let meters = Arc::new(Meters::new(clock::now_ns()));
+    let own = Own::start();
+    let meters = tidings::meters().cloned();
+    let meters = meters.unwrap_or_else(|| Arc::new(Meters::new(clock::now_ns())));
     let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics.clone());
     let app = App::new(
         Arc::clone(&engine),
@@ -86,6 +90,7 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
         settings,
         engine,
         app: Arc::new(app),
+        own: Mutex::new(own),
         console: console.clone(),
     };
     server.greet(&listeners);
@@ -109,6 +114,7 @@ struct Server {
     settings: Settings,
     engine: Arc<Engine>,
     app: Arc<App>,
+    own: Mutex<Option<Own>>,
     console: Console,
 }
 
@@ -172,6 +178,9 @@ impl Server {
             runtime: Handle::current(),
         };
         let outputs = output::Running::start(live, &self.settings, &self.app.metrics, around)?;
+        if let Some(own) = self.own().as_mut() {
+            own.feed(Arc::clone(live), self.console.clone())?;
+        }
         let sources = Sources {
             settings: self.sources(demo_log.as_deref()),
             data: self.engine.dir().to_owned(),
@@ -205,6 +214,10 @@ impl Server {
             readers: vec![counting_thread],
             outputs: Arc::new(outputs),
         })
+    }
+
+    fn own(&self) -> MutexGuard<'_, Option<Own>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The configured sources; else the sample if it is replayed; else the usual logs.
@@ -253,10 +266,12 @@ impl Server {
                 self.console
                     .say("SIGHUP: settings read again, log files opened anew");
             }
-            Err(failure) => self.console.say(&format!(
-                "SIGHUP: everything goes on as it was: {}",
-                failure.sentence()
-            )),
+            Err(failure) => {
+                let why = failure.sentence();
+                self.console
+                    .say(&format!("SIGHUP: everything goes on as it was: {why}"));
+                emit!(Telemetry::SettingsError, reason = why);
+            }
         }
         notify::tell("READY=1");
     }
@@ -276,6 +291,8 @@ impl Server {
                 .say(&format!("the HTTP server failed: {error}")),
             Err(_) => self.console.say("the HTTP server panicked"),
         }
+        let own = self.own().take();
+        let _ = tokio::task::spawn_blocking(move || own.map(Own::stop)).await;
         threads.counting.set();
         joined(threads.readers).await;
         // What they do on the network is done by this runtime, so it must not be blocked here.

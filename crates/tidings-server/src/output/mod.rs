@@ -5,8 +5,9 @@ mod measured;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tidings::{Encoder, Written, emit_at};
 use tidings_engine::Live;
-use tidings_event::Level;
+use tidings_event::{Key, Level};
 use tidings_sink::settings::{self, EventSelection, Tracer, Variant};
 use tidings_sink::{
     ConsoleSink, Cursors, Found, LogFileSink, Outputs, OutputsContext, Refusal, Report, Sink,
@@ -52,7 +53,10 @@ impl Running {
         }
         let reporter = {
             let console = around.console.clone();
-            Arc::new(move |report: Report| console.say(&sentence(&report)))
+            Arc::new(move |report: Report| {
+                console.say(&sentence(&report));
+                tell(&report);
+            })
         };
         let context = OutputsContext {
             spool,
@@ -153,6 +157,23 @@ fn make(
         ))),
         _ => Err("WIP".to_owned()),
     }
+}
+
+/// A report as an event.
+fn tell(report: &Report) {
+    let pairs = Written(|out: &mut Encoder<'_>| {
+        out.pair(Key::OUTPUT, &report.output);
+        for (key, text) in [
+            (Key::DETAILS, &report.details),
+            (Key::REASON, &report.reason),
+        ] {
+            if !text.is_empty() {
+                out.pair(key, text);
+            }
+        }
+        out.pair(Key::COUNT, &report.count);
+    });
+    emit_at(report.kind, report.kind.level(), 0, &pairs);
 }
 
 /// A report in words.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidings::emit;
 use tidings_engine::input::{Block, Checkpoint, Follower, InputError, Notice, Poll, Start};
 use tidings_engine::{Error, Live, LiveSource};
 
@@ -44,6 +45,7 @@ impl FileSource {
             if why != told {
                 self.console
                     .say(&format!("{name}: cannot be stored, trying again: {why}"));
+                emit!(Source::Error, path = name, reason = why);
                 told.clone_from(&why);
             }
             self.board.update(&name, |status| {
@@ -189,6 +191,7 @@ impl FileSource {
             }),
             // Its name stands before everything that is said of it.
             Notice::Next { path } if *path == self.path => {
+                emit!(Source::Rotated, path = name);
                 return self
                     .console
                     .say(&format!("{name}: reading it from its beginning"));
@@ -210,6 +213,7 @@ impl FileSource {
             status.why.clone_from(&why);
         });
         if is_news {
+            emit!(Source::Error, path = name, reason = why);
             self.console.say(&format!("{name}: waiting for it: {why}"));
         }
     }

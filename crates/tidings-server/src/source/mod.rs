@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tidings::emit;
 use tidings_engine::Live;
 
 use crate::console::Console;
@@ -148,6 +149,7 @@ impl Following<'_> {
                 sources
                     .console
                     .say(&format!("following {}", path.display()));
+                emit!(Source::Started, path = path.to_string_lossy());
                 self.threads.push(thread);
             }
             Err(error) => {
