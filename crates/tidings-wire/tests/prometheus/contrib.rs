@@ -42,12 +42,18 @@ fn collect(value: &Value, found: &mut Vec<String>) {
     }
 }
 
+/// All metrics with labels.
+pub(crate) fn families() -> impl Iterator<Item = &'static FamilyInfo> {
+    let mail = Family::ALL.into_iter().map(Family::info);
+    mail.chain([&QUEUE_MESSAGES])
+        .chain(&OUTPUT_FAMILIES)
+        .chain([&EVENTS_LOST, &FOLDED])
+}
+
 /// Every series name of the set with labels, with the labels that it has.
 fn series() -> BTreeMap<String, BTreeSet<&'static str>> {
-    let families = Family::ALL.into_iter().map(Family::info);
-    let own = [&QUEUE_MESSAGES, &EVENTS_LOST, &FOLDED];
     let mut series = BTreeMap::new();
-    for info in families.chain(own).chain(&OUTPUT_FAMILIES) {
+    for info in families() {
         for name in names_of(info) {
             let mut labels: BTreeSet<_> = info.labels.iter().map(|label| label.name).collect();
             // What Prometheus adds.

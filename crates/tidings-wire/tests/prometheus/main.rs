@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod contrib;
+mod page;
 mod reading;
 mod server;
 mod sets;
