@@ -72,6 +72,7 @@ const RULES: &[Rule] = &[
     Rule {
         name: "tidings-engine",
         workspace: &[
+            "tidings",
             "tidings-event",
             "tidings-mail",
             "tidings-spool",

@@ -13,6 +13,7 @@ mod interpret;
 mod live;
 mod memory;
 mod message_rows;
+mod meters;
 mod reopen;
 mod rows;
 mod search;
@@ -27,6 +28,7 @@ pub use error::Error;
 pub use import::{ImportOptions, ImportProgress};
 pub use interpret::{Interpreted, Interpreter, Recognition};
 pub use live::{IngestError, IngestReport, Live, LiveOptions, LiveSource, LiveTail};
+pub use meters::MailMeters;
 pub use search::{
     EventQuery, FoundEvent, MESSAGE_FIELDS, MessageQuery, StoryQuery, event_object, message_object,
 };

@@ -1,7 +1,7 @@
 //! The live path: lines and events go into the spool, and from there into the history.
 //!
 //! Sources feed blocks of lines ([`LiveSource::feed`]) and clients feed events
-//! ([`Live::ingest`]); both end in the spool. One thread, a reader of the spool like others,
+//! ([`Live::ingest`], [`Live::ingest_records`]); both end in the spool. One thread, a reader of the spool like others,
 //! applies every committed event to the memory table and to the open messages, and seals the
 //! memory table into parts when it is large; its cursor is committed together with the parts.
 //!
@@ -11,8 +11,10 @@
 //! spool already are not written again: ids and bytes are those of a run that was not interrupted.
 
 mod followed;
+mod ingest;
 mod keeper;
 mod pipe;
+mod spans;
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
@@ -21,13 +23,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidings_event::json::EventReader;
 use tidings_event::{Drafts, Key, Value};
 use tidings_mail::correlate::NoLookup;
 use tidings_mail::envelope::{ClockSettings, Zone};
 use tidings_spool::{
     Batch, Clock, Delivery, Frame, Gap, GapReason, Identity, Kind, Reader, RecoveryReport, Spool,
-    SpoolConfig, SpoolError, SystemClock,
+    SpoolConfig, SystemClock,
 };
 use tidings_store::PartFlags;
 
@@ -42,13 +43,12 @@ use followed::followed_blobs;
 use keeper::Keeper;
 use pipe::{Pipe, Place};
 
+pub use ingest::{IngestError, IngestReport};
+
 pub(crate) use followed::{FollowedStream, Sources, followed_streams};
 
 /// Records of a batch, in bytes; a block of lines may be several.
 const BATCH_BYTES: usize = 256 << 10;
-
-/// An ingested body up to so many bytes of records is one batch: all of it or nothing.
-const INGEST_BYTES: usize = 32 << 20;
 
 /// Streams of followed files have numbers from here up, those of imported files below.
 pub(crate) const LIVE_STREAM: u32 = 1 << 31;
@@ -57,12 +57,6 @@ const CURSOR_BLOB: &str = "spool/cursor";
 
 /// Name of the history's pin in the spool.
 const PIN: &str = "history";
-
-/// An ingest waits so long for searches to see its events, if they are not far behind.
-const SEEN_WITHIN: Duration = Duration::from_millis(200);
-
-/// So many events behind is far.
-const FAR_BEHIND: u64 = 50_000;
 
 /// How the live path is opened.
 #[derive(Clone, Debug)]
@@ -86,41 +80,6 @@ impl Default for LiveOptions {
     }
 }
 
-/// What of a body was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IngestReport {
-    /// Events that are durable now.
-    pub accepted: u64,
-}
-
-/// Why a body was refused; nothing of it was taken, unless it says `Failed`.
-#[derive(Debug)]
-pub enum IngestError {
-    /// A line is no event.
-    Bad {
-        /// Number of the line, from 1.
-        line: u64,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The spool has no room now: try again later.
-    Full,
-    /// The medium failed; the events may or may not be durable.
-    Failed(String),
-}
-
-impl std::fmt::Display for IngestError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            IngestError::Bad { line, why } => write!(f, "line {line}: {why}"),
-            IngestError::Full => f.write_str("the spool is full: try again later"),
-            IngestError::Failed(why) => f.write_str(why),
-        }
-    }
-}
-
-impl std::error::Error for IngestError {}
-
 /// The running live path of an engine. Dropping it without [`shutdown`](Self::shutdown) ends it as
 /// a crash would, but in order: nothing that was acknowledged is lost.
 #[derive(Debug)]
@@ -128,6 +87,8 @@ pub struct Live {
     engine: Arc<Engine>,
     spool: Arc<Spool>,
     shared: Arc<Mutex<Pipe>>,
+    /// Held while a forwarded body is compared with what was taken before.
+    forwarding: Mutex<()>,
     stop: Arc<AtomicBool>,
     history: Option<JoinHandle<()>>,
 }
@@ -215,6 +176,7 @@ impl Engine {
             engine: Arc::clone(self),
             spool,
             shared,
+            forwarding: Mutex::new(()),
             stop,
             history: Some(history),
         })
@@ -309,54 +271,6 @@ impl Live {
         })
     }
 
-    /// Takes NDJSON events, all or none, and returns when they are durable. (Of a body that makes
-    /// more than 32 MiB of records, a crash may leave the first ones.)
-    pub fn ingest(&self, body: &[u8], now_ns: i64) -> Result<IngestReport, IngestError> {
-        let mut reader = EventReader::new();
-        let (mut records, mut batches, mut count, mut total) = (Vec::new(), Vec::new(), 0, 0);
-        for (number, line) in body.split(|byte| *byte == b'\n').enumerate() {
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            let bad = |why: String| IngestError::Bad {
-                line: number as u64 + 1,
-                why,
-            };
-            reader
-                .read(line.trim_ascii(), now_ns, &mut records)
-                .map_err(|error| bad(error.to_string()))?;
-            count += 1;
-            total += 1;
-            if records.len() >= INGEST_BYTES {
-                batches.push(Batch::events(count, std::mem::take(&mut records)));
-                count = 0;
-            }
-        }
-        if count > 0 {
-            batches.push(Batch::events(count, records));
-        }
-        let mut last = None;
-        for batch in batches {
-            let ticket = self
-                .spool
-                .append(batch)
-                .map_err(|refused| match refused.error {
-                    SpoolError::Full(_) if last.is_none() => IngestError::Full,
-                    error => IngestError::Failed(error.to_string()),
-                })?;
-            last = Some(ticket);
-        }
-        if let Some(ticket) = last {
-            let sequences = ticket
-                .wait()
-                .map_err(|error| IngestError::Failed(error.to_string()))?;
-            if self.history_lag() <= FAR_BEHIND {
-                self.engine.wait_applied(sequences.end, SEEN_WITHIN);
-            }
-        }
-        Ok(IngestReport { accepted: total })
-    }
-
     /// How many durable events searches do not see yet: the history's thread is behind.
     pub fn history_lag(&self) -> u64 {
         self.spool.head().saturating_sub(self.engine.applied())
@@ -381,7 +295,7 @@ impl Live {
     pub fn shutdown(mut self) -> Result<(), Error> {
         let saved = {
             let mut pipe = lock(&self.shared);
-            pipe.save();
+            pipe.save(&self.spool);
             pipe.flush(&self.spool)
         };
         let closed = self.end();
@@ -531,7 +445,8 @@ impl LiveSource {
         if let Some(from) = first_offset(block, checkpoint)? {
             pipe.note_stream(&self.name, &place, from, block);
         }
-        pipe.note_fed(&self.name, place, last, block.bytes().len(), now_ns);
+        let bytes = block.bytes().len();
+        pipe.note_fed(&self.name, place, last, bytes, now_ns, &self.spool);
         pipe.flush(&self.spool)
     }
 

@@ -2,8 +2,8 @@
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Appends the text of `bytes`.
-pub(crate) fn push_encoded(out: &mut Vec<u8>, bytes: &[u8]) {
+/// Appends the text of `bytes`, with padding.
+pub fn push_encoded(out: &mut Vec<u8>, bytes: &[u8]) {
     out.reserve(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
         let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));

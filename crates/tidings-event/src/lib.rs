@@ -10,7 +10,7 @@
 // Data never panics: what cannot fail says why in `expect`.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
-mod base64;
+pub mod base64;
 pub mod digits;
 mod draft;
 mod escape;
@@ -40,6 +40,9 @@ pub use event_type::{EventInfo, EventType};
 pub use id::{EventId, Id, Position, stable_hash};
 pub use key::{Key, KeyInfo};
 pub use level::{Level, UnknownLevel};
-pub use metric::{Distribution, Exemplar, MetricInfo, MetricKind, Reading, Series, SeriesValue};
+pub use metric::{
+    Distribution, Exemplar, FamilyInfo, LabelInfo, MetricInfo, MetricKind, Reading, Series,
+    SeriesValue,
+};
 pub use record::{EventRef, Header, MAX_RECORD_BYTES, RecordError, RecordWriter, Records};
-pub use value::{Array, MAX_DEPTH, NestedEvent, Pairs, Value};
+pub use value::{Array, EncodedPairs, EncodedValue, MAX_DEPTH, NestedEvent, Pairs, Value};

@@ -1,9 +1,11 @@
 //! Metrics: the counters, gauges and histograms of the catalogue.
 
+mod family;
 mod reading;
 
 use crate::catalogue_gen::METRICS;
 
+pub use family::{FamilyInfo, LabelInfo};
 pub use reading::{Distribution, Exemplar, Reading, Series, SeriesValue};
 
 /// What a metric measures with.

@@ -5,6 +5,8 @@
 //! with spans and ids; [`message`] folds events into one row per message with a verdict per
 //! recipient. [`diagnose`] says what a reply means, [`provider`] whose server gave it.
 //!
+//! [`labels`] says what an event adds to which metric.
+//!
 //! Everything here is pure: no clock, no files, no sockets. Years, zones and "now" are arguments.
 
 // Data never panics: what cannot fail says why in `expect`.
@@ -15,6 +17,7 @@ mod counters;
 pub mod diagnose;
 pub mod dovecot;
 pub mod envelope;
+pub mod labels;
 pub mod message;
 pub mod postfix;
 pub mod provider;

@@ -4,3 +4,10 @@
 
 // Data never panics: what cannot fail says why in `expect`.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+pub mod journal;
+pub mod otlp;
+pub mod prometheus;
+
+#[cfg(test)]
+mod testing;

@@ -149,7 +149,7 @@ impl Keeper {
         self.bytes = 0;
         // The snapshot moves on with the pin: retention never gets to the last one.
         let mut pipe = lock(&self.shared);
-        pipe.save();
+        pipe.save(&self.spool);
         let _ = pipe.flush(&self.spool);
         Ok(())
     }

@@ -15,6 +15,9 @@ use crate::input::{Block, Sample, SampleBuilder, line_key};
 use crate::interpret::Trail;
 use crate::memory::each_event;
 
+use super::ingest::Origins;
+use super::spans::Spans;
+
 /// Input bytes after which the correlator is saved.
 const SNAPSHOT_BYTES: u64 = 4 << 20;
 
@@ -39,6 +42,10 @@ pub(super) struct Pipe {
     /// them are fed again, events up to this one are not written again.
     done: HashMap<u32, (u64, u16)>,
     unsent: VecDeque<Batch>,
+    /// The spans that are open in what was handed over.
+    pub(super) spans: Spans,
+    /// What was taken of forwarders.
+    pub(super) origins: Origins,
     /// Bytes fed, and time, since the last snapshot.
     fed_bytes: u64,
     saved_ns: i64,
@@ -77,6 +84,15 @@ struct Snapshot {
     places: BTreeMap<String, Place>,
     followed: BTreeMap<String, Vec<Followed>>,
     done: Vec<(u32, u64, u16)>,
+    /// Bytes of the starts of open spans, and of the origins, both behind the correlator.
+    #[serde(default)]
+    spans_bytes: usize,
+    #[serde(default)]
+    origins_bytes: usize,
+    /// Spans and origins know everything before this event; what follows may have come before the
+    /// snapshot.
+    #[serde(default)]
+    head: u64,
 }
 
 impl Pipe {
@@ -87,6 +103,8 @@ impl Pipe {
             followed: BTreeMap::new(),
             done: HashMap::new(),
             unsent: VecDeque::new(),
+            spans: Spans::default(),
+            origins: Origins::default(),
             fed_bytes: 0,
             saved_ns: 0,
         }
@@ -95,14 +113,19 @@ impl Pipe {
     /// The state that the spool's last snapshot holds, and which events came after it.
     pub(super) fn recover(spool: &Spool) -> Result<Pipe, Error> {
         let mut pipe = Pipe::new();
-        let mut from = Start::Sequence(0);
+        let (mut from, mut behind) = (0, 0);
         if let Some(control) = spool.last_control(SNAPSHOT_TAG)? {
-            pipe.load(&control.bytes)?;
-            from = Start::Position(control.next_position);
+            from = pipe.load(&control.bytes)?.unwrap_or(control.sequence);
+            behind = control.sequence;
         }
-        let mut reader = spool.reader(from)?;
+        let mut reader = spool.reader(Start::Sequence(from))?;
         while reader.sequence() < spool.head() {
             if let Some(Delivery::Frame(frame)) = reader.next(Duration::ZERO)? {
+                pipe.spans.replay(frame.context(), frame.records());
+                pipe.origins.replay(frame.checkpoint().unwrap_or_default());
+                if frame.first_sequence() < behind {
+                    continue;
+                }
                 each_event(&frame, &mut |_, event| {
                     if let Some(at) = event.header().position {
                         let done = pipe.done.entry(at.stream).or_default();
@@ -123,6 +146,7 @@ impl Pipe {
 
     /// Hands over records, or keeps them if the spool does not take them now.
     pub(super) fn send(&mut self, batch: Batch, spool: &Spool) {
+        let batch = self.spans.complete(batch);
         self.unsent.push_back(batch);
         // What cannot be sent is told by the `flush` that ends every feeding.
         let _ = self.flush(spool);
@@ -203,6 +227,7 @@ impl Pipe {
         last: Option<Position>,
         bytes: usize,
         now_ns: i64,
+        spool: &Spool,
     ) {
         if let Some(at) = last.filter(|at| !self.is_done(*at)) {
             self.done.remove(&at.stream);
@@ -214,12 +239,13 @@ impl Pipe {
             || now_ns.saturating_sub(self.saved_ns) >= SNAPSHOT_NS
         {
             self.saved_ns = now_ns;
-            self.save();
+            self.save(spool);
         }
     }
 
     /// Puts a snapshot behind everything that was fed.
-    pub(super) fn save(&mut self) {
+    pub(super) fn save(&mut self, spool: &Spool) {
+        let (spans, origins) = (self.spans.save(), self.origins.save());
         let snapshot = Snapshot {
             places: self.places.clone(),
             followed: self.followed.clone(),
@@ -228,26 +254,37 @@ impl Pipe {
                 .iter()
                 .map(|(stream, (line, ordinal))| (*stream, *line, *ordinal))
                 .collect(),
+            spans_bytes: spans.len(),
+            origins_bytes: origins.len(),
+            head: spool.head(),
         };
         let places =
             serde_json::to_vec(&snapshot).expect("numbers, texts and lists of them become JSON");
         let mut bytes = (places.len() as u64).to_le_bytes().to_vec();
         bytes.extend_from_slice(&places);
         self.correlator.save(&mut bytes);
+        bytes.extend_from_slice(&spans);
+        bytes.extend_from_slice(&origins);
         self.unsent
             .push_back(Batch::control(SNAPSHOT_TAG, packed(&bytes)));
         self.fed_bytes = 0;
     }
 
-    fn load(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    /// Takes what [`save`](Self::save) wrote; gives the event before which spans and origins know
+    /// everything, unless an older version wrote it.
+    fn load(&mut self, bytes: &[u8]) -> Result<Option<u64>, Error> {
         let short = || Error::State("a snapshot of the sources ends early".into());
         let bytes = zstd::decode_all(bytes).map_err(|error| Error::State(error.to_string()))?;
         let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| short())?;
-        let (places, correlator) = rest.split_at_checked(length).ok_or_else(short)?;
+        let (places, rest) = rest.split_at_checked(length).ok_or_else(short)?;
         let snapshot: Snapshot =
             serde_json::from_slice(places).map_err(|error| Error::State(error.to_string()))?;
+        let (rest, origins) = split_end(rest, snapshot.origins_bytes).ok_or_else(short)?;
+        let (correlator, spans) = split_end(rest, snapshot.spans_bytes).ok_or_else(short)?;
         self.correlator = Correlator::restore(CorrelatorLimits::default(), correlator)?;
+        self.spans.replay(spans, &[]);
+        self.origins.replay(origins);
         self.places = snapshot.places;
         self.followed = snapshot.followed;
         self.done = snapshot
@@ -255,6 +292,10 @@ impl Pipe {
             .into_iter()
             .map(|(stream, line, ordinal)| (stream, (line, ordinal)))
             .collect();
-        Ok(())
+        Ok(Some(snapshot.head).filter(|head| *head > 0))
     }
+}
+
+fn split_end(bytes: &[u8], length: usize) -> Option<(&[u8], &[u8])> {
+    bytes.split_at_checked(bytes.len().checked_sub(length)?)
 }

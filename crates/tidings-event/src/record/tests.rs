@@ -161,6 +161,27 @@ proptest! {
     }
 
     #[test]
+    fn encoded_pairs_are_the_pairs(event in crate::samples::any_event(), cut in 0usize..400) {
+        for bytes in [&event[..], &event[..event.len().min(cut)]] {
+            // Cut off after the header, so that some pair is damaged.
+            let Some((_, pairs)) = bytes.get(4..).and_then(read_header) else {
+                continue;
+            };
+            let pairs = Pairs::new(pairs);
+            let read: Vec<_> = pairs.into_iter().map(|pair| format!("{pair:?}")).collect();
+            let encoded = pairs.encoded();
+            let encoded = encoded.map_while(|(key, value)| Some((key, value.read()?)));
+            let encoded: Vec<_> = encoded.map(|pair| format!("{pair:?}")).collect();
+            prop_assert_eq!(read, encoded);
+            for (key, value) in pairs.encoded() {
+                let text = value.read().and_then(|value| Some(value.as_str()?.as_bytes().to_vec()));
+                let is_text = value.text().filter(|text| std::str::from_utf8(text).is_ok());
+                prop_assert_eq!(is_text.map(<[u8]>::to_vec), text, "{}", key);
+            }
+        }
+    }
+
+    #[test]
     fn flipped_bits_never_panic(at in 0usize..400, bit in 0u8..8) {
         let mut bytes = record_of_all_kinds();
         let at = at % bytes.len();

@@ -122,7 +122,7 @@ impl<'a> Facts<'a> {
     pub(super) fn verdict(&self, kind: EventType) -> Option<Verdict> {
         Some(match kind {
             EventType::DELIVERY_DELIVERED => match self.details {
-                Some(reply) if reply.contains(", discarded, id=") => Verdict::Filtered,
+                Some(reply) if is_filtered(reply.as_bytes()) => Verdict::Filtered,
                 _ => Verdict::Delivered,
             },
             EventType::MESSAGE_INGEST_HAM
@@ -162,8 +162,13 @@ fn is_filing(kind: EventType) -> bool {
     )
 }
 
+/// Whether a content filter accepted the message with this reply and threw it away.
+pub(crate) fn is_filtered(reply: &[u8]) -> bool {
+    memchr::memmem::find(reply, b", discarded, id=").is_some()
+}
+
 /// Events of this type can be the refusal of a command.
-pub(super) fn may_refuse(kind: EventType) -> bool {
+pub(crate) fn may_refuse(kind: EventType) -> bool {
     matches!(
         kind,
         EventType::SMTP_RELAY_NOT_ALLOWED

@@ -26,6 +26,7 @@ mod tests;
 use std::fmt;
 use std::ops::Deref;
 
+pub(crate) use facts::{is_filtered, may_refuse};
 pub use fold::{Folder, FolderLimits, Name, refused_id};
 pub use leg::Leg;
 pub use settled::{Reopen, Since};

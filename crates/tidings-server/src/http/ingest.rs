@@ -1,4 +1,5 @@
-//! `POST /ingest`: events of other programs, one JSON object a line, answered when they are durable.
+//! `POST /ingest`: events of other programs, one JSON object a line or as encoded records, answered
+//! when they are durable.
 //!
 //! **Queue**: the bodies that are being received or wait to be stored take at most the bytes that the
 //! settings name; beyond that a request is answered 429 with `Retry-After`, and nothing of it is
@@ -13,7 +14,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use http_body_util::BodyExt;
-use tidings_engine::IngestError;
+use tidings_engine::{IngestError, IngestReport};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::access::Allowed;
@@ -35,22 +36,39 @@ enum Packing {
     Zstd,
 }
 
+/// The type of a body of encoded records.
+const RECORDS_TYPE: &str = "application/vnd.tidings.records";
+
+/// What a body consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// JSON, an event a line.
+    Lines,
+    /// Encoded records one after the other.
+    Records,
+}
+
 /// Stores the events of a body: all of them or none.
 pub(super) async fn ingest(
     State(app): State<Arc<App>>,
     _: Allowed,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let accepted = take(app, request).await?;
-    Ok(object(
-        StatusCode::OK,
-        format!("{{\"accepted\":{accepted}}}"),
-    ))
+    let form = form(request.headers())?;
+    let report = take(app, form, request).await?;
+    let IngestReport {
+        accepted,
+        duplicates,
+    } = report;
+    let answer = match form {
+        Form::Lines => format!("{{\"accepted\":{accepted}}}"),
+        Form::Records => format!("{{\"accepted\":{accepted},\"duplicates\":{duplicates}}}"),
+    };
+    Ok(object(StatusCode::OK, answer))
 }
 
-async fn take(app: Arc<App>, request: Request) -> Result<u64, Refusal> {
+async fn take(app: Arc<App>, form: Form, request: Request) -> Result<IngestReport, Refusal> {
     let (parts, body) = request.into_parts();
-    check_type(&parts.headers)?;
     let packing = packing(&parts.headers)?;
     let length = parts
         .headers
@@ -73,7 +91,7 @@ async fn take(app: Arc<App>, request: Request) -> Result<u64, Refusal> {
         return Err(not_taking());
     };
     let storing = tokio::task::spawn_blocking(move || {
-        let stored = store(&app, packing, packed);
+        let stored = store(&app, form, packing, packed);
         drop((room, turn));
         stored
     });
@@ -84,26 +102,24 @@ async fn take(app: Arc<App>, request: Request) -> Result<u64, Refusal> {
 }
 
 /// Only a type that no web page may send to another host without asking first.
-fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
+fn form(headers: &HeaderMap) -> Result<Form, Refusal> {
     let given = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let name = given.split(';').next().unwrap_or_default().trim();
-    if [
-        "application/x-ndjson",
-        "application/ndjson",
-        "application/jsonl",
-    ]
-    .iter()
-    .any(|known| name.eq_ignore_ascii_case(known))
-    {
-        return Ok(());
+    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    match () {
+        () if is(RECORDS_TYPE) => Ok(Form::Records),
+        () if is("application/x-ndjson") || is("application/ndjson") || is("application/jsonl") => {
+            Ok(Form::Lines)
+        }
+        () => Err(refuse(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body must be one JSON object a line, as Content-Type: application/x-ndjson, or \
+             encoded records, as application/vnd.tidings.records",
+        )),
     }
-    Err(refuse(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "the body must be one JSON object a line, as Content-Type: application/x-ndjson",
-    ))
 }
 
 fn packing(headers: &HeaderMap) -> Result<Packing, Refusal> {
@@ -159,15 +175,29 @@ async fn receive(
 }
 
 /// Unpacks and stores, on a thread that may block.
-fn store(app: &App, packing: Packing, packed: Vec<u8>) -> Result<u64, Refusal> {
+fn store(
+    app: &App,
+    form: Form,
+    packing: Packing,
+    packed: Vec<u8>,
+) -> Result<IngestReport, Refusal> {
     let body = unpack(packing, packed, app.ingest.unpacked_bytes_max)?;
     let Some(live) = app.live.get() else {
         return Err(not_taking());
     };
-    live.ingest(&body, clock::now_ns()).map(|report| report.accepted).map_err(|error| match error {
-        IngestError::Bad { line, why } => {
+    let now_ns = clock::now_ns();
+    let stored = match form {
+        Form::Lines => live.ingest(&body, now_ns),
+        Form::Records => live.ingest_records(&body, now_ns),
+    };
+    stored.map_err(|error| refused(app, &error))
+}
+
+fn refused(app: &App, error: &IngestError) -> Refusal {
+    match error {
+        IngestError::Bad { line, .. } => {
             let json = serde_json::json!({
-                "error": { "message": format!("line {line}: {why}"), "code": "usage", "line": line }
+                "error": { "message": error.to_string(), "code": "usage", "line": line }
             });
             Refusal::with_json(StatusCode::BAD_REQUEST, json.to_string())
         }
@@ -177,10 +207,15 @@ fn store(app: &App, packing: Packing, packed: Vec<u8>) -> Result<u64, Refusal> {
             RETRY_SECONDS,
         ),
         IngestError::Failed(error) => {
-            app.console.say(&format!("POST /ingest: the events cannot be stored: {error}"));
-            refuse(StatusCode::SERVICE_UNAVAILABLE, "the events cannot be stored; see the server's console")
+            app.console.say(&format!(
+                "POST /ingest: the events cannot be stored: {error}"
+            ));
+            refuse(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the events cannot be stored; see the server's console",
+            )
         }
-    })
+    }
 }
 
 fn unpack(packing: Packing, packed: Vec<u8>, bytes_max: usize) -> Result<Vec<u8>, Refusal> {

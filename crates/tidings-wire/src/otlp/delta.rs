@@ -1,0 +1,100 @@
+//! Differences between two readings, for receivers that want deltas.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use tidings_event::{Distribution, Exemplar, Reading, Series, SeriesValue};
+
+/// The readings that were sent last, to tell the difference to the next.
+///
+/// Take the [`difference`](Self::difference), send it, and tell with [`sent`](Self::sent) that it
+/// arrived. One that did not is contained in the next difference. It holds one number per series and
+/// bucket of every series that it ever saw: meters fold labels beyond a limit, so their number is bounded.
+#[derive(Debug, Default)]
+pub struct Deltas {
+    before: HashMap<SeriesKey, Before>,
+    /// When the last readings that arrived were taken.
+    time_ns: Option<i64>,
+}
+
+/// Name and labels of a series.
+type SeriesKey = (Cow<'static, str>, Vec<(&'static str, Cow<'static, str>)>);
+
+#[derive(Debug)]
+struct Before {
+    created_ns: i64,
+    counts: Vec<u64>,
+    sum: u64,
+}
+
+impl Deltas {
+    /// What was counted since the readings that arrived last; all of it for a series that is new or
+    /// has begun anew. Gauges stay as they are. The least and the greatest value are those since
+    /// counting began, and so left out, save for a series' first difference.
+    pub fn difference(&self, readings: &[Reading]) -> Vec<Reading> {
+        readings.iter().map(|now| self.reading(now)).collect()
+    }
+
+    /// The difference to these readings, taken at `time_ns`, has arrived.
+    pub fn sent(&mut self, readings: &[Reading], time_ns: i64) {
+        self.time_ns = Some(time_ns);
+        for reading in readings {
+            for series in &reading.series {
+                let (counts, sum) = match &series.value {
+                    SeriesValue::Counter { count, .. } => (vec![*count], 0),
+                    SeriesValue::Histogram(now) => (now.counts.clone(), now.sum),
+                    SeriesValue::Gauge(_) => continue,
+                };
+                let before = Before {
+                    created_ns: reading.created_ns,
+                    counts,
+                    sum,
+                };
+                let key = (reading.name.clone(), series.labels.clone());
+                self.before.insert(key, before);
+            }
+        }
+    }
+
+    fn reading(&self, now: &Reading) -> Reading {
+        let mut difference = now.clone();
+        if let Some(time_ns) = self.time_ns {
+            difference.created_ns = now.created_ns.max(time_ns);
+        }
+        for series in &mut difference.series {
+            let key = (now.name.clone(), series.labels.clone());
+            let known = self.before.get(&key);
+            if let Some(before) = known.filter(|before| before.created_ns == now.created_ns) {
+                self.subtract(series, before);
+            }
+        }
+        difference
+    }
+
+    fn subtract(&self, series: &mut Series, before: &Before) {
+        match &mut series.value {
+            SeriesValue::Counter { count, exemplar } => {
+                let earlier = before.counts.first().copied().unwrap_or(0);
+                *count = count.saturating_sub(earlier);
+                *exemplar = exemplar.filter(|exemplar| self.is_new(exemplar));
+            }
+            SeriesValue::Histogram(now) => self.subtract_distribution(now, before),
+            SeriesValue::Gauge(_) => (),
+        }
+    }
+
+    fn subtract_distribution(&self, now: &mut Distribution, before: &Before) {
+        for (count, earlier) in now.counts.iter_mut().zip(&before.counts) {
+            *count = count.saturating_sub(*earlier);
+        }
+        now.sum = now.sum.saturating_sub(before.sum);
+        now.extremes = None;
+        for exemplar in &mut now.exemplars {
+            *exemplar = exemplar.filter(|exemplar| self.is_new(exemplar));
+        }
+    }
+
+    fn is_new(&self, exemplar: &Exemplar) -> bool {
+        self.time_ns.is_none_or(|sent| exemplar.time_ns > sent)
+    }
+}
