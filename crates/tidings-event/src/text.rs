@@ -98,10 +98,15 @@ pub fn write_text_value(out: &mut Vec<u8>, value: &Value<'_>) {
     write_value(out, value, &TextStyle::default());
 }
 
+/// The span is told by the start's pairs; the line of an event is kept with it and is no part of it.
+fn is_hidden(key: Key) -> bool {
+    key == Key::SPAN_ID || key == Key::RAW_LINE
+}
+
 /// `k = v, k = v`, without the span id. Tells whether there is still none before.
 fn write_list(out: &mut Vec<u8>, pairs: Pairs<'_>, mut is_first: bool, style: &TextStyle) -> bool {
     for (key, value) in pairs {
-        if key == Key::SPAN_ID {
+        if is_hidden(key) {
             continue;
         }
         if !is_first {
@@ -117,7 +122,7 @@ fn write_list(out: &mut Vec<u8>, pairs: Pairs<'_>, mut is_first: bool, style: &T
 /// A line for each pair but the span id; a nested event's pairs follow it, one tab further in.
 fn write_lines(out: &mut Vec<u8>, pairs: Pairs<'_>, indent: usize, style: &TextStyle) {
     for (key, value) in pairs {
-        if key == Key::SPAN_ID {
+        if is_hidden(key) {
             continue;
         }
         out.extend(std::iter::repeat_n(b'\t', indent));

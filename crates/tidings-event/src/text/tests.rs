@@ -77,6 +77,23 @@ fn hostile_text_stays_inside_its_quotes() {
     );
 }
 
+#[test]
+fn the_line_that_an_event_was_read_from_is_no_part_of_it() {
+    let mut record = Vec::new();
+    let mut writer = RecordWriter::begin(&mut record, &Header::new(EventType::AUTH_FAILED, 0));
+    writer.str(Key::ACCOUNT_NAME, "eve");
+    writer.value(Key::RAW_LINE, &Value::Bytes(b"the line"));
+    writer.str(Key::DETAILS, "more");
+    writer.finish();
+    drop(writer);
+    let line = text(&record, None, SINGLE);
+    assert!(
+        line.ends_with("(auth.failed) accountName = \"eve\", details = \"more\"\n"),
+        "{line}"
+    );
+    assert_eq!(text(&record, None, MULTI).lines().count(), 3);
+}
+
 /// All forms of all samples; `TIDINGS_BLESS=1` writes the file anew.
 #[test]
 fn golden_text() {

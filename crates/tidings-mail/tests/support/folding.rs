@@ -13,21 +13,55 @@ use tidings_mail::{dovecot, postfix};
 /// Folds logs, one after the other. A line begins with its time of day.
 #[allow(
     dead_code,
-    reason = "not every test that includes this file asks for messages"
+    reason = "not all tests that share this module ask for messages"
 )]
 pub(crate) fn fold(logs: &[&str]) -> Vec<Message> {
-    let folder = folded(logs);
+    messages(&folded(logs))
+}
+
+/// The same with the folder itself.
+#[allow(
+    dead_code,
+    reason = "not all tests that share this module ask for the folder"
+)]
+pub(crate) fn folded(logs: &[&str]) -> Folder {
+    fold_and(logs, |_, _| {})
+}
+
+/// Folds a log, saving all state and reading it again after each line.
+#[allow(dead_code, reason = "not all tests that share this module restart")]
+pub(crate) fn fold_restarting(log: &str) -> Vec<Message> {
+    let folder = fold_and(&[log], |state, folder| {
+        let mut saved = Vec::new();
+        state.save(&mut saved);
+        *state = Correlator::restore(Limits::default(), &saved).unwrap();
+        saved.clear();
+        folder.save(&mut saved);
+        let mut restored = new_folder();
+        restored.restore(&saved).unwrap();
+        // What is settled is somewhere else by then.
+        if folder.settled_count() == 0 {
+            *folder = restored;
+        }
+    });
+    messages(&folder)
+}
+
+fn messages(folder: &Folder) -> Vec<Message> {
     let mut messages: Vec<Message> = folder.messages().collect();
     messages.sort_by_key(|message| (message.time_ns, message.id));
     messages
 }
 
-/// The same with the folder itself.
-pub(crate) fn folded(logs: &[&str]) -> Folder {
-    let mut folder = Folder::new(
+fn new_folder() -> Folder {
+    Folder::new(
         FolderLimits::default(),
         Arc::new(Providers::builtin().clone()),
-    );
+    )
+}
+
+fn fold_and(logs: &[&str], after_line: fn(&mut Correlator, &mut Folder)) -> Folder {
+    let mut folder = new_folder();
     for (stream, log) in logs.iter().enumerate() {
         let mut state = Correlator::new(Limits::default());
         let lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -38,6 +72,7 @@ pub(crate) fn folded(logs: &[&str]) -> Folder {
             for event in drafts.iter() {
                 folder.apply(event.header(), &event.pairs().collect::<Vec<_>>(), &mut ());
             }
+            after_line(&mut state, &mut folder);
         }
     }
     folder

@@ -221,7 +221,11 @@ async fn search(
         match &found {
             Ok(()) => emit!(History::Query, details = what, elapsed = watch.elapsed()),
             Err(failure) => {
-                emit!(History::QueryError, details = what, reason = failure.sentence())
+                emit!(
+                    History::QueryError,
+                    details = what,
+                    reason = failure.sentence()
+                )
             }
         }
         found
