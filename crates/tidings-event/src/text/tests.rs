@@ -1,4 +1,5 @@
 use super::*;
+use crate::record::{Header, RecordWriter};
 use crate::samples::{HOSTILE, attempt_start, bare, hostile, http_end, http_start, of_all_kinds};
 
 fn text(record: &[u8], start: Option<&[u8]>, style: TextStyle) -> String {
