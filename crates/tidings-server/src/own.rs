@@ -5,15 +5,20 @@
 //! (a part of the history was sealed), to a request, or to an output, whose failures are limited and
 //! never go to that output.
 //!
+//! Kept are events from info up, and less important ones while a tracer asks for them: a search that is
+//! told of would otherwise be found by the next one.
+//!
 //! **Queue**: 1 MiB of events may wait for the spool. What finds it full, or is refused by the spool,
 //! is left out and counted, and the count is an event (`telemetry.events-lost`) when there is room.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidings::{EventSet, Interest, Level, Received, Subscription, Telemetry, emit};
+use tidings::{Interest, Level, Received, Subscription, Telemetry, emit};
 use tidings_engine::Live;
+use tidings_sink::settings::Tracer;
 
 use crate::console::Console;
 
@@ -31,6 +36,8 @@ const LAST: Duration = Duration::from_secs(1);
 pub(crate) struct Own {
     telemetry: Telemetry,
     feeding: Option<JoinHandle<()>>,
+    /// Ordinal of the least important level that is kept.
+    level: Arc<AtomicU8>,
 }
 
 impl Own {
@@ -41,14 +48,24 @@ impl Own {
         Some(Own {
             telemetry,
             feeding: None,
+            level: Arc::new(AtomicU8::new(Level::Info.ordinal())),
         })
+    }
+
+    /// Keeps what these tracers ask for, and everything from info up.
+    pub(crate) fn keep_for(&self, tracers: &[Tracer]) {
+        let levels = tracers.iter().filter(|tracer| tracer.enable);
+        let least = levels.map(|tracer| tracer.level.ordinal()).min();
+        let least = least.unwrap_or(u8::MAX).min(Level::Info.ordinal());
+        self.level.store(least, Ordering::Relaxed);
     }
 
     /// What is emitted from now on goes into the spool too.
     pub(crate) fn feed(&mut self, live: Arc<Live>, console: Console) -> std::io::Result<()> {
-        let interest = Interest::level(Level::Debug).except(&EventSet::empty());
+        let level = Arc::clone(&self.level);
+        let mut known = level.load(Ordering::Relaxed);
         let subscription = Subscription::new("spool")
-            .interest(interest)
+            .interest(interest(known))
             .queue_bytes(QUEUE_BYTES)
             .lossy();
         let subscriber = self.telemetry.subscribe(subscription);
@@ -60,6 +77,11 @@ impl Own {
             let mut lost = 0;
             let mut told = false;
             loop {
+                let wanted = level.load(Ordering::Relaxed);
+                if wanted != known {
+                    known = wanted;
+                    subscriber.set_interest(interest(known));
+                }
                 let batch = match subscriber.next(WAIT) {
                     Received::Batch(batch) => batch,
                     Received::TimedOut => continue,
@@ -98,4 +120,8 @@ impl Own {
             let _ = feeding.join();
         }
     }
+}
+
+fn interest(level: u8) -> Interest {
+    Interest::level(Level::from_ordinal(level).unwrap_or(Level::Info))
 }

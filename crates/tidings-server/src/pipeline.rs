@@ -179,6 +179,7 @@ impl Server {
         };
         let outputs = output::Running::start(live, &self.settings, &self.app.metrics, around)?;
         if let Some(own) = self.own().as_mut() {
+            own.keep_for(&self.settings.tracers);
             own.feed(Arc::clone(live), self.console.clone())?;
         }
         let sources = Sources {
@@ -255,6 +256,9 @@ impl Server {
                     self.console.say(
                         "SIGHUP: settings other than those of outputs and metrics need a restart",
                     );
+                }
+                if let Some(own) = self.own().as_ref() {
+                    own.keep_for(&changed.tracers);
                 }
                 let outputs = Arc::clone(outputs);
                 let applying = tokio::task::spawn_blocking(move || {
