@@ -36,7 +36,7 @@ use crate::directory::{LOCK_PATIENCE, open_engine};
 use crate::http::{App, Listeners};
 use crate::local::failure;
 use crate::metrics::{Metrics, spawn_counting};
-use crate::output::{self, Surroundings};
+use crate::output::{self, Push, Surroundings};
 use crate::own::Own;
 use crate::settings::{self, Settings};
 use crate::source::{Board, Sources};
@@ -149,14 +149,19 @@ impl Server {
         self.app.live.set(Some(Arc::clone(&live)));
         notify::tell("READY=1");
 
-        self.until_stopped(&mut signals, Some(&threads.outputs))
-            .await;
+        let mut push = Push::new(Arc::clone(&self.app.metrics), self.console.clone());
+        push.apply(self.settings.pushed.as_ref()).await;
+        let changing = Changing {
+            outputs: &threads.outputs,
+            push: &mut push,
+        };
+        self.until_stopped(&mut signals, Some(changing)).await;
 
         notify::tell("STOPPING=1");
         self.console.say("stopping");
         let _ = stop_http.send(true);
         tokio::select! {
-            () = self.finish(http, threads, live) => {}
+            () = self.finish(http, threads, live, push) => {}
             () = self.until_stopped(&mut signals, None) => self.console.say("told to stop twice: not waiting any longer"),
         }
         self.tell_notes();
@@ -175,6 +180,7 @@ impl Server {
         )?;
         let around = Surroundings {
             console: self.console.clone(),
+            board: Arc::clone(&self.app.board),
             runtime: Handle::current(),
         };
         let outputs = output::Running::start(live, &self.settings, &self.app.metrics, around)?;
@@ -186,6 +192,7 @@ impl Server {
             settings: self.sources(demo_log.as_deref()),
             data: self.engine.dir().to_owned(),
             demo_log: demo_log.clone(),
+            places: outputs.places(),
             live: Arc::clone(live),
             board: Arc::clone(&self.app.board),
             console: self.console.clone(),
@@ -233,21 +240,23 @@ impl Server {
     }
 
     /// Waits for SIGTERM or SIGINT, and tells what there is to tell meanwhile.
-    async fn until_stopped(&self, signals: &mut Signals, outputs: Option<&Arc<output::Running>>) {
+    async fn until_stopped(&self, signals: &mut Signals, mut changing: Option<Changing<'_>>) {
         let mut notes = tokio::time::interval(NOTES);
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return,
                 _ = signals.interrupt.recv() => return,
-                _ = signals.hang_up.recv() => self.reload(outputs).await,
+                _ = signals.hang_up.recv() => self.reload(changing.as_mut()).await,
                 _ = notes.tick() => self.tell_notes(),
             }
         }
     }
 
     /// Reads the settings again, and goes by those that can change while the server runs.
-    async fn reload(&self, outputs: Option<&Arc<output::Running>>) {
-        let Some(outputs) = outputs else { return };
+    async fn reload(&self, changing: Option<&mut Changing<'_>>) {
+        let Some(Changing { outputs, push }) = changing else {
+            return;
+        };
         notify::tell("RELOADING=1");
         match settings::load(self.config.as_deref()) {
             Ok(changed) => {
@@ -260,6 +269,7 @@ impl Server {
                 if let Some(own) = self.own().as_ref() {
                     own.keep_for(&changed.tracers);
                 }
+                push.apply(changed.pushed.as_ref()).await;
                 let outputs = Arc::clone(outputs);
                 let applying = tokio::task::spawn_blocking(move || {
                     outputs.apply(&changed);
@@ -280,7 +290,7 @@ impl Server {
         notify::tell("READY=1");
     }
 
-    async fn finish(&self, http: Serving, threads: Threads, live: Arc<Live>) {
+    async fn finish(&self, http: Serving, threads: Threads, live: Arc<Live>, mut push: Push) {
         threads.feeding.set();
         let mut feeders = threads.feeders;
         feeders.push(threads.upkeep.cancel());
@@ -302,6 +312,7 @@ impl Server {
         // What they do on the network is done by this runtime, so it must not be blocked here.
         let outputs = threads.outputs;
         let _ = tokio::task::spawn_blocking(move || outputs.stop(LAST_DELIVERY)).await;
+        push.stop().await;
         self.app.live.set(None);
         // Somebody still feeds: the next start recovers, as after a crash.
         let (true, Some(live)) = (all_fed, Arc::into_inner(live)) else {
@@ -321,6 +332,12 @@ impl Server {
                 .say("closing the spool took too long and was broken off"),
         }
     }
+}
+
+/// What SIGHUP can change.
+struct Changing<'r> {
+    outputs: &'r Arc<output::Running>,
+    push: &'r mut Push,
 }
 
 type Serving = tokio::task::JoinHandle<std::io::Result<usize>>;

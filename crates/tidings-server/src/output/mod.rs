@@ -1,16 +1,21 @@
 //! The outputs of the server: started, changed and ended with what surrounds them here.
 
 mod measured;
+mod places;
+mod push;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidings::{Encoder, Written, emit_at};
 use tidings_engine::Live;
 use tidings_event::{Key, Level};
+use tidings_sink::otlp::OtlpSink;
 use tidings_sink::settings::{self, EventSelection, Tracer, Variant};
 use tidings_sink::{
-    ConsoleSink, Cursors, Found, LogFileSink, Outputs, OutputsContext, Refusal, Report, Sink,
+    ConsoleSink, Cursors, Found, JournalSink, LogFileSink, Outputs, OutputsContext, Refusal,
+    Report, Sink, check_not_a_source,
 };
 use tidings_spool::{Clock, SystemClock};
 use tokio::runtime::Handle;
@@ -18,17 +23,25 @@ use tokio::runtime::Handle;
 use crate::console::Console;
 use crate::metrics::Metrics;
 use crate::settings::{Settings, USUAL_CONSOLE};
+use crate::source::Board;
+
+pub(crate) use places::LogPlaces;
+pub(crate) use push::Push;
+use push::identity;
 
 /// The running outputs; nothing after [`stop`](Running::stop).
 #[derive(Debug)]
 pub(crate) struct Running {
     outputs: Arc<Mutex<Option<Outputs>>>,
+    places: Arc<LogPlaces>,
     console: Console,
 }
 
 /// What outputs are made of.
 pub(crate) struct Surroundings {
     pub(crate) console: Console,
+    /// What is followed: no tracer may write it.
+    pub(crate) board: Arc<Board>,
     /// Runs what outputs do on the network.
     pub(crate) runtime: Handle,
 }
@@ -70,7 +83,12 @@ impl Running {
             Arc::clone(&outputs),
             metrics.created_ns(),
         )));
-        let running = Running { outputs, console };
+        let places = Arc::new(LogPlaces::default());
+        let running = Running {
+            outputs,
+            places,
+            console,
+        };
         running.apply(settings);
         Ok(running)
     }
@@ -79,6 +97,7 @@ impl Running {
     pub(crate) fn apply(&self, settings: &Settings) {
         let mut tracers = settings.tracers.clone();
         tracers.extend(self.usual_console(settings));
+        self.places.set(&tracers);
         let mut outputs = self.lock();
         let Some(outputs) = outputs.as_mut() else {
             return;
@@ -97,6 +116,11 @@ impl Running {
             self.console
                 .say(&format!("the tracer {name} cannot run: {reason}{then}"));
         }
+    }
+
+    /// Where tracers write log files.
+    pub(crate) fn places(&self) -> Arc<LogPlaces> {
+        Arc::clone(&self.places)
     }
 
     /// Opens log files anew.
@@ -150,12 +174,30 @@ fn make(
     around: &Surroundings,
 ) -> Result<Box<dyn Sink>, String> {
     match &tracer.variant {
-        Variant::Log(log) => Ok(Box::new(LogFileSink::new(log, Arc::clone(clock)))),
+        Variant::Log(log) => {
+            let sources: Vec<PathBuf> = around.board.all().into_keys().map(PathBuf::from).collect();
+            check_not_a_source("Tracer", log, &sources).map_err(|error| error.to_string())?;
+            Ok(Box::new(LogFileSink::new(log, Arc::clone(clock))))
+        }
         Variant::Console(console) => Ok(Box::new(ConsoleSink::new(
             console,
             around.console.terminal(),
         ))),
-        _ => Err("WIP".to_owned()),
+        Variant::Journal(journal) => {
+            let sink = JournalSink::connect(journal, "tidings");
+            let sink = sink.map_err(|error| format!("{}: {error}", journal.socket.display()))?;
+            Ok(Box::new(sink))
+        }
+        Variant::OtelHttp(otel) => {
+            let (name, clock, runtime) = (&tracer.name, Arc::clone(clock), around.runtime.clone());
+            let sink = OtlpSink::http(name, otel, &identity(), clock, runtime);
+            Ok(Box::new(sink.map_err(|error| error.to_string())?))
+        }
+        Variant::OtelGrpc(otel) => {
+            let (name, clock, runtime) = (&tracer.name, Arc::clone(clock), around.runtime.clone());
+            let sink = OtlpSink::grpc(name, otel, &identity(), clock, runtime);
+            Ok(Box::new(sink.map_err(|error| error.to_string())?))
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use tidings_cli::Failure;
 use tidings_engine::RetentionRules;
 use tidings_event::Level;
 use tidings_sink::LevelOverrides;
+use tidings_sink::otlp::MetricsPushSettings;
 use tidings_sink::settings::Tracer;
 
 pub(crate) use outputs::USUAL_CONSOLE;
@@ -46,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) console_level: Level,
     /// Outputs of events.
     pub(crate) tracers: Vec<Tracer>,
+    /// Metrics that are pushed.
+    pub(crate) pushed: Option<MetricsPushSettings>,
     /// Levels of events, where they are not the catalogue's.
     pub(crate) levels: LevelOverrides,
     /// What is measured, and who may see it.
@@ -60,6 +63,7 @@ impl Settings {
         let Settings {
             console_level,
             tracers,
+            pushed,
             levels,
             metrics,
             ..
@@ -67,6 +71,7 @@ impl Settings {
         let like = Settings {
             console_level,
             tracers,
+            pushed,
             levels,
             metrics,
             ..self.clone()
@@ -175,6 +180,7 @@ fn checked(mut tables: Tables, path: &Path) -> Result<Settings, Failure> {
             level.parse().unwrap_or(Level::Info)
         },
         tracers: outputs::tracers(&tables.list("tracer"), path)?,
+        pushed: outputs::pushed(&tables.one("otel_metrics"), path)?,
         levels: outputs::levels(&tables.list("event_level"), path)?,
         metrics: metrics(&tables.one("metrics"), path)?,
         demo: flag(&tables.one("demo"), "replay"),

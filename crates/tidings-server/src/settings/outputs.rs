@@ -58,6 +58,43 @@ pub(super) fn levels(tables: &[Table], path: &Path) -> Result<LevelOverrides, Fa
     Ok(levels.into_values().collect())
 }
 
+/// How metrics are pushed, if they are.
+pub(super) fn pushed(table: &Table, path: &Path) -> Result<Option<MetricsPushSettings>, Failure> {
+    let protocol = text(table, "protocol").unwrap_or_default();
+    if !matches!(protocol.as_str(), "http" | "grpc") {
+        return Ok(None);
+    }
+    // It is reached as a tracer's collector is.
+    let raw = RawTracer {
+        name: table.name().to_owned(),
+        variant: format!("otel-{protocol}"),
+        endpoint: text(table, "endpoint"),
+        timeout_ms: whole(table, "timeout"),
+        http_auth: auth(table, path)?,
+        http_headers: headers(table),
+        gzip: flag(table, "gzip"),
+        ..RawTracer::default()
+    };
+    let tracer = Tracer::check(&raw).map_err(|error| wrong(path, &error.to_string()))?;
+    let (Variant::OtelHttp(otel) | Variant::OtelGrpc(otel)) = tracer.variant else {
+        return Ok(None);
+    };
+    let usual = MetricsPushSettings::http(otel.endpoint);
+    Ok(Some(MetricsPushSettings {
+        grpc: protocol == "grpc",
+        interval: whole(table, "interval").map_or(usual.interval, Duration::from_millis),
+        timeout: otel.timeout,
+        auth: otel.auth,
+        headers: otel.headers,
+        gzip: otel.gzip,
+        temporality: match text(table, "temporality").as_deref() {
+            Some("delta") => Temporality::Delta,
+            _ => Temporality::Cumulative,
+        },
+        ..usual
+    }))
+}
+
 fn raw_tracer(table: &Table, path: &Path) -> Result<RawTracer, Failure> {
     let Some(variant) = text(table, "type") else {
         let why = "a [[tracer]] has no type; write type = \"log\", \"console\", \"journal\", \

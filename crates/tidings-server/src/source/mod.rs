@@ -19,6 +19,7 @@ use tidings::emit;
 use tidings_engine::Live;
 
 use crate::console::Console;
+use crate::output::LogPlaces;
 use crate::settings::SourceSettings;
 use crate::stop::Stop;
 
@@ -41,6 +42,8 @@ pub(crate) struct Sources {
     /// The data directory, of which nothing may be followed but `demo_log`.
     pub(crate) data: PathBuf,
     pub(crate) demo_log: Option<PathBuf>,
+    /// Files that tracers write: they are not followed.
+    pub(crate) places: Arc<LogPlaces>,
     pub(crate) live: Arc<Live>,
     pub(crate) board: Arc<Board>,
     pub(crate) console: Console,
@@ -56,7 +59,7 @@ impl Sources {
             .stack_size(256 << 10);
         thread.spawn(move || {
             let mut following = Following {
-                own: Own::of_process(&self.data, self.demo_log.clone()),
+                own: Own::of_process(&self.data, self.demo_log.clone(), Arc::clone(&self.places)),
                 sources: &self,
                 seen: BTreeSet::new(),
                 threads: Vec::new(),
