@@ -50,6 +50,8 @@ mod driver;
 pub mod feed;
 mod file;
 mod interest;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod outputs;
 mod report;
 pub mod settings;
