@@ -182,6 +182,19 @@ impl<'b> RecordWriter<'b> {
         self
     }
 
+    /// Adds pairs that are encoded already and lie in words, low bytes first: the first `bytes` of
+    /// them, or all if there are fewer.
+    #[inline]
+    pub fn encoded_words(&mut self, words: &[u64], bytes: usize) -> &mut Self {
+        let end = self.out.len() + bytes.min(8 * words.len());
+        self.out.reserve(8 * words.len());
+        for word in words {
+            self.out.extend_from_slice(&word.to_le_bytes());
+        }
+        self.out.truncate(end);
+        self
+    }
+
     /// Closes the record.
     ///
     /// A record above [`MAX_RECORD_BYTES`] cannot be read back: callers bound what they put in.

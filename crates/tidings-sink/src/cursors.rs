@@ -118,7 +118,8 @@ impl Cursors {
     }
 
     /// The cursor of an output. One that had none begins at `head`, or at `oldest` if the file was
-    /// unusable. Whoever took it before can no longer move it.
+    /// unusable. Whoever took it before can no longer move it. Who takes a new
+    /// one [saves](Self::save) it before anything else, or a kill moves its beginning.
     #[must_use]
     pub fn take(self: &Arc<Self>, name: &str, oldest: u64, head: u64) -> Cursor {
         let default = match self.found {

@@ -50,6 +50,7 @@ mod driver;
 pub mod feed;
 mod file;
 mod interest;
+mod journal;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 mod outputs;
@@ -65,6 +66,7 @@ pub use cursors::{Cursor, Cursors, Found};
 pub use driver::{Driver, DriverContext, Output};
 pub use file::{LogFileSink, check_not_a_source};
 pub use interest::{EventSet, Interest, LevelOverrides};
+pub use journal::JournalSink;
 pub use outputs::{Outputs, OutputsContext, Refusal, Running, SinkMaker};
 pub use report::{Report, Reporter};
 pub use sink::{Batching, Failure, Outcome, Sink};

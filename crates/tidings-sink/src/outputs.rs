@@ -193,6 +193,10 @@ impl Outputs {
         let is_new = !self.drivers.contains_key(&tracer.name);
         if is_new {
             drop(cursors.take(&tracer.name, stats.oldest, stats.head));
+            // Stored at once: killed within a second, it must not begin at a later end.
+            cursors
+                .save()
+                .map_err(|error| format!("its place cannot be stored: {error}"))?;
         }
         let kind = tracer.variant.error_kind();
         let interest = Interest::new(

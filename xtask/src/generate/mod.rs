@@ -1,7 +1,7 @@
 //! `cargo x gen`: makes the catalogue's Rust tables and reference pages from the data in `catalogue/`.
 //!
 //! `raw` is the data as written, `check` turns it into a [`catalogue::Catalogue`] or says everything that is wrong
-//! with it, `rust` and `docs` render that. Names become Rust constants in one place, `catalogue::constant_name`.
+//! with it, `rust`, `paths` and `docs` render that. Names become Rust constants in one place, `catalogue::constant_name`.
 
 use std::fs;
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::path::Path;
 mod catalogue;
 mod check;
 mod docs;
+mod paths;
 mod raw;
 mod rust;
 
@@ -50,6 +51,10 @@ fn outputs(root: &Path) -> Result<Vec<Output>, String> {
         Output {
             path: "crates/tidings-event/src/catalogue_gen.rs",
             text: rust::render(&catalogue),
+        },
+        Output {
+            path: "crates/tidings/src/catalogue/paths_gen.rs",
+            text: paths::render(&catalogue),
         },
         Output {
             path: "docs/reference/events.md",
