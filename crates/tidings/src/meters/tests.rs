@@ -236,3 +236,35 @@ fn the_latest_span_is_the_exemplar() {
         })
     );
 }
+
+#[test]
+fn a_collector_adds_the_spans_of_what_was_counted_before() {
+    let meters = Meters::new(0);
+    meters.count(EventType::SMTP_CONNECTION_END);
+    meters.observe(EventType::SMTP_CONNECTION_END, 812);
+    let header = Header {
+        span: Some(Id(8)),
+        ..Header::new(EventType::SMTP_CONNECTION_END, 200)
+    };
+    let bytes = record(&header, |event| {
+        event.duration_ms(Key::ELAPSED, 812);
+    });
+    meters.remember(&EventRef::read(&bytes).unwrap().0);
+    let readings = meters.read(&Selection::all());
+    let SeriesValue::Counter { count, exemplar } = of(&readings, "smtp.connection-end") else {
+        panic!("a counter");
+    };
+    assert_eq!(
+        (*count, exemplar.map(|exemplar| exemplar.span)),
+        (1, Some(Id(8)))
+    );
+    let times = histogram(&meters, "smtp.request-time");
+    assert_eq!(times.count(), 1);
+    let spans: Vec<_> = times
+        .exemplars
+        .iter()
+        .flatten()
+        .map(|e| (e.value, e.span))
+        .collect();
+    assert_eq!(spans, [(812, Id(8))]);
+}
