@@ -29,3 +29,33 @@ impl LogPlaces {
             .any(|log| check_not_a_source("Tracer", log, &path).is_err())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidings_sink::settings::RawTracer;
+
+    use super::*;
+
+    #[test]
+    fn files_of_tracers_are_known_by_their_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let tracer = |enable| {
+            let raw = RawTracer {
+                name: "log".to_owned(),
+                variant: "log".to_owned(),
+                enable: Some(enable),
+                path: Some(dir.path().to_string_lossy().into_owned()),
+                ..RawTracer::default()
+            };
+            Tracer::check(&raw).unwrap()
+        };
+        let places = LogPlaces::default();
+        let ours = dir.path().join("tidings.2026-11-23");
+        assert!(!places.hold(&ours));
+        places.set(&[tracer(true)]);
+        assert!(places.hold(&ours));
+        assert!(!places.hold(&dir.path().join("mail.log")));
+        places.set(&[tracer(false)]);
+        assert!(!places.hold(&ours));
+    }
+}

@@ -43,7 +43,7 @@ impl Push {
         let (metrics, console) = (Arc::clone(&self.metrics), self.console.clone());
         let push = MetricsPush::new(
             settings,
-            &super::identity(),
+            &identity(),
             Arc::new(SystemClock::new()),
             &Handle::current(),
             move || metrics.read(Set::All),

@@ -7,9 +7,11 @@ use std::time::Duration;
 use tidings_cli::Failure;
 use tidings_event::{EventType, Level};
 use tidings_sink::LevelOverrides;
+use tidings_sink::otlp::MetricsPushSettings;
 use tidings_sink::settings::{
-    RawHttpAuth, RawSecret, RawTracer, Secret, SecretKey, Tracer, check_together,
+    RawHttpAuth, RawSecret, RawTracer, Secret, SecretKey, Tracer, Variant, check_together,
 };
+use tidings_wire::otlp::Temporality;
 
 use super::read::Table;
 use super::value::Given;

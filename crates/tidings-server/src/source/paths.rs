@@ -225,6 +225,7 @@ mod tests {
         let own = Own {
             data: fs::canonicalize(&data).unwrap(),
             outputs: [(place.dev(), place.ino())].into(),
+            places: Arc::default(),
             demo_log: Some(data.join("demo.log")),
         };
         let link = dir.path().join("link.log");
