@@ -114,7 +114,10 @@ impl Shown {
         for event in found {
             // What a server tells of itself depends on the run.
             let header = *event.event().header();
-            if header.position.is_none() && header.event_id.is_some() {
+            let family = header.kind.name().split('.').next();
+            if header.position.is_none()
+                && matches!(family, Some("history" | "source" | "spool" | "telemetry"))
+            {
                 continue;
             }
             if let Some(at) = header.position {

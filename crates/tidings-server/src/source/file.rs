@@ -182,7 +182,21 @@ impl FileSource {
         });
     }
 
+    /// Tells of a notice as an event, unless it is about waiting.
+    fn emit(&self, name: &str, notice: &Notice) {
+        match notice {
+            Notice::Waiting(_) | Notice::Readable => {}
+            // The first file that is read was not rotated.
+            Notice::Next { .. } if !self.board.is_reading(name) => {}
+            Notice::Next { .. } | Notice::Truncated { .. } => {
+                emit!(Source::Rotated, path = name, details = notice.to_string());
+            }
+            _ => emit!(Source::Gap, path = name, details = notice.to_string()),
+        }
+    }
+
     fn tell(&self, name: &str, notice: &Notice) {
+        self.emit(name, notice);
         match notice {
             Notice::Waiting(error) => return self.waiting(name, error),
             Notice::Readable => self.board.update(name, |status| {
@@ -191,7 +205,6 @@ impl FileSource {
             }),
             // Its name stands before everything that is said of it.
             Notice::Next { path } if *path == self.path => {
-                emit!(Source::Rotated, path = name);
                 return self
                     .console
                     .say(&format!("{name}: reading it from its beginning"));
