@@ -51,6 +51,8 @@ pub mod feed;
 mod file;
 mod interest;
 mod journal;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod outputs;
 mod report;
 pub mod settings;
