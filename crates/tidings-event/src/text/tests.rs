@@ -76,8 +76,8 @@ fn a_start_that_was_written_before_gives_the_same_text() {
 #[test]
 fn the_raw_line_is_never_shown() {
     let mut record = Vec::new();
-    let header = crate::Header::new(EventType::AUTH_SUCCESS, 0);
-    crate::RecordWriter::begin(&mut record, &header)
+    let header = Header::new(EventType::AUTH_SUCCESS, 0);
+    RecordWriter::begin(&mut record, &header)
         .value(Key::RAW_LINE, &Value::Bytes(b"the line"))
         .uint(Key::SIZE, 1)
         .finish();
@@ -111,23 +111,6 @@ fn hostile_text_stays_inside_its_quotes() {
         "\"a\\\", to = \\\"b\\\\\\r\\n2026-02-03T04:05:06Z INFO x\\t\\x00\\x07\\x1b[2J\\x7f\
          \\u{85}\\u{9b}31m\\u{2028}\\u{2029}\\u{202e}gnp.exe\\u{2066}\\u{61c}\\u{200f}end\""
     );
-}
-
-#[test]
-fn the_line_that_an_event_was_read_from_is_no_part_of_it() {
-    let mut record = Vec::new();
-    let mut writer = RecordWriter::begin(&mut record, &Header::new(EventType::AUTH_FAILED, 0));
-    writer.str(Key::ACCOUNT_NAME, "eve");
-    writer.value(Key::RAW_LINE, &Value::Bytes(b"the line"));
-    writer.str(Key::DETAILS, "more");
-    writer.finish();
-    drop(writer);
-    let line = text(&record, None, SINGLE);
-    assert!(
-        line.ends_with("(auth.failed) accountName = \"eve\", details = \"more\"\n"),
-        "{line}"
-    );
-    assert_eq!(text(&record, None, MULTI).lines().count(), 3);
 }
 
 /// All forms of all samples; `TIDINGS_BLESS=1` writes the file anew.

@@ -103,6 +103,9 @@ fn raw_tracer(table: &Table, path: &Path) -> Result<RawTracer, Failure> {
                    \"otel-http\" or \"otel-grpc\"";
         return Err(wrong(path, why));
     };
+    // A file is read with a pager as often as with a terminal.
+    let is_text = matches!(variant.as_str(), "log" | "console");
+    let ansi = flag(table, "ansi").or(is_text.then_some(false));
     Ok(RawTracer {
         name: text(table, "name").unwrap_or_else(|| variant.clone()),
         variant,
@@ -123,7 +126,7 @@ fn raw_tracer(table: &Table, path: &Path) -> Result<RawTracer, Failure> {
         keep_bytes: whole(table, "keep_bytes"),
         compression: text(table, "compression"),
         full_time: flag(table, "full_time"),
-        ansi: flag(table, "ansi"),
+        ansi,
         multiline: flag(table, "multiline"),
         buffered: flag(table, "buffered"),
         socket: text(table, "socket"),
