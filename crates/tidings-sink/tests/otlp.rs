@@ -147,19 +147,27 @@ fn runtime() -> &'static Runtime {
 }
 
 fn sink(protocol: &str, url: &str, change: impl FnOnce(&mut Otel)) -> OtlpSink {
+    sink_as(protocol, url, &Identity::new("mail", "1.2.3"), change)
+}
+
+fn sink_as(
+    protocol: &str,
+    url: &str,
+    identity: &Identity,
+    change: impl FnOnce(&mut Otel),
+) -> OtlpSink {
     let mut settings = Otel::new(url);
     settings.throttle = Duration::from_millis(1);
     settings.timeout = Duration::from_secs(2);
     change(&mut settings);
     let clock = Arc::new(SystemClock::new());
-    let identity = Identity::new("mail", "1.2.3");
     let make = if protocol == "http" {
         OtlpSink::http
     } else {
         OtlpSink::grpc
     };
     let handle = runtime().handle().clone();
-    make("collector", &settings, &identity, clock, handle).unwrap()
+    make("collector", &settings, identity, clock, handle).unwrap()
 }
 
 fn record(
@@ -519,6 +527,41 @@ fn nobody_there_and_nobody_answering_are_tried_again() {
             panic!("{outcome:?}")
         };
     }
+}
+
+#[test]
+fn tls_is_spoken_with_whom_we_trust_and_with_nobody_else() {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.into_os_string().into_string().unwrap()
+    };
+    let pem = certified.cert.pem();
+    let certificate = write("certificate", pem.clone());
+    let key = write("key", certified.signing_key.serialize_pem());
+    let Some(receiver) = Receiver::start(&["--certificate", &certificate, "--key", &key]) else {
+        return;
+    };
+    for (protocol, port) in [("http", receiver.http), ("grpc", receiver.grpc)] {
+        let url = format!("https://localhost:{port}");
+        let mut stranger = sink(protocol, &url, |_| ());
+        let outcome = stranger.deliver(&buffer(&story()).batch());
+        let Outcome::RetryAfter { failure, .. } = &outcome else {
+            panic!("{protocol}: {outcome:?}")
+        };
+        assert!(
+            failure.reason.contains("ertificate"),
+            "{protocol}: {failure}"
+        );
+        let mut identity = Identity::new("mail", "1.2.3");
+        identity.trust = Some(pem.clone().into_bytes());
+        let mut friend = sink_as(protocol, &url, &identity, |_| ());
+        let outcome = friend.deliver(&buffer(&story()).batch());
+        assert_eq!(outcome, Outcome::Delivered, "{protocol}");
+    }
+    wait_until("both", || receiver.logs().len() == 12);
 }
 
 /// A collector that is down gets everything once it is back, from the spool, by the driver.
