@@ -17,7 +17,8 @@ use super::endpoint::Signal;
 use super::transport::{ANSWER_BYTES_MAX, Common, Remedy, SendError, chain};
 use crate::settings::SettingsError;
 
-/// Level 1: of a third of the bytes the next levels save a tenth, at twice the time.
+/// Level 1 leaves a twelfth of the bytes of log records; level 6 would save a twentieth of those, at
+/// three times the time.
 const GZIP_LEVEL: u32 = 1;
 
 /// A client of one collector.
