@@ -21,6 +21,7 @@
 //! [`reopen`](Sink::reopen), and begun anew. Directories are made with mode 0750, files with 0640.
 
 mod name;
+mod render;
 mod shelf;
 #[cfg(test)]
 mod tests;
@@ -35,10 +36,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidings_event::EventType;
-use tidings_event::text::{TextStyle, write_text};
+use tidings_event::text::TextStyle;
 use tidings_spool::Clock;
 
 use self::name::{Name, active_name, period_end_ns, period_of, period_start_ns};
+use self::render::Renderer;
 use crate::batch::Batch;
 use crate::settings::{LogFile, Rotate, SettingsError};
 use crate::sink::{Failure, Outcome, Sink};
@@ -59,7 +61,7 @@ const HALF_LINE_BYTES: u64 = 1 << 20;
 /// Writes events to log files. See the [settings](LogFile) for what it does when.
 pub struct LogFileSink {
     log: LogFile,
-    style: TextStyle,
+    renderer: Renderer,
     clock: Arc<dyn Clock>,
     active: Option<Active>,
     /// Start of the newest period that was written, so that none before it is opened again.
@@ -93,11 +95,11 @@ impl LogFileSink {
         let looked_ns = clock.monotonic_ns();
         Self {
             log: log.clone(),
-            style: TextStyle {
+            renderer: Renderer::new(TextStyle {
                 multiline: log.multiline,
                 ansi: log.ansi,
                 full_time: log.full_time,
-            },
+            }),
             clock,
             active: None,
             newest_start_ns: i64::MIN,
@@ -120,6 +122,7 @@ impl LogFileSink {
     fn write(&mut self, batch: &Batch<'_>) -> Result<(), (usize, Failure)> {
         let now_ns = self.clock.now_ns();
         self.look();
+        self.renderer.begin();
         let mut written = 0;
         for item in batch.events() {
             let time_ns = item.event.time_ns().min(now_ns);
@@ -127,12 +130,7 @@ impl LogFileSink {
                 written += self.hand_over().map_err(|(n, f)| (written + n, f))?;
                 self.turn(time_ns, now_ns).map_err(|f| (written, f))?;
             }
-            write_text(
-                &mut self.text,
-                &item.event,
-                item.span_start.as_ref(),
-                &self.style,
-            );
+            self.renderer.write(&mut self.text, &item);
             self.ends.push(self.text.len());
             if self.text.len() >= PIECE_BYTES {
                 written += self.hand_over().map_err(|(n, f)| (written + n, f))?;
