@@ -56,6 +56,8 @@ mod encode;
 mod field;
 mod gate;
 mod interest;
+#[cfg(feature = "tracing")]
+pub mod layer;
 mod macros;
 pub mod meters;
 mod process;
@@ -72,6 +74,8 @@ pub use emit::{emit_at, is_wanted, report};
 pub use encode::Encoder;
 pub use field::{Bytes, Cause, ErrorEvent, Field, Fields, Shown, Written};
 pub use interest::{EventSet, Interest, UnknownEvent};
+#[cfg(feature = "tracing")]
+pub use layer::TracingLayer;
 pub use process::WhenFull;
 pub use span::{Entered, Instrumented, Span, SpanContext, Within};
 pub use subscribe::{Batch, Received, Subscriber, SubscriberStats, Subscription};
