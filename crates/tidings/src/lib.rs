@@ -54,6 +54,8 @@ mod dispatch;
 mod emit;
 mod encode;
 mod field;
+#[cfg(feature = "forward")]
+pub mod forward;
 mod gate;
 mod interest;
 #[cfg(feature = "tracing")]
