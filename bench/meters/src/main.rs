@@ -8,10 +8,12 @@
 use std::hint::black_box;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Barrier};
-use std::time::Instant;
 
-use tidings::meters::Meters;
+use tidings::meters::{Family, Meters, Selection};
 use tidings_event::{EventRef, EventType, Header, Id, Key, RecordWriter};
+use tidings_mail::labels;
+use tidings_mail::provider::Providers;
+use tidings_wire::prometheus::{Format, Naming, write};
 
 const CALLS: u64 = 4_000_000;
 const PASSES: usize = 9;
@@ -34,6 +36,7 @@ fn main() {
     counters();
     histograms();
     records();
+    scrapes();
 }
 
 fn counters() {
@@ -115,13 +118,51 @@ fn records() {
         let event = EventRef::read(&bytes).expect("written above").0;
         show(what, &|| meters.record(black_box(&event)));
     }
-    let begun = Instant::now();
-    let readings = meters.read(&Default::default());
-    println!(
-        "Meters::read, all {} metrics: {} µs",
-        readings.len(),
-        begun.elapsed().as_micros()
-    );
+}
+
+/// All metrics, read and written: those with labels have a thousand sets of label values.
+fn scrapes() {
+    let meters = Meters::new(0);
+    for info in EventType::all() {
+        meters.count(EventType::from_id(info.id));
+    }
+    let families: Vec<Family> = labels::Family::ALL
+        .iter()
+        .map(|family| Family::new(family.info(), 0))
+        .collect();
+    for (n, provider) in Providers::builtin().iter().enumerate() {
+        for outcome in ["delivered", "deferred", "bounced", "expired"] {
+            for family in &families {
+                let labels = [provider.key(), outcome, "accepted"];
+                let span = Some((Id(n as u64 + 1), 1_700_000_000_000_000_000));
+                family.count(&labels, n as u64, span);
+                family.observe(&["a", "b"], n as u64, span);
+            }
+        }
+    }
+    for (what, format) in [("text", Format::Text), ("OpenMetrics", Format::OpenMetrics)] {
+        let mut out = Vec::new();
+        let scrape = |out: &mut Vec<u8>| {
+            out.clear();
+            let mut readings = meters.read(&Selection::all());
+            readings.extend(families.iter().map(Family::read));
+            write(out, &readings, format, Naming::Conventional);
+        };
+        let mut times: Vec<f64> = (0..201)
+            .map(|_| {
+                let begun = cpu_ns();
+                scrape(&mut out);
+                cpu_ns() - begun
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        let lines = out.iter().filter(|byte| **byte == b'\n').count();
+        println!(
+            "scrape of everything, {what}: {:.0} µs for {lines} lines, {} KiB",
+            times[100] / 1000.0,
+            out.len() / 1024
+        );
+    }
 }
 
 fn show(what: &str, call: &(impl Fn() + Sync)) {

@@ -82,7 +82,7 @@ pub struct RecipientObject {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JoinObject {
-    /// `content-filter`, `next-hop-reply`, `lmtp-reply`, `forward`, `message-id`, `requeue`.
+    /// `content-filter`, `next-hop-reply`, `lmtp-reply`, `forward`, `message-id`, `requeue`, `session`.
     pub by: String,
     /// Id of the earlier leg.
     pub from: String,

@@ -13,6 +13,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod correlate;
+mod counters;
 pub mod diagnose;
 pub mod dovecot;
 pub mod envelope;

@@ -128,3 +128,32 @@ fn outcomes_agree_with_the_words_of_the_lines() {
     let all = text.lines().filter(|line| !line.is_empty()).count() as u64;
     assert_eq!(sum("tidings_source_lines{", ""), all);
 }
+
+/// Events come from files too, where bits may flip; labels then may be odd, but nothing breaks.
+#[test]
+fn damaged_events_are_measured_without_harm() {
+    let log = std::fs::read(root().join("corpus/own/mail.rfc3339.log")).unwrap();
+    let lines: Vec<&[u8]> = log
+        .split_inclusive(|byte| *byte == b'\n')
+        .take(600)
+        .collect();
+    let records = records(&lines.concat());
+    let mut measured = 0;
+    for (number, event) in Records::new(&records).enumerate() {
+        let whole = event.unwrap().as_bytes().to_vec();
+        for flip in 0..24 {
+            let mut bytes = whole.clone();
+            // Somewhere behind the length, each time elsewhere.
+            let at = 4 + (number * 31 + flip * 17) % (bytes.len() - 4);
+            bytes[at] ^= 1 << (flip % 8);
+            for event in Records::new(&bytes).map_while(Result::ok) {
+                measure(&event, Providers::builtin(), |found| {
+                    let labels = found.family.info().labels.len();
+                    assert!(found.labels[labels..].iter().all(|value| value.is_empty()));
+                    measured += 1;
+                });
+            }
+        }
+    }
+    assert!(measured > 10_000, "{measured}");
+}

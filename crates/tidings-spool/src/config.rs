@@ -31,7 +31,8 @@ pub struct SpoolConfig {
     /// Queued bytes that are committed at once, although nobody waits. Default 256 KiB.
     pub group_bytes: usize,
     /// Otherwise a commit waits this long, or until [`sync_share`](Self::sync_share) times the
-    /// duration of the last sync has passed since its end, if that is longer. Default 20 ms.
+    /// duration of all syncs has passed, if that is longer; of time without a sync, the last second
+    /// counts. Default 20 ms.
     pub commit_delay: Duration,
     /// See [`commit_delay`](Self::commit_delay): with 10, the default, syncing takes at most about
     /// a tenth of the disk's time when nobody waits.

@@ -18,6 +18,10 @@ const GROUP_BYTES_MAX: usize = 16 << 20;
 /// A buffer that grew beyond this is given back after the commit.
 const KEPT_BUFFER_BYTES: usize = 4 << 20;
 
+/// Time without a sync that counts for later ones, so that one slow sync after a while of quiet does
+/// not delay what comes next.
+const SAVED_NS: u64 = 1_000_000_000;
+
 /// The writer's own state; the thread owns it.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -33,8 +37,8 @@ pub(crate) struct Writer {
     /// The sequence after the last one in `buffer`.
     next_sequence: u64,
     last_sync_ns: u64,
-    /// When the last sync ended, by the monotonic clock.
-    synced_ns: u64,
+    /// When the disk has had its share of time for all syncs so far, by the monotonic clock.
+    rested_ns: u64,
     /// Whether nothing was written behind the last seal.
     sealed: bool,
 }
@@ -62,7 +66,7 @@ impl Writer {
             taken_bytes: 0,
             next_sequence,
             last_sync_ns: 0,
-            synced_ns: 0,
+            rested_ns: 0,
             sealed,
         }
     }
@@ -120,14 +124,8 @@ impl Writer {
     /// Lets a group gather, unless somebody waits for it.
     fn wait_for_group<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let config = &self.shared.config;
-        // Time without a sync counts: what comes after a while of quiet does not wait for it.
-        let share_ns = self.last_sync_ns.saturating_mul(config.sync_share.into());
-        let quiet_ns = self
-            .shared
-            .clock
-            .monotonic_ns()
-            .saturating_sub(self.synced_ns);
-        let disk_share = Duration::from_nanos(share_ns.saturating_sub(quiet_ns));
+        let now_ns = self.shared.clock.monotonic_ns();
+        let disk_share = Duration::from_nanos(self.rested_ns.saturating_sub(now_ns));
         let delay = config.commit_delay.max(disk_share);
         let must_wait = |state: &mut State| {
             let wanted =
@@ -237,8 +235,14 @@ impl Writer {
             .file
             .sync()
             .map_err(|error| self.failed("sync", error))?;
-        self.synced_ns = self.shared.clock.monotonic_ns();
-        self.last_sync_ns = self.synced_ns.saturating_sub(started_ns);
+        let ended_ns = self.shared.clock.monotonic_ns();
+        self.last_sync_ns = ended_ns.saturating_sub(started_ns);
+        let share = u64::from(self.shared.config.sync_share);
+        let cost_ns = self.last_sync_ns.saturating_mul(share);
+        // Time without a sync counts, but no more than is soon used up; and syncs for which
+        // somebody waited do not add up to a long delay of others.
+        let saved_ns = self.rested_ns.max(ended_ns.saturating_sub(SAVED_NS));
+        self.rested_ns = saved_ns.min(ended_ns).saturating_add(cost_ns);
         Ok(())
     }
 

@@ -272,6 +272,40 @@ fn a_slow_sync_delays_the_next_one_only_for_a_while() {
     assert!(reader.next(Duration::from_secs(10)).unwrap().is_some());
 }
 
+/// A line that came after a slow sync was seen ten times as late as that sync took, although nothing
+/// had been synced for long before.
+#[test]
+fn one_slow_sync_after_quiet_delays_nothing() {
+    let disk = MemoryBackend::new();
+    let clock = Arc::new(ManualClock::new(NOW_NS));
+    let opened = Spool::open(
+        Arc::new(disk.clone()),
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        SpoolConfig {
+            segment_bytes: 1 << 20,
+            ..config()
+        },
+        IDENTITY,
+    );
+    let spool = opened.unwrap().spool;
+    clock.advance(3_600_000_000_000);
+    let operations = disk.operations();
+    let hold = disk.hold_syncs();
+    let first = spool.append(batch(0..1, 84)).unwrap();
+    first.hurry();
+    while disk.operations() == operations {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    clock.advance(95_000_000);
+    drop(hold);
+    first.wait().unwrap();
+    drop(spool.append(batch(1..2, 84)).unwrap());
+    let mut reader = spool.reader(2).unwrap();
+    let seen = reader.next(Duration::from_millis(600)).unwrap();
+    assert!(seen.is_some(), "950 ms, of which the hour before pays for");
+}
+
 #[test]
 fn a_full_queue_refuses_or_waits() {
     let disk = MemoryBackend::new();

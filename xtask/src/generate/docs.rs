@@ -31,7 +31,9 @@ A duration is in milliseconds, a size in bytes. Where several types are named, e
 const METRICS_HEAD: &str = "
 A gauge is a value of the moment, a histogram collects how values are spread, a counter grows by one
 with each event of its own name. In Prometheus the dots and hyphens of a name become underscores:
-`smtp.connection-start` is `smtp_connection_start`.
+`smtp.connection-start` is `smtp_connection_start`. Where conventional names are asked for, and in OpenMetrics,
+units are seconds and bytes and stand in the name, and counters end in `_total`: `smtp_request_time_seconds`,
+`smtp_connection_start_total`. Metrics with labels are [elsewhere](metrics-with-labels.md).
 
 *History*: sampled into the metric history. *Community*: Stalwart exports it without an enterprise
 licence, as it does all counters.
@@ -52,8 +54,8 @@ const GAUGE_COLUMNS: &str = "
 ";
 
 const BOUNDS_HEAD: &str = "
-Upper bounds of the buckets, exclusive, in the unit of the metric; values from the last bound up
-have a bucket too:
+Upper bounds of the buckets, inclusive, in the unit of the metric; values above the last bound have
+a bucket too:
 
 | Metric | Bounds |
 |---|---|

@@ -1,12 +1,13 @@
 //! Stories: everything that happened to a message, across sessions, queue ids and daemons.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::RangeInclusive;
 
 use tidings_event::time::rfc3339;
 use tidings_event::token::tokens_of;
 use tidings_event::{EventRef, EventType, Id, Key};
 use tidings_mail::correlate::seconds_of_queue_id;
-use tidings_mail::message::{Kind, Message, Name, refused_id};
+use tidings_mail::message::{JoinBy, Kind, Message, Name, refused_id};
 use tidings_store::{Part, RowSet, TokenExpr};
 
 use super::events::{FoundEvent, order_of, read_events};
@@ -197,11 +198,12 @@ fn events_of(
 ) -> Result<Vec<FoundEvent>, Error> {
     let legs: HashSet<u64> = message.legs.iter().copied().collect();
     let is_refused = message.kind == Kind::Refused;
+    let refused = refused_of(message);
     let of_legs = |event: &EventRef<'_>| match event.uint(Key::QUEUE_ID) {
         Some(leg) => legs.contains(&leg),
         None => {
             let position = event.header().position;
-            is_refused && refused_id(event.time_ns(), position).0 == message.id
+            !refused.is_empty() && refused.contains(&refused_id(event.time_ns(), position).0)
         }
     };
     let mut found: HashMap<Place, FoundEvent> = HashMap::new();
@@ -227,11 +229,11 @@ fn events_of(
     let tokens = TokenExpr::Or(stored.chain(names).collect());
     let mut places: Vec<(Part, RowSet)> = Vec::new();
     for part in recent.snapshot.parts(EVENTS, since_ns..=until_ns)? {
-        let rows = if is_refused {
-            rows_of_refused(&part, message)?
-        } else {
-            rows_of_legs(&part, &part.candidates(&tokens)?, &legs)?
-        };
+        let mut rows = rows_of_refused(&part, &refused, &(since_ns..=until_ns))?;
+        if !is_refused {
+            let of_legs = rows_of_legs(&part, &part.candidates(&tokens)?, &legs)?;
+            rows = rows.or(&of_legs);
+        }
         if rows.is_empty() {
             continue;
         }
@@ -297,18 +299,45 @@ fn rows_of_legs(part: &Part, rows: &RowSet, legs: &HashSet<u64>) -> Result<RowSe
     Ok(RowSet::from_sorted_rows(wanted))
 }
 
-/// The rows of a refused command: those of its line.
-fn rows_of_refused(part: &Part, message: &Message) -> Result<RowSet, Error> {
-    let near = part.within(message.time_ns..=message.time_ns)?;
-    let values = part.read(&rows::position_columns(), &near)?;
-    let is_wanted = |row: &usize| {
-        let time_ns = values.time(rows::TIME, *row).unwrap_or_default();
-        refused_id(time_ns, rows::position_of(&values, *row)).0 == message.id
+/// The ids of the refused commands that are told in the message.
+fn refused_of(message: &Message) -> HashSet<u64> {
+    if message.kind == Kind::Refused {
+        return HashSet::from([message.id]);
+    }
+    let joins = message.joins.iter();
+    let refused = joins.filter(|join| join.by == JoinBy::Session);
+    refused.map(|join| join.to).collect()
+}
+
+/// The rows of refused commands: those of their lines. The second is in the id, except of times
+/// that ids do not reach.
+fn rows_of_refused(
+    part: &Part,
+    refused: &HashSet<u64>,
+    times: &RangeInclusive<i64>,
+) -> Result<RowSet, Error> {
+    let second_of = |id: &u64| {
+        let start_ns = Id(*id).seconds().saturating_mul(SECOND_NS);
+        let start_ns = start_ns.max(*times.start());
+        let end_ns = start_ns.saturating_add(SECOND_NS).min(*times.end());
+        match times.contains(&start_ns) {
+            true => start_ns..=end_ns,
+            false => times.clone(),
+        }
     };
-    let wanted = (0..values.len()).filter(is_wanted);
-    Ok(RowSet::from_sorted_rows(
-        wanted.map(|row| values.number(row)),
-    ))
+    let mut wanted = RowSet::none();
+    for near in refused.iter().map(second_of) {
+        let near = part.within(near)?;
+        let values = part.read(&rows::position_columns(), &near)?;
+        let is_wanted = |row: &usize| {
+            let time_ns = values.time(rows::TIME, *row).unwrap_or_default();
+            refused.contains(&refused_id(time_ns, rows::position_of(&values, *row)).0)
+        };
+        let found = (0..values.len()).filter(is_wanted);
+        let found = found.map(|row| values.number(row));
+        wanted = wanted.or(&RowSet::from_sorted_rows(found));
+    }
+    Ok(wanted)
 }
 
 fn rows_of_spans(part: &Part, rows: &RowSet, spans: &BTreeSet<Id>) -> Result<RowSet, Error> {

@@ -49,6 +49,41 @@ fn the_span_start_comes_first_and_duplicates_stay() {
     );
 }
 
+#[test]
+fn a_start_that_was_written_before_gives_the_same_text() {
+    for style in [SINGLE, MULTI] {
+        for (event, start) in [
+            (http_end(), http_start()),
+            (bare(), http_start()),
+            (http_end(), bare()),
+            (bare(), bare()),
+            (of_all_kinds(), hostile()),
+        ] {
+            let (event_ref, _) = EventRef::read(&event).unwrap();
+            let (start_ref, _) = EventRef::read(&start).unwrap();
+            let (mut details, mut out) = (Vec::new(), Vec::new());
+            write_details(&mut details, &start_ref, None, &style);
+            write_text_after(&mut out, &event_ref, &details, &style);
+            let whole = text(&event, Some(&start), style);
+            if event != start {
+                assert_eq!(String::from_utf8(out).unwrap(), whole);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_raw_line_is_never_shown() {
+    let mut record = Vec::new();
+    let header = crate::Header::new(EventType::AUTH_SUCCESS, 0);
+    crate::RecordWriter::begin(&mut record, &header)
+        .value(Key::RAW_LINE, &Value::Bytes(b"the line"))
+        .uint(Key::SIZE, 1)
+        .finish();
+    assert!(text(&record, None, SINGLE).ends_with("(auth.success) size = 1\n"));
+    assert!(text(&record, None, MULTI).ends_with("(auth.success)\n\tsize = 1\n"));
+}
+
 /// Whatever a text holds, a line stays one line, a quote opens and closes once, and nothing reaches
 /// the terminal but printable characters.
 #[test]

@@ -7,9 +7,12 @@ use super::{Folder, JoinBy, Verdict};
 use crate::saved::{Load, Save, SavedError};
 
 /// First byte of saved open messages.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
-/// The one before knew no pieces and no loose ends.
+/// The one before knew no sessions.
+const VERSION_WITHOUT_SESSIONS: u8 = 3;
+
+/// The one before that knew no pieces and no loose ends.
 const VERSION_WITHOUT_PIECES: u8 = 2;
 
 impl Folder {
@@ -27,14 +30,16 @@ impl Folder {
         loose
             .into_iter()
             .for_each(|life| save_life(&mut save, life));
+        self.sessions.save(&mut save);
     }
 
     /// Adds the open messages that [`save`](Self::save) wrote.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), SavedError> {
         let mut load = Load(bytes);
-        let has_pieces = match load.byte()? {
-            VERSION => true,
-            VERSION_WITHOUT_PIECES => false,
+        let (has_pieces, has_sessions) = match load.byte()? {
+            VERSION => (true, true),
+            VERSION_WITHOUT_SESSIONS => (true, false),
+            VERSION_WITHOUT_PIECES => (false, false),
             _ => return Err(SavedError("open messages of an unknown version")),
         };
         let newest_ns = load.signed()?;
@@ -45,6 +50,9 @@ impl Folder {
         if has_pieces {
             let loose = load.list(load_life)?;
             loose.into_iter().for_each(|life| self.loose.add(life));
+        }
+        if has_sessions {
+            self.sessions.load(&mut load)?;
         }
         self.note_time(newest_ns);
         Ok(())

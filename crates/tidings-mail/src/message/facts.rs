@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tidings_event::{EventType, Header, Key, Value};
+use tidings_event::{EventType, Header, Id, Key, Value};
 
 use super::Verdict;
 
@@ -12,6 +12,10 @@ pub(super) struct Facts<'a> {
     pub(super) time_ns: i64,
     /// Place in the stream, for equal times.
     pub(super) line: u64,
+    pub(super) span: Option<Id>,
+    pub(super) program: Option<&'a str>,
+    /// Counters at a session's end.
+    pub(super) commands: Option<&'a str>,
     pub(super) queue_id: Option<u64>,
     pub(super) mta_queue_id: Option<&'a str>,
     pub(super) host: Option<&'a str>,
@@ -50,6 +54,7 @@ impl<'a> Facts<'a> {
     ) -> Facts<'a> {
         let mut facts = Facts {
             time_ns: header.time_ns,
+            span: header.span,
             line: header.position.map_or(0, |position| position.line),
             is_filing: is_filing(header.kind),
             ..Facts::default()
@@ -75,6 +80,8 @@ impl<'a> Facts<'a> {
         let slot = match key {
             Key::MTA_QUEUE_ID => &mut self.mta_queue_id,
             Key::NODE => &mut self.host,
+            Key::PROGRAM => &mut self.program,
+            Key::COMMANDS => &mut self.commands,
             Key::MESSAGE_ID => &mut self.message_id,
             Key::FROM => &mut self.from,
             Key::TO => &mut self.to,

@@ -11,6 +11,7 @@ use super::facts::{Facts, may_refuse, session_base};
 use super::joins::{Joins, name_hash};
 use super::leg::{Leg, Outcome, ip_text};
 use super::lives::{ANY_TIME, Loose};
+use super::sessions::Sessions;
 use super::settled::{Reopen, Settled, since};
 use super::view;
 use super::{JoinBy, Message, Text, Verdict};
@@ -113,6 +114,8 @@ pub struct Folder {
     settled_by_leg: FxHashMap<u64, u32>,
     /// Settled messages, taken or not, of which a piece may be missing.
     pub(super) loose: Loose,
+    /// What sessions refused and brought.
+    pub(super) sessions: Sessions,
     providers: Arc<Providers>,
 }
 
@@ -133,6 +136,7 @@ impl Folder {
             settled: Settled::default(),
             settled_by_leg: FxHashMap::default(),
             loose: Loose::default(),
+            sessions: Sessions::default(),
             providers,
         }
     }
@@ -148,8 +152,10 @@ impl Folder {
         self.newest_ns = self.newest_ns.max(facts.time_ns);
         match facts.queue_id {
             Some(leg) => self.apply_to_leg(leg, kind, &facts, reopen),
+            None if kind == EventType::SMTP_CONNECTION_END => self.session_ended(&facts),
             None => self.refused(header, kind, &facts),
         }
+        self.forget_sessions();
         self.settle_quiet();
     }
 
@@ -296,6 +302,11 @@ impl Folder {
         }
     }
 
+    /// How long nothing must have been heard of a message that is final.
+    pub(super) fn quiet_ns(&self) -> i64 {
+        self.limits.quiet_ns
+    }
+
     pub(super) fn newest_ns(&self) -> i64 {
         self.newest_ns
     }
@@ -342,6 +353,7 @@ impl Folder {
             return;
         };
         open.last_ns = open.last_ns.max(other.last_ns);
+        open.refused &= other.refused;
         for leg in other.legs {
             match open.legs.iter_mut().find(|mine| mine.id == leg.id) {
                 Some(mine) => mine.absorb(leg),
@@ -378,6 +390,7 @@ impl Folder {
             entry.links.extend(moved.links);
             entry.pieces.extend(moved.pieces);
             entry.last_ns = entry.last_ns.max(moved.last_ns);
+            entry.refused &= moved.refused;
         }
         self.weigh(out, |_| true);
         self.weigh(into, |_| true);
@@ -410,6 +423,10 @@ impl Folder {
             state.claimed = self.joins.name(hash, leg);
         }
         self.follow(leg, facts, kind);
+        if kind == EventType::SMTP_MAIL_FROM {
+            self.session_brought(leg, facts);
+        }
+        self.weigh_session_of(leg);
         if let Some(slot) = self.by_leg.get(&leg).copied() {
             self.weigh(slot, Entry::is_to_be_weighed);
         }
@@ -457,6 +474,9 @@ impl Folder {
     /// Applies an event of a message that was settled and is open again.
     fn apply_again(&mut self, event: &EventRef<'_>) {
         let (kind, facts) = (event.kind(), Facts::read(event.header(), event.pairs()));
+        if facts.queue_id.is_none() {
+            self.refused(event.header(), kind, &facts);
+        }
         if let (true, Some(leg)) = (concerns_messages(kind), facts.queue_id) {
             if !self.by_leg.contains_key(&leg) {
                 self.insert_leg(leg, facts.time_ns);
@@ -476,7 +496,7 @@ impl Folder {
         slot
     }
 
-    fn insert(&mut self, entry: Entry) -> u32 {
+    pub(super) fn insert(&mut self, entry: Entry) -> u32 {
         let last_ns = entry.last_ns;
         let first = entry.legs.first().map_or(0, |leg| leg.id);
         let slot = match self.free.pop() {
@@ -507,12 +527,17 @@ impl Folder {
         }
     }
 
-    /// A command refused before there was a message: a row of its own, settled at once.
+    /// A command refused before there was a message: a row of its own, settled at once where no
+    /// message can come of its session.
     fn refused(&mut self, header: &Header, kind: EventType, facts: &Facts<'_>) {
         if facts.verdict(kind) != Some(Verdict::Rejected) {
             return;
         }
-        let mut leg = Leg::new(refused_id(facts.time_ns, header.position).0, facts.time_ns);
+        let id = refused_id(facts.time_ns, header.position).0;
+        if self.knows(id) {
+            return;
+        }
+        let mut leg = Leg::new(id, facts.time_ns);
         leg.host = facts.host.unwrap_or_default().into();
         leg.from = facts.from.map(Box::from);
         leg.client_name = facts.hostname.map(Box::from);
@@ -526,7 +551,9 @@ impl Folder {
             refused: true,
             ..Entry::default()
         };
-        self.settled.push(&entry);
+        if let Some(entry) = self.session_refused(entry, facts) {
+            self.settled.push(&entry);
+        }
     }
 
     /// Settles what has been quiet for long enough, and what exceeds the limit.
@@ -609,6 +636,7 @@ fn concerns_messages(kind: EventType) -> bool {
         || matches!(
             kind,
             EventType::SMTP_MAIL_FROM
+                | EventType::SMTP_CONNECTION_END
                 | EventType::SMTP_MESSAGE_ID
                 | EventType::SMTP_TRANSACTION_ABORTED
                 | EventType::QUEUE_MESSAGE_QUEUED

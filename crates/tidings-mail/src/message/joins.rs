@@ -321,7 +321,7 @@ impl Folder {
     }
 
     /// Makes one message of the messages of two legs.
-    fn join(&mut self, from: u64, to: u64, by: JoinBy) {
+    pub(super) fn join(&mut self, from: u64, to: u64, by: JoinBy) {
         let (Some(into), Some(out)) = (
             self.by_leg.get(&from).copied(),
             self.by_leg.get(&to).copied(),

@@ -15,6 +15,7 @@ mod joins;
 mod leg;
 mod lives;
 mod seams;
+mod sessions;
 mod settled;
 mod view;
 mod weight;
@@ -165,17 +166,21 @@ pub enum JoinBy {
     MessageId,
     /// An operator had the server take it up anew, under a new queue id.
     Requeue,
+    /// A recipient was refused before the message had a queue id (`to`), in the same session, and
+    /// the same transaction as far as anything tells, as the leg of the message (`from`).
+    Session,
 }
 
 impl JoinBy {
     /// All ways of joining.
-    pub const ALL: [JoinBy; 6] = [
+    pub const ALL: [JoinBy; 7] = [
         JoinBy::ContentFilter,
         JoinBy::NextHopReply,
         JoinBy::LmtpReply,
         JoinBy::Forward,
         JoinBy::MessageId,
         JoinBy::Requeue,
+        JoinBy::Session,
     ];
 
     /// The word for it: `next-hop-reply`.
@@ -187,6 +192,7 @@ impl JoinBy {
             JoinBy::Forward => "forward",
             JoinBy::MessageId => "message-id",
             JoinBy::Requeue => "requeue",
+            JoinBy::Session => "session",
         }
     }
 }

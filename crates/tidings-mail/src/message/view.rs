@@ -37,6 +37,7 @@ pub(super) fn message_of<'e, S: Text>(
         },
         time_ns: legs
             .iter()
+            .filter(|leg| !is_refused_before(entry, leg.id))
             .map(|leg| leg.first_ns)
             .min()
             .unwrap_or(first.first_ns),
@@ -170,7 +171,9 @@ fn recipients_of<'e, S: Text>(
         }
         let is_told = |outcome: &&Outcome<S>| {
             let is_told_later = is_requeued(entry, leg) && !is_settled(outcome);
-            let is_told_elsewhere = is_told_later || is_told_before(entry, leg, outcome);
+            let is_told_elsewhere = is_told_later
+                || is_told_before(entry, leg, outcome)
+                || is_refused_again(entry, leg, outcome);
             !is_told_elsewhere && !came_to_nothing(leg, outcome)
         };
         for outcome in leg.outcomes.iter().filter(is_told) {
@@ -200,6 +203,30 @@ fn is_told_before<S: Text>(entry: &Entry<S>, leg: &Leg<S>, outcome: &Outcome<S>)
             let from = entry.legs.iter().find(|from| from.id == link.from);
             from.is_some_and(|from| from.outcomes.iter().any(tried))
         })
+}
+
+/// Whether this id is of a recipient that was refused before the message had a queue id.
+fn is_refused_before<S>(entry: &Entry<S>, id: u64) -> bool {
+    let is_this = |link: &Link<S>| link.to == id && link.by == JoinBy::Session;
+    entry.links.iter().any(is_this)
+}
+
+/// Whether a recipient that was refused before the message had a queue id was named again after that:
+/// then that tells what became of it.
+fn is_refused_again<S: Text>(entry: &Entry<S>, leg: &Leg<S>, outcome: &Outcome<S>) -> bool {
+    let is = |address: &str| address.eq_ignore_ascii_case(&outcome.to);
+    let names = |known: &Outcome<S>| is(&known.to) || known.original.as_deref().is_some_and(is);
+    is_refused_before(entry, leg.id)
+        && entry
+            .legs
+            .iter()
+            .filter(|other| other.id != leg.id)
+            .any(|other| {
+                let is_later = |known: &Outcome<S>| !outcome.is_after(known);
+                let is_before = is_refused_before(entry, other.id);
+                let mut named = other.outcomes.iter().filter(|known| names(known));
+                named.any(|known| !is_before || is_later(known))
+            })
 }
 
 /// Whether the command of a client was refused.

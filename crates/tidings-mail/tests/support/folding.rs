@@ -12,10 +12,36 @@ use tidings_mail::{dovecot, postfix};
 
 /// Folds logs, one after the other. A line begins with its time of day.
 pub(crate) fn fold(logs: &[&str]) -> Vec<Message> {
-    let mut folder = Folder::new(
+    fold_and(logs, |_, _| {})
+}
+
+/// Folds a log, saving all state and reading it again after each line.
+#[allow(dead_code, reason = "not all tests that share this module restart")]
+pub(crate) fn fold_restarting(log: &str) -> Vec<Message> {
+    fold_and(&[log], |state, folder| {
+        let mut saved = Vec::new();
+        state.save(&mut saved);
+        *state = Correlator::restore(Limits::default(), &saved).unwrap();
+        saved.clear();
+        folder.save(&mut saved);
+        let mut restored = new_folder();
+        restored.restore(&saved).unwrap();
+        // What is settled is somewhere else by then.
+        if folder.settled_count() == 0 {
+            *folder = restored;
+        }
+    })
+}
+
+fn new_folder() -> Folder {
+    Folder::new(
         FolderLimits::default(),
         Arc::new(Providers::builtin().clone()),
-    );
+    )
+}
+
+fn fold_and(logs: &[&str], after_line: fn(&mut Correlator, &mut Folder)) -> Vec<Message> {
+    let mut folder = new_folder();
     for (stream, log) in logs.iter().enumerate() {
         let mut state = Correlator::new(Limits::default());
         let lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -26,6 +52,7 @@ pub(crate) fn fold(logs: &[&str]) -> Vec<Message> {
             for event in drafts.iter() {
                 folder.apply(event.header(), &event.pairs().collect::<Vec<_>>(), &mut ());
             }
+            after_line(&mut state, &mut folder);
         }
     }
     let mut messages: Vec<Message> = folder.messages().collect();

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use tidings_event::{Distribution, Exemplar, Reading, Series, SeriesValue};
+use tidings_event::{Distribution, Reading, Series, SeriesValue};
 
 /// The readings that were sent last, to tell the difference to the next.
 ///
@@ -13,8 +13,8 @@ use tidings_event::{Distribution, Exemplar, Reading, Series, SeriesValue};
 #[derive(Debug, Default)]
 pub struct Deltas {
     before: HashMap<SeriesKey, Before>,
-    /// When the last readings that arrived were taken.
-    time_ns: Option<i64>,
+    /// When the reading of each metric that arrived last was taken.
+    times: HashMap<Cow<'static, str>, i64>,
 }
 
 /// Name and labels of a series.
@@ -35,10 +35,11 @@ impl Deltas {
         readings.iter().map(|now| self.reading(now)).collect()
     }
 
-    /// The difference to these readings, taken at `time_ns`, has arrived.
+    /// The difference to these readings, taken at `time_ns`, has arrived. They may be some of those
+    /// that were taken together, if they were sent in several requests.
     pub fn sent(&mut self, readings: &[Reading], time_ns: i64) {
-        self.time_ns = Some(time_ns);
         for reading in readings {
+            self.times.insert(reading.name.clone(), time_ns);
             for series in &reading.series {
                 let (counts, sum) = match &series.value {
                     SeriesValue::Counter { count, .. } => (vec![*count], 0),
@@ -58,43 +59,38 @@ impl Deltas {
 
     fn reading(&self, now: &Reading) -> Reading {
         let mut difference = now.clone();
-        if let Some(time_ns) = self.time_ns {
-            difference.created_ns = now.created_ns.max(time_ns);
-        }
+        let sent_ns = self.times.get(&now.name).copied().unwrap_or(i64::MIN);
+        difference.created_ns = now.created_ns.max(sent_ns);
         for series in &mut difference.series {
             let key = (now.name.clone(), series.labels.clone());
             let known = self.before.get(&key);
             if let Some(before) = known.filter(|before| before.created_ns == now.created_ns) {
-                self.subtract(series, before);
+                subtract(series, before, sent_ns);
             }
         }
         difference
     }
+}
 
-    fn subtract(&self, series: &mut Series, before: &Before) {
-        match &mut series.value {
-            SeriesValue::Counter { count, exemplar } => {
-                let earlier = before.counts.first().copied().unwrap_or(0);
-                *count = count.saturating_sub(earlier);
-                *exemplar = exemplar.filter(|exemplar| self.is_new(exemplar));
-            }
-            SeriesValue::Histogram(now) => self.subtract_distribution(now, before),
-            SeriesValue::Gauge(_) => (),
+fn subtract(series: &mut Series, before: &Before, sent_ns: i64) {
+    match &mut series.value {
+        SeriesValue::Counter { count, exemplar } => {
+            let earlier = before.counts.first().copied().unwrap_or(0);
+            *count = count.saturating_sub(earlier);
+            *exemplar = exemplar.filter(|exemplar| exemplar.time_ns > sent_ns);
         }
+        SeriesValue::Histogram(now) => subtract_distribution(now, before, sent_ns),
+        SeriesValue::Gauge(_) => (),
     }
+}
 
-    fn subtract_distribution(&self, now: &mut Distribution, before: &Before) {
-        for (count, earlier) in now.counts.iter_mut().zip(&before.counts) {
-            *count = count.saturating_sub(*earlier);
-        }
-        now.sum = now.sum.saturating_sub(before.sum);
-        now.extremes = None;
-        for exemplar in &mut now.exemplars {
-            *exemplar = exemplar.filter(|exemplar| self.is_new(exemplar));
-        }
+fn subtract_distribution(now: &mut Distribution, before: &Before, sent_ns: i64) {
+    for (count, earlier) in now.counts.iter_mut().zip(&before.counts) {
+        *count = count.saturating_sub(*earlier);
     }
-
-    fn is_new(&self, exemplar: &Exemplar) -> bool {
-        self.time_ns.is_none_or(|sent| exemplar.time_ns > sent)
+    now.sum = now.sum.saturating_sub(before.sum);
+    now.extremes = None;
+    for exemplar in &mut now.exemplars {
+        *exemplar = exemplar.filter(|exemplar| exemplar.time_ns > sent_ns);
     }
 }

@@ -187,9 +187,7 @@ impl Histogram {
     /// Counts a value; `span` is the span behind it, with its time.
     #[inline]
     pub(super) fn record(&self, value: u64, span: Option<(Id, i64)>, writers: Writers) {
-        // A value on a bound is in the bucket below it. Without a branch, as sizes are not foretold.
-        let at = self.bounds.iter().filter(|bound| value > **bound).count();
-        let Some(bucket) = self.buckets.get(at) else {
+        let Some(bucket) = self.bucket(value) else {
             return;
         };
         bucket.count.add(1, writers);
@@ -204,6 +202,20 @@ impl Histogram {
             };
             bucket.latest.put(&exemplar, writers);
         }
+    }
+
+    /// Keeps the span behind a value that is counted already.
+    pub(super) fn remember(&self, exemplar: &Exemplar, writers: Writers) {
+        if let Some(bucket) = self.bucket(exemplar.value) {
+            bucket.latest.put(exemplar, writers);
+        }
+    }
+
+    #[inline]
+    fn bucket(&self, value: u64) -> Option<&Bucket> {
+        // A value on a bound is in the bucket below it. Without a branch, as sizes are not foretold.
+        let at = self.bounds.iter().filter(|bound| value > **bound).count();
+        self.buckets.get(at)
     }
 
     /// Adds what was counted here to `total`, which has the same bounds.

@@ -221,7 +221,7 @@ impl Values {
         let found = if value.len() <= MAX_VALUE_BYTES {
             let hash = hash(value.as_bytes());
             self.known
-                .get_or_add(hash, |known| **known == *value, || value.into())
+                .get_or_add(hash, |known| is_same(known, value), || value.into())
         } else {
             None
         };
@@ -242,6 +242,22 @@ impl Values {
             Some(text) => Cow::Owned(text.to_string()),
             None => Cow::Borrowed(OTHER),
         }
+    }
+}
+
+/// Whether two texts are the same: most are of four to sixteen bytes, for which a call of `memcmp`
+/// costs more than the comparison.
+#[inline]
+fn is_same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    // The first and the last bytes overlap where the text is shorter than both.
+    match a.len() {
+        4..8 => a.first_chunk::<4>() == b.first_chunk() && a.last_chunk::<4>() == b.last_chunk(),
+        8..=16 => a.first_chunk::<8>() == b.first_chunk() && a.last_chunk::<8>() == b.last_chunk(),
+        _ => a == b,
     }
 }
 
@@ -354,6 +370,25 @@ mod tests {
         assert_eq!(folded, [("program", 3), ("result", 1), ("series", 0)]);
         let reading = super::folded([&family], 5);
         assert_eq!((reading.series.len(), reading.created_ns), (3, 5));
+    }
+
+    #[test]
+    fn texts_of_any_length_are_told_apart() {
+        let text = "abcdefghijklmnopqrstuvwxyz";
+        for length in 0..=text.len() {
+            let (whole, shorter) = (&text[..length], &text[..length.saturating_sub(1)]);
+            let copy = String::from(whole);
+            assert!(is_same(whole, &copy));
+            assert_eq!(is_same(whole, shorter), length == 0);
+            for at in 0..length {
+                let mut other = whole.to_owned().into_bytes();
+                other[at] = b'!';
+                assert!(
+                    !is_same(whole, std::str::from_utf8(&other).unwrap()),
+                    "{length} {at}"
+                );
+            }
+        }
     }
 
     #[test]

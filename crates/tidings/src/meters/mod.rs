@@ -167,6 +167,34 @@ impl Meters {
         }
     }
 
+    /// Remembers the span of an event that was counted by [`count`](Self::count) and
+    /// [`observe`](Self::observe), for its counter's and its histogram's exemplar. For a collector,
+    /// which has the event when its time and span are known.
+    pub fn remember(&self, event: &EventRef<'_>) {
+        let header = event.header();
+        let effect = self.plan.of(header.kind);
+        let Some(span) = header.span.filter(|span| span.0 != 0) else {
+            return;
+        };
+        let (shard, writers) = self.shard();
+        let exemplar = |value| Exemplar {
+            value,
+            time_ns: header.time_ns,
+            span,
+        };
+        if let Some(latest) = shard.latest.get(usize::from(effect.counter)) {
+            latest.put(&exemplar(1), writers);
+        }
+        let histogram = usize::from(effect.histogram);
+        if let (Some(known), Some(histogram)) = (
+            self.plan.histograms.get(histogram),
+            shard.histograms.get(histogram),
+        ) && let Some(value) = value_of(known, event)
+        {
+            histogram.remember(&exemplar(value), writers);
+        }
+    }
+
     /// Sets a gauge.
     pub fn set_gauge(&self, gauge: Gauge, value: u64) {
         self.gauges[gauge as usize].store(value, Ordering::Relaxed);

@@ -103,7 +103,8 @@ pub static EVENTS_LOST: FamilyInfo = family(
 
 const OUTPUT: LabelInfo = LabelInfo {
     name: "output",
-    max_values: 100,
+    // As many as are configured.
+    max_values: u16::MAX,
 };
 const LEVEL: LabelInfo = LabelInfo {
     name: "level",

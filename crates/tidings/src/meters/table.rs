@@ -157,4 +157,25 @@ mod tests {
             assert!(slots.iter().all(|slot| *slot == slots[0]), "{n}: {slots:?}");
         }
     }
+
+    /// Without a second look under the lock, two threads may both take the last place.
+    #[test]
+    fn the_room_is_kept_when_threads_add_at_once() {
+        for _ in 0..500 {
+            let table = Table::new(4);
+            let start = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for thread in 0..4u64 {
+                    let (table, start) = (&table, &start);
+                    scope.spawn(move || {
+                        start.wait();
+                        for n in 0..4 {
+                            add(table, 10 * thread + n, n << 32);
+                        }
+                    });
+                }
+            });
+            assert_eq!(table.iter().count(), 4);
+        }
+    }
 }

@@ -70,28 +70,39 @@ fn events_that_are_counted_and_events_that_are_not() {
     assert_eq!(counted.count(), 2);
 }
 
-/// With plain stores on shared cells this loses counts.
+/// With plain stores on what threads without a slot share, this loses counts.
 #[test]
 fn counts_of_more_threads_than_slots_add_up() {
-    const THREADS: usize = slot::SLOTS + 16;
+    const COUNTS: u64 = 300_000;
     let meters = Meters::new(0);
-    let start = std::sync::Barrier::new(THREADS);
+    let (slots_taken, done) = (
+        std::sync::Barrier::new(slot::SLOTS + 2),
+        std::sync::Barrier::new(slot::SLOTS + 2),
+    );
     std::thread::scope(|scope| {
-        for _ in 0..THREADS {
+        for _ in 0..slot::SLOTS {
             scope.spawn(|| {
-                start.wait();
-                for _ in 0..2_000 {
+                meters.count(EventType::SMTP_CONNECTION_START);
+                slots_taken.wait();
+                done.wait();
+            });
+        }
+        for _ in 0..2 {
+            scope.spawn(|| {
+                slots_taken.wait();
+                for _ in 0..COUNTS {
                     meters.count(EventType::SMTP_CONNECTION_START);
                     meters.observe(EventType::SMTP_CONNECTION_END, 3);
                 }
+                done.wait();
             });
         }
     });
-    let expected = 2_000 * THREADS as u64;
+    let expected = 2 * COUNTS + slot::SLOTS as u64;
     assert_eq!(meters.counter(EventType::SMTP_CONNECTION_START), expected);
     assert_eq!(meters.gauge(Gauge::SmtpConnections), expected);
     let times = histogram(&meters, "smtp.request-time");
-    assert_eq!((times.count(), times.sum), (expected, 3 * expected));
+    assert_eq!((times.count(), times.sum), (2 * COUNTS, 6 * COUNTS));
 }
 
 #[test]
@@ -235,4 +246,36 @@ fn the_latest_span_is_the_exemplar() {
             ..expected
         })
     );
+}
+
+#[test]
+fn a_collector_adds_the_spans_of_what_was_counted_before() {
+    let meters = Meters::new(0);
+    meters.count(EventType::SMTP_CONNECTION_END);
+    meters.observe(EventType::SMTP_CONNECTION_END, 812);
+    let header = Header {
+        span: Some(Id(8)),
+        ..Header::new(EventType::SMTP_CONNECTION_END, 200)
+    };
+    let bytes = record(&header, |event| {
+        event.duration_ms(Key::ELAPSED, 812);
+    });
+    meters.remember(&EventRef::read(&bytes).unwrap().0);
+    let readings = meters.read(&Selection::all());
+    let SeriesValue::Counter { count, exemplar } = of(&readings, "smtp.connection-end") else {
+        panic!("a counter");
+    };
+    assert_eq!(
+        (*count, exemplar.map(|exemplar| exemplar.span)),
+        (1, Some(Id(8)))
+    );
+    let times = histogram(&meters, "smtp.request-time");
+    assert_eq!(times.count(), 1);
+    let spans: Vec<_> = times
+        .exemplars
+        .iter()
+        .flatten()
+        .map(|e| (e.value, e.span))
+        .collect();
+    assert_eq!(spans, [(812, Id(8))]);
 }

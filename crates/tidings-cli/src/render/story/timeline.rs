@@ -220,6 +220,7 @@ fn join_words(by: &str) -> String {
         "forward" => "forwarding".to_owned(),
         "message-id" => "the same Message-ID".to_owned(),
         "requeue" => "requeuing".to_owned(),
+        "session" => "the same transaction".to_owned(),
         other => clean(other).replace('-', " "),
     }
 }
@@ -397,6 +398,7 @@ mod tests {
     #[test]
     fn a_message_taken_up_again_is_not_told_as_forwarded() {
         assert_eq!(join_words("requeue"), "requeuing");
+        assert_eq!(join_words("session"), "the same transaction");
         assert_eq!(join_words("next-new-way"), "next new way");
     }
 

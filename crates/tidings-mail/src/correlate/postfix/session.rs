@@ -8,6 +8,7 @@ use super::{Ids, Step, peer};
 use crate::correlate::DISORDER_NS;
 use crate::correlate::emit::Emit;
 use crate::correlate::sessions::{Session, SessionKey, new_session};
+use crate::counters::taken;
 use crate::postfix::{Lost, Peer};
 
 impl Step<'_, '_> {
@@ -208,13 +209,6 @@ impl Step<'_, '_> {
 /// Whether a session's counters (`mail=2 rcpt=3/4 data=2 quit=1`, since 3.0) say that every
 /// transaction in it came to its end: as many messages were taken as senders.
 fn all_were_finished(counters: &[u8]) -> bool {
-    let taken = |command: &[u8]| -> u64 {
-        let mut words = counters.split(|byte| *byte == b' ');
-        let count = words.find_map(|word| word.strip_prefix(command)?.strip_prefix(b"="));
-        let count = count.and_then(|count| count.split(|byte| *byte == b'/').next());
-        let count = count.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-        count.unwrap_or(0)
-    };
-    let senders = taken(b"mail");
-    senders > 0 && taken(b"data").saturating_add(taken(b"bdat")) >= senders
+    let senders = taken(counters, b"mail");
+    senders > 0 && taken(counters, b"data").saturating_add(taken(counters, b"bdat")) >= senders
 }

@@ -1,0 +1,182 @@
+//! OTLP over HTTP.
+
+use std::io::Write;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response};
+use rustls::ClientConfig;
+use tidings_wire::otlp::{Reply, RpcStatus};
+
+use super::endpoint::Signal;
+use super::transport::{ANSWER_BYTES_MAX, Common, Remedy, SendError, chain};
+use crate::settings::SettingsError;
+
+/// Level 1: of a third of the bytes the next levels save a tenth, at twice the time.
+const GZIP_LEVEL: u32 = 1;
+
+/// A client of one collector.
+pub(super) struct Http {
+    client: Client,
+    common: Common,
+}
+
+impl Http {
+    pub(super) fn new(
+        object: &str,
+        common: Common,
+        agent: &str,
+        tls: ClientConfig,
+    ) -> Result<Http, SettingsError> {
+        let client = Client::builder()
+            .user_agent(agent)
+            .timeout(common.timeout)
+            // A redirect would carry the events, and the password, to somebody else.
+            .redirect(Policy::none())
+            .tls_backend_preconfigured(tls)
+            .build()
+            .map_err(|error| {
+                let reason = chain(&error);
+                SettingsError::new(object, "endpoint", reason, "one that a client can be made for")
+            })?;
+        Ok(Http { client, common })
+    }
+
+    pub(super) fn shown(&self) -> String {
+        self.common.endpoint.shown()
+    }
+
+    pub(super) async fn send(
+        &self,
+        signal: Signal,
+        body: Bytes,
+        now_ns: i64,
+    ) -> Result<Reply, SendError> {
+        let mut headers = self.common.headers.clone();
+        let protobuf = HeaderValue::from_static("application/x-protobuf");
+        headers.insert(CONTENT_TYPE, protobuf);
+        let body = if self.common.gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            compressed(&body)
+        } else {
+            body
+        };
+        let url = self.common.endpoint.http(signal);
+        let request = self.client.post(url).headers(headers).body(body);
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status();
+        let retry_after = retry_after(response.headers(), now_ns);
+        let answer = read(response).await?;
+        if status.is_success() {
+            // Some receivers answer with JSON or nothing; that they took it is what counts.
+            return Ok(Reply::read(&answer).unwrap_or_default());
+        }
+        Err(refused(status, retry_after, &answer))
+    }
+}
+
+fn compressed(body: &[u8]) -> Bytes {
+    let out = Vec::with_capacity(body.len() / 4);
+    let mut encoder = GzEncoder::new(out, Compression::new(GZIP_LEVEL));
+    encoder
+        .write_all(body)
+        .expect("writing to memory does not fail");
+    let out = encoder.finish().expect("writing to memory does not fail");
+    out.into()
+}
+
+/// The request did not come to an answer.
+fn failed(error: reqwest::Error) -> SendError {
+    let remedy = if error.is_builder() {
+        Remedy::None
+    } else {
+        Remedy::Retry(None)
+    };
+    // The URL may have a token in its query.
+    SendError::new(remedy, chain(&error.without_url()))
+}
+
+async fn read(mut response: Response) -> Result<Bytes, SendError> {
+    let mut answer = BytesMut::new();
+    while let Some(piece) = response.chunk().await.map_err(failed)? {
+        let room = ANSWER_BYTES_MAX - answer.len();
+        answer.extend_from_slice(&piece[..piece.len().min(room)]);
+        if answer.len() == ANSWER_BYTES_MAX {
+            break;
+        }
+    }
+    Ok(answer.freeze())
+}
+
+fn refused(status: StatusCode, retry_after: Option<Duration>, answer: &[u8]) -> SendError {
+    let said = RpcStatus::read(answer).unwrap_or_default();
+    let remedy = match status {
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Remedy::Retry(retry_after.or(said.retry_after)),
+        StatusCode::PAYLOAD_TOO_LARGE => Remedy::Smaller,
+        _ => Remedy::None,
+    };
+    let mut reason = format!("HTTP {status}");
+    if !said.message.is_empty() {
+        reason.push_str(": ");
+        reason.push_str(&said.message);
+    }
+    SendError::new(remedy, reason)
+}
+
+/// `Retry-After`: seconds, or the time until a date (RFC 9110, 10.2.3).
+fn retry_after(headers: &HeaderMap, now_ns: i64) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    let since_epoch = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let now = Duration::from_nanos(u64::try_from(now_ns).unwrap_or(0));
+    Some(since_epoch.saturating_sub(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        // 2026-02-03T04:05:06Z.
+        let now_ns = 1_770_091_506_000_000_000;
+        for (text, seconds) in [
+            ("7", Some(7)),
+            (" 0 ", Some(0)),
+            ("Tue, 03 Feb 2026 04:05:16 GMT", Some(10)),
+            ("Tue, 03 Feb 2026 04:05:00 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            let expected = seconds.map(Duration::from_secs);
+            assert_eq!(retry_after(&headers, now_ns), expected, "{text}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now_ns), None);
+    }
+
+    #[test]
+    fn only_what_the_specification_names_is_tried_again() {
+        for status in 300..600 {
+            let status = StatusCode::from_u16(status).unwrap();
+            let expected = match status.as_u16() {
+                429 | 502 | 503 | 504 => Remedy::Retry(None),
+                413 => Remedy::Smaller,
+                _ => Remedy::None,
+            };
+            assert_eq!(refused(status, None, b"<html>").remedy, expected);
+        }
+    }
+}
