@@ -42,6 +42,11 @@
 //!   see [`meters`](mod@meters).
 //!
 //! The crate has no runtime and no `unsafe`.
+//!
+//! # Features
+//!
+//! * `tracing`: a layer through which the spans and events of `tracing` flow in (`TracingLayer`).
+//! * `forward`: ships events to a Tidings server, which acknowledges them (`forward::Forwarder`).
 
 // Data never panics: what cannot fail says why in `expect`.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -106,3 +111,8 @@ pub mod private {
         span.span_id()
     }
 }
+
+/// The examples of the README are programs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
