@@ -9,7 +9,7 @@
 //!   is used as it stands, for all signals. Redirects are not followed.
 //! * **gRPC**: the collector's services, over HTTP/2. A path of the URL is put in front of the service's.
 //!
-//! Names ending in `https` are checked against the host's roots of trust (`SSL_CERT_FILE` and
+//! Over `https` the receiver's certificate is checked against the host's roots of trust (`SSL_CERT_FILE` and
 //! `SSL_CERT_DIR` are heeded), and those given besides.
 //!
 //! # What is tried again
@@ -35,7 +35,9 @@ mod metrics;
 mod transport;
 mod trust;
 
-pub use self::collector::{MAX_EVENTS_PER_SPAN, MAX_SPAN_BYTES, MAX_SPANS, SPAN_HOLD, SpanStats};
+pub use self::collector::{
+    MAX_EVENTS_PER_SPAN, MAX_SPAN_BYTES, MAX_SPANS, SPAN_HOLD, SpanCounters, SpanStats,
+};
 pub use self::exporter::OtlpSink;
 pub use self::metrics::{MetricsPush, MetricsPushSettings, PushReport};
 pub use self::transport::Identity;

@@ -147,19 +147,27 @@ fn runtime() -> &'static Runtime {
 }
 
 fn sink(protocol: &str, url: &str, change: impl FnOnce(&mut Otel)) -> OtlpSink {
+    sink_as(protocol, url, &Identity::new("mail", "1.2.3"), change)
+}
+
+fn sink_as(
+    protocol: &str,
+    url: &str,
+    identity: &Identity,
+    change: impl FnOnce(&mut Otel),
+) -> OtlpSink {
     let mut settings = Otel::new(url);
     settings.throttle = Duration::from_millis(1);
     settings.timeout = Duration::from_secs(2);
     change(&mut settings);
     let clock = Arc::new(SystemClock::new());
-    let identity = Identity::new("mail", "1.2.3");
     let make = if protocol == "http" {
         OtlpSink::http
     } else {
         OtlpSink::grpc
     };
     let handle = runtime().handle().clone();
-    make("collector", &settings, &identity, clock, handle).unwrap()
+    make("collector", &settings, identity, clock, handle).unwrap()
 }
 
 fn record(
@@ -521,21 +529,50 @@ fn nobody_there_and_nobody_answering_are_tried_again() {
     }
 }
 
-/// A collector that is down gets everything once it is back, from the spool, by the driver.
 #[test]
-fn a_collector_that_comes_back_gets_everything() {
-    for protocol in ["http", "grpc"] {
-        let Some(receiver) = Receiver::start(&[]) else {
-            return;
+fn tls_is_spoken_with_whom_we_trust_and_with_nobody_else() {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.into_os_string().into_string().unwrap()
+    };
+    let pem = certified.cert.pem();
+    let certificate = write("certificate", pem.clone());
+    let key = write("key", certified.signing_key.serialize_pem());
+    let Some(receiver) = Receiver::start(&["--certificate", &certificate, "--key", &key]) else {
+        return;
+    };
+    for (protocol, port) in [("http", receiver.http), ("grpc", receiver.grpc)] {
+        let url = format!("https://localhost:{port}");
+        let mut stranger = sink(protocol, &url, |_| ());
+        let outcome = stranger.deliver(&buffer(&story()).batch());
+        let Outcome::RetryAfter { failure, .. } = &outcome else {
+            panic!("{protocol}: {outcome:?}")
         };
-        let port = if protocol == "http" {
-            receiver.http
-        } else {
-            receiver.grpc
-        };
-        let place = port.to_string();
-        let flag = format!("--{protocol}");
-        drop(receiver);
+        assert!(
+            failure.reason.contains("ertificate"),
+            "{protocol}: {failure}"
+        );
+        let mut identity = Identity::new("mail", "1.2.3");
+        identity.trust = Some(pem.clone().into_bytes());
+        let mut friend = sink_as(protocol, &url, &identity, |_| ());
+        let outcome = friend.deliver(&buffer(&story()).batch());
+        assert_eq!(outcome, Outcome::Delivered, "{protocol}");
+    }
+    wait_until("both", || receiver.logs().len() == 12);
+}
+
+/// A spool on a memory disk, its cursors, and what the output reports.
+struct World {
+    spool: Spool,
+    cursors: Arc<Cursors>,
+    reports: Arc<Mutex<Vec<Report>>>,
+}
+
+impl World {
+    fn new() -> World {
         let backend = Arc::new(MemoryBackend::new());
         let clock = Arc::new(SystemClock::new());
         let identity = tidings_spool::Identity {
@@ -544,31 +581,59 @@ fn a_collector_that_comes_back_gets_everything() {
         };
         let config = SpoolConfig::default();
         let opened = Spool::open(backend.clone(), clock.clone(), config, identity).unwrap();
-        let spool = opened.spool;
-        let epoch = spool.identity().epoch;
-        let cursors = Arc::new(Cursors::open(backend, clock.clone(), epoch).unwrap());
-        let cursor = cursors.take("collector", 1, spool.head());
-        let feed = feed::SpoolFeed::open(&spool, cursor.sequence()).unwrap();
-        let reports: Arc<Mutex<Vec<Report>>> = Arc::default();
-        let taken = Arc::clone(&reports);
+        let epoch = opened.spool.identity().epoch;
+        World {
+            spool: opened.spool,
+            cursors: Arc::new(Cursors::open(backend, clock, epoch).unwrap()),
+            reports: Arc::default(),
+        }
+    }
+
+    /// Starts the output where it left off, with a sink that knows nothing of the one before.
+    fn start(&self, sink: OtlpSink) -> Driver {
+        let cursor = self.cursors.take("collector", 1, self.spool.head());
+        let feed = feed::SpoolFeed::open(&self.spool, cursor.sequence()).unwrap();
+        let taken = Arc::clone(&self.reports);
         let context = DriverContext {
-            clock,
+            clock: Arc::new(SystemClock::new()),
             reporter: Arc::new(move |report| taken.lock().unwrap().push(report)),
         };
         let output = Output {
             name: "collector".to_owned(),
-            interest: Interest::from_level(Level::Info),
+            interest: Interest::from_level(Level::Trace),
             lossy: false,
             error_kind: EventType::TELEMETRY_OTEL_EXPORTER_ERROR,
-            sink: Box::new(sink(protocol, &format!("http://127.0.0.1:{port}"), |_| ())),
+            sink: Box::new(sink),
         };
-        let driver = Driver::start(output, Box::new(feed), Some(cursor), context).unwrap();
+        Driver::start(output, Box::new(feed), Some(cursor), context).unwrap()
+    }
+
+    fn append(&self, records: &[Vec<u8>]) {
+        let count = u32::try_from(records.len()).unwrap();
+        let batch = SpoolBatch::events(count, records.concat());
+        self.spool.append(batch).unwrap().wait().unwrap();
+    }
+}
+
+/// A collector that is down gets everything once it is back, from the spool, by the driver.
+#[test]
+fn a_collector_that_comes_back_gets_everything() {
+    for protocol in ["http", "grpc"] {
+        let Some(receiver) = Receiver::start(&[]) else {
+            return;
+        };
+        let port = match protocol {
+            "http" => receiver.http,
+            _ => receiver.grpc,
+        };
+        let place = port.to_string();
+        let flag = format!("--{protocol}");
+        drop(receiver);
+        let world = World::new();
+        let driver = world.start(sink(protocol, &format!("http://127.0.0.1:{port}"), |_| ()));
         let append = |numbers: std::ops::Range<u64>| {
-            let count = u32::try_from(numbers.end - numbers.start).unwrap();
             let event = |number| record(EventType::AUTH_SUCCESS, 0, number, |_| ());
-            let records: Vec<u8> = numbers.flat_map(event).collect();
-            let batch = SpoolBatch::events(count, records);
-            spool.append(batch).unwrap().wait().unwrap();
+            world.append(&numbers.map(event).collect::<Vec<_>>());
         };
         append(0..500);
         wait_until("a failure", || driver.state().read().failures > 0);
@@ -578,12 +643,8 @@ fn a_collector_that_comes_back_gets_everything() {
         wait_until("all log records", || receiver.logs().len() >= 21_000);
         assert_eq!(receiver.logs().len(), 21_000, "each once");
         assert!(driver.finish(Duration::from_secs(5)));
-        let kinds: Vec<_> = reports
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|report| report.kind)
-            .collect();
+        let reports = world.reports.lock().unwrap();
+        let kinds: Vec<_> = reports.iter().map(|report| report.kind).collect();
         assert_eq!(
             kinds[..2],
             [
@@ -592,6 +653,37 @@ fn a_collector_that_comes_back_gets_everything() {
             ]
         );
     }
+}
+
+/// What came before a restart of a span that is open is read again: the span is whole.
+#[test]
+fn a_span_that_is_open_at_a_restart_is_sent_whole() {
+    let Some(receiver) = Receiver::start(&[]) else {
+        return;
+    };
+    let world = World::new();
+    let driver = world.start(receiver.sink("http", |_| ()));
+    let story = story();
+    world.append(&[record(EventType::AUTH_SUCCESS, 0, 0, |_| ())]);
+    world.append(&story[..4]);
+    wait_until("five log records", || receiver.logs().len() == 5);
+    assert!(driver.finish(Duration::from_secs(5)));
+    let driver = world.start(receiver.sink("http", |_| ()));
+    world.append(&story[4..]);
+    wait_until("the spans", || receiver.spans().len() == 2);
+    check_spans(&receiver.spans());
+    assert!(driver.finish(Duration::from_secs(5)));
+    let logs = receiver.logs();
+    let uid = |log: &Json| attribute(log, "log.record.uid")["stringValue"].to_string();
+    let mut uids: Vec<_> = logs.iter().map(uid).collect();
+    uids.sort();
+    assert_eq!(
+        uids.len(),
+        5 + 6,
+        "from the start of the open span on, again"
+    );
+    uids.dedup();
+    assert_eq!(uids.len(), 7, "and what came twice can be told");
 }
 
 fn readings(count: u64) -> Vec<Reading> {

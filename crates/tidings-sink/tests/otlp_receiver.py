@@ -13,11 +13,14 @@ with 401 or UNAUTHENTICATED), and how the first requests are answered, one word 
   exhausted:S  RESOURCE_EXHAUSTED with RetryInfo of S seconds
   partial:N    taken, but N items refused
   hang         no answer for a while
+
+With --count it tells nothing but, at the end, how many log records came how.
 """
 
 import argparse
 import gzip
 import json
+import ssl
 import sys
 import threading
 import time
@@ -33,6 +36,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metric
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 LOCK = threading.Lock()
+COUNT = None
 
 SIGNALS = {
     "logs": (
@@ -140,6 +144,12 @@ class Service:
         self.signal, self.script, self.authorization = signal, script, authorization
 
     def Export(self, request, context):
+        if COUNT is not None:
+            COUNT["requests"] += 1
+            COUNT["items"] += sum(
+                len(scope.log_records) for resource in request.resource_logs for scope in resource.scope_logs
+            )
+            return response(self.signal, "ok")
         answer = self.script.next()
         headers = {name: str(value) for name, value in context.invocation_metadata()}
         if self.authorization and headers.get("authorization") != self.authorization:
@@ -173,11 +183,23 @@ def main():
     parser.add_argument("--http", type=int, default=0)
     parser.add_argument("--grpc", type=int, default=0)
     parser.add_argument("--authorization", default="")
+    parser.add_argument("--certificate", help="file of a certificate: TLS for both, with --key")
+    parser.add_argument("--key")
+    parser.add_argument("--count", action="store_true")
     parser.add_argument("script", nargs="*")
     arguments = parser.parse_args()
+    global COUNT
+    COUNT = {"requests": 0, "items": 0} if arguments.count else None
     script = Script(arguments.script)
 
     web = ThreadingHTTPServer(("127.0.0.1", arguments.http), http_handler(script, arguments.authorization))
+    credentials = None
+    if arguments.certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(arguments.certificate, arguments.key)
+        web.socket = context.wrap_socket(web.socket, server_side=True)
+        with open(arguments.key, "rb") as key, open(arguments.certificate, "rb") as certificate:
+            credentials = grpc.ssl_server_credentials([(key.read(), certificate.read())])
     threading.Thread(target=web.serve_forever, daemon=True).start()
 
     server = grpc.server(futures.ThreadPoolExecutor(4), compression=grpc.Compression.Gzip)
@@ -185,11 +207,14 @@ def main():
     logs_service_pb2_grpc.add_LogsServiceServicer_to_server(service("logs"), server)
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(service("traces"), server)
     metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(service("metrics"), server)
-    port = server.add_insecure_port(f"127.0.0.1:{arguments.grpc}")
+    place = f"127.0.0.1:{arguments.grpc}"
+    port = server.add_secure_port(place, credentials) if credentials else server.add_insecure_port(place)
     server.start()
     say({"http": web.server_address[1], "grpc": port})
     # Whoever started this says goodbye by closing our input.
     sys.stdin.read()
+    if COUNT is not None:
+        print(f"{COUNT['items']} items in {COUNT['requests']} requests", flush=True)
 
 
 main()

@@ -1,6 +1,8 @@
 //! Spans in the making: gathers the events of each span until it ends.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
 use tidings_event::{EventRef, Id};
@@ -52,10 +54,18 @@ pub(super) struct Collector {
     bytes: usize,
     newest_ns: i64,
     newest_sequence: u64,
-    stats: SpanStats,
+    counters: Arc<SpanCounters>,
 }
 
-/// What became of spans, counted since the output began.
+/// What becomes of the spans of an output: written by it, read by anybody at any time.
+#[derive(Debug, Default)]
+pub struct SpanCounters {
+    ended: AtomicU64,
+    forgotten: AtomicU64,
+    dropped_events: AtomicU64,
+}
+
+/// What [`SpanCounters::read`] gives; counted since the output began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SpanStats {
     /// Spans that ended.
@@ -64,6 +74,23 @@ pub struct SpanStats {
     pub forgotten: u64,
     /// Events that were left out of a span that had too many.
     pub dropped_events: u64,
+}
+
+impl SpanCounters {
+    /// The numbers of this moment.
+    #[must_use]
+    pub fn read(&self) -> SpanStats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        SpanStats {
+            ended: get(&self.ended),
+            forgotten: get(&self.forgotten),
+            dropped_events: get(&self.dropped_events),
+        }
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 #[derive(Debug)]
@@ -170,9 +197,9 @@ impl Collector {
             .min()
     }
 
-    /// The counters.
-    pub(super) fn stats(&self) -> SpanStats {
-        self.stats
+    /// The counters, to be read by others.
+    pub(super) fn counters(&self) -> Arc<SpanCounters> {
+        Arc::clone(&self.counters)
     }
 
     fn begin(&mut self, span: Id, event: &EventRef<'_>, sequence: u64) {
@@ -194,7 +221,7 @@ impl Collector {
             self.bytes += record.len();
         } else {
             open.parts.dropped = open.parts.dropped.saturating_add(1);
-            self.stats.dropped_events += 1;
+            count(&self.counters.dropped_events);
         }
     }
 
@@ -214,7 +241,7 @@ impl Collector {
             open.parts.start.extend_from_slice(start.as_bytes());
             self.bytes += start.as_bytes().len();
         }
-        self.stats.ended += 1;
+        count(&self.counters.ended);
         self.done.push_back(Finished {
             parts: open.parts,
             end: event.as_bytes().to_vec(),
@@ -255,7 +282,7 @@ impl Collector {
             self.order.pop_front();
             if let Some(open) = self.open.remove(&id) {
                 self.bytes -= open.parts.bytes();
-                self.stats.forgotten += 1;
+                count(&self.counters.forgotten);
             }
         }
         // Spans that ended behind one that is still open leave their place in the order.
@@ -367,7 +394,7 @@ mod tests {
             .iter()
             .map(|span| span.parts().dropped_events);
         assert_eq!(dropped.collect::<Vec<_>>(), [5, 3]);
-        assert_eq!(feed.spans.stats().dropped_events, 8);
+        assert_eq!(feed.spans.counters().read().dropped_events, 8);
     }
 
     #[test]
@@ -379,7 +406,7 @@ mod tests {
         }
         feed.check();
         assert_eq!(feed.spans.open.len(), MAX_SPANS);
-        assert_eq!(feed.spans.stats().forgotten, 10);
+        assert_eq!(feed.spans.counters().read().forgotten, 10);
         for span in 1..200 {
             feed.take(EventType::SMTP_EHLO, many + span, 2, MAX_SPAN_BYTES / 2);
             assert!(feed.spans.bytes <= MAX_BYTES);

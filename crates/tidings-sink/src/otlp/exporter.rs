@@ -9,7 +9,7 @@ use tidings_spool::Clock;
 use tidings_wire::otlp::{Encoded, Origin, Reply, Request, TraceIds};
 use tokio::runtime::Handle;
 
-use super::collector::{Collector, SpanStats};
+use super::collector::{Collector, SpanCounters};
 use super::endpoint::Signal;
 use super::transport::{Identity, Protocol, Remedy, SendError, Transport, TransportSettings};
 use crate::batch::Batch;
@@ -22,8 +22,14 @@ pub(super) const REQUEST_BYTES_MAX: usize = 4 << 20;
 /// Log records and spans to an OpenTelemetry collector.
 ///
 /// Both signals of a batch are sent one after the other; the batch is delivered when both are. What
-/// arrived is not sent again when the rest is tried again. Spans are gathered until they end
-/// ([`Collector`] says what is kept how long), and hold the cursor meanwhile, for a minute at most.
+/// arrived is not sent again when the rest is tried again.
+///
+/// **Spans** are gathered until they end, within bounds: [`MAX_SPANS`](super::MAX_SPANS) spans of 32 MiB
+/// together, the oldest being forgotten beyond; of each [`MAX_EVENTS_PER_SPAN`](super::MAX_EVENTS_PER_SPAN)
+/// events of [`MAX_SPAN_BYTES`](super::MAX_SPAN_BYTES), further ones being left out. Both are counted in
+/// [`span_counters`](Self::span_counters). Open spans hold the cursor, for a minute
+/// ([`SPAN_HOLD`](super::SPAN_HOLD)) and 65,536 events at most: these are read again after a restart,
+/// and sent as log records once more.
 ///
 /// [`deliver`](Sink::deliver) waits for the answer, at most the time-out of the settings for each
 /// request, on a runtime that somebody else drives: it must not be called on one of that runtime's
@@ -111,13 +117,11 @@ impl OtlpSink {
         })
     }
 
-    /// What became of spans so far; zeros if they are not exported.
+    /// Counters of what becomes of spans, to be read while the sink is in its driver's hands; nothing
+    /// if spans are not exported.
     #[must_use]
-    pub fn span_stats(&self) -> SpanStats {
-        self.spans
-            .as_ref()
-            .map(Collector::stats)
-            .unwrap_or_default()
+    pub fn span_counters(&self) -> Option<Arc<SpanCounters>> {
+        self.spans.as_ref().map(Collector::counters)
     }
 
     /// Gives the events to the collector of spans, each once however often the batch is tried.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidings_wire::otlp::{Encoded, Reply, Resource};
+use tidings_wire::otlp::{BadAttributes, Encoded, Reply, Resource};
 use tokio::runtime::Handle;
 
 use super::endpoint::{Endpoint, Signal};
@@ -35,6 +35,20 @@ impl Identity {
             version: version.to_owned(),
             trust: None,
         }
+    }
+
+    /// Heeds `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` of this process's environment.
+    ///
+    /// # Errors
+    /// If the first is no list of attributes; it names what is wrong, and nothing of it holds then.
+    pub fn with_environment(mut self) -> Result<Self, BadAttributes> {
+        let read = |name: &str| std::env::var(name).ok();
+        let attributes = read("OTEL_RESOURCE_ATTRIBUTES");
+        let service = read("OTEL_SERVICE_NAME");
+        self.resource = self
+            .resource
+            .with_environment(attributes.as_deref(), service.as_deref())?;
+        Ok(self)
     }
 }
 
