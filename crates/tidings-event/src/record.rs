@@ -84,6 +84,7 @@ pub struct RecordWriter<'b> {
 
 impl<'b> RecordWriter<'b> {
     /// Begins a record at the end of `out`.
+    #[inline]
     pub fn begin(out: &'b mut Vec<u8>, header: &Header) -> RecordWriter<'b> {
         let start = out.len();
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };
@@ -186,12 +187,13 @@ impl<'b> RecordWriter<'b> {
     /// them, or all if there are fewer.
     #[inline]
     pub fn encoded_words(&mut self, words: &[u64], bytes: usize) -> &mut Self {
-        let end = self.out.len() + bytes.min(8 * words.len());
-        self.out.reserve(8 * words.len());
-        for word in words {
-            self.out.extend_from_slice(&word.to_le_bytes());
+        let start = self.out.len();
+        self.out.resize(start + 8 * words.len(), 0);
+        let (places, _) = self.out[start..].as_chunks_mut::<8>();
+        for (place, word) in places.iter_mut().zip(words) {
+            *place = word.to_le_bytes();
         }
-        self.out.truncate(end);
+        self.out.truncate(start + bytes.min(8 * words.len()));
         self
     }
 

@@ -118,8 +118,8 @@ pub(crate) fn build<F: Fields>(kind: u16, level: u8, span: u64, keep: bool, fiel
                 },
             };
             let stamp = stamp(clock::ticks());
-            if let Err(refused) = writer.write(&stamp, fields) {
-                refused_by_ring(writer, refused, &stamp, fields);
+            if !writer.try_write(&stamp, fields) {
+                write_slowly(writer, &stamp, fields);
             } else if PROCESS.is_asleep() || writer.used() > writer.capacity() / 4 {
                 PROCESS.wake(writer.used() > writer.capacity() / 4);
             }
@@ -143,7 +143,7 @@ fn first(slot: &mut Option<Writer>) -> Option<&mut Writer> {
 }
 
 #[cold]
-fn without_ring<F: Fields>(reason: Reason, stamp: &Stamp, fields: &F) {
+fn without_ring(reason: Reason, stamp: &Stamp, fields: &dyn Fields) {
     match reason {
         Reason::Threads => PROCESS.side.write(stamp, fields),
         reason => PROCESS.side.lose(stamp.level, reason),
@@ -151,9 +151,13 @@ fn without_ring<F: Fields>(reason: Reason, stamp: &Stamp, fields: &F) {
     PROCESS.wake(true);
 }
 
-/// An event that the ring did not take: goes by the side queue, waits, or is counted as lost.
+/// Looks again; where the ring does not take the event, it goes by the side queue, waits, or is
+/// counted as lost.
 #[cold]
-fn refused_by_ring<F: Fields>(writer: &mut Writer, refused: Refused, stamp: &Stamp, fields: &F) {
+fn write_slowly(writer: &mut Writer, stamp: &Stamp, fields: &dyn Fields) {
+    let Err(refused) = writer.write(stamp, fields) else {
+        return;
+    };
     PROCESS.wake(true);
     match refused {
         Refused::Large { bytes } if bytes > MAX_PAIRS_BYTES => {
@@ -177,10 +181,10 @@ fn refused_by_ring<F: Fields>(writer: &mut Writer, refused: Refused, stamp: &Sta
 }
 
 /// Tries again until `limit` is over; says whether the event was written.
-fn wait_and_write<F: Fields>(
+fn wait_and_write(
     writer: &mut Writer,
     stamp: &Stamp,
-    fields: &F,
+    fields: &dyn Fields,
     limit: Duration,
 ) -> bool {
     let begun = clock::ticks();

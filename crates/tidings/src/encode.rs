@@ -2,7 +2,9 @@
 //!
 //! The bytes are those of a record's pairs (`docs/format.md`), low bytes of a word first. They are
 //! gathered in a register and stored eight at a time, so nothing is copied twice and no store waits
-//! for smaller ones before it.
+//! for smaller ones before it. All of it is inlined where an event is emitted, some hundred bytes of
+//! code a key: as soon as one call is not, the register becomes memory, and an event takes half as
+//! long again.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -104,7 +106,7 @@ impl<'r> Encoder<'r> {
     }
 
     /// Adds a pair.
-    #[inline]
+    #[inline(always)]
     pub fn pair<F: Field + ?Sized>(&mut self, key: Key, value: &F) -> &mut Self {
         let id = u64::from(key.id());
         if id < 0x80 {
@@ -119,7 +121,7 @@ impl<'r> Encoder<'r> {
     }
 
     /// Writes text.
-    #[inline]
+    #[inline(always)]
     pub fn str(&mut self, text: &str) {
         self.prefixed(TAG_STR, text.as_bytes());
     }
@@ -130,45 +132,45 @@ impl<'r> Encoder<'r> {
     }
 
     /// Writes an unsigned number.
-    #[inline]
+    #[inline(always)]
     pub fn uint(&mut self, number: u64) {
         self.tagged(TAG_UINT, number);
     }
 
     /// Writes a signed number.
-    #[inline]
+    #[inline(always)]
     pub fn int(&mut self, number: i64) {
         self.tagged(TAG_INT, ((number << 1) ^ (number >> 63)) as u64);
     }
 
     /// Writes a floating-point number.
-    #[inline]
+    #[inline(always)]
     pub fn float(&mut self, number: f64) {
         self.push(TAG_FLOAT, 1);
         self.push(number.to_bits(), 8);
     }
 
     /// Writes a time: seconds since the unix epoch.
-    #[inline]
+    #[inline(always)]
     pub fn timestamp(&mut self, seconds: u64) {
         self.tagged(TAG_TIMESTAMP, seconds);
     }
 
     /// Writes a duration; it is kept in whole milliseconds.
-    #[inline]
+    #[inline(always)]
     pub fn duration(&mut self, duration: Duration) {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         self.tagged(TAG_DURATION, millis);
     }
 
     /// Writes a truth value.
-    #[inline]
+    #[inline(always)]
     pub fn bool(&mut self, truth: bool) {
         self.push(if truth { TAG_TRUE } else { TAG_FALSE }, 1);
     }
 
     /// Writes an address.
-    #[inline]
+    #[inline(always)]
     pub fn ip(&mut self, ip: IpAddr) {
         match ip {
             IpAddr::V4(ip) => {
@@ -186,7 +188,7 @@ impl<'r> Encoder<'r> {
     }
 
     /// Writes that there is no value.
-    #[inline]
+    #[inline(always)]
     pub fn none(&mut self) {
         self.push(TAG_NONE, 1);
     }
@@ -211,7 +213,7 @@ impl<'r> Encoder<'r> {
         pairs(self);
     }
 
-    #[inline]
+    #[inline(always)]
     fn tagged(&mut self, tag: u64, number: u64) {
         if number < 1 << 14 {
             // One byte or two, in one step with the tag.
@@ -225,7 +227,7 @@ impl<'r> Encoder<'r> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn prefixed(&mut self, tag: u64, bytes: &[u8]) {
         self.tagged(tag, bytes.len() as u64);
         let (words, rest) = bytes.as_chunks::<8>();
@@ -237,7 +239,7 @@ impl<'r> Encoder<'r> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn varint(&mut self, number: u64) {
         let bits = 64 - (number | 1).leading_zeros();
         let length = bits.div_ceil(7);
@@ -285,7 +287,7 @@ impl<'r> Encoder<'r> {
 }
 
 /// Up to seven bytes as a number, without a loop.
-#[inline]
+#[inline(always)]
 fn short(bytes: &[u8]) -> u64 {
     let length = bytes.len();
     if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
@@ -300,7 +302,7 @@ fn short(bytes: &[u8]) -> u64 {
 }
 
 /// Puts each group of seven of the lower 56 bits into a byte of its own.
-#[inline]
+#[inline(always)]
 fn spread(number: u64) -> u64 {
     let number = (number & 0x00ff_ffff_f000_0000) << 4 | (number & 0x0fff_ffff);
     let number = (number & 0x0fff_c000_0fff_c000) << 2 | (number & 0x0000_3fff_0000_3fff);

@@ -44,12 +44,12 @@ pub trait Field {
 }
 
 impl<F: Field + ?Sized> Field for &F {
-    #[inline]
+    #[inline(always)]
     fn encode(&self, out: &mut Encoder<'_>) {
         (**self).encode(out);
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&self) -> Option<u64> {
         (**self).number()
     }
@@ -58,12 +58,12 @@ impl<F: Field + ?Sized> Field for &F {
 macro_rules! unsigned {
     ($($type:ty),*) => {$(
         impl Field for $type {
-            #[inline]
+            #[inline(always)]
             fn encode(&self, out: &mut Encoder<'_>) {
                 out.uint(*self as u64);
             }
 
-            #[inline]
+            #[inline(always)]
             fn number(&self) -> Option<u64> {
                 Some(*self as u64)
             }
@@ -74,7 +74,7 @@ macro_rules! unsigned {
 macro_rules! signed {
     ($($type:ty),*) => {$(
         impl Field for $type {
-            #[inline]
+            #[inline(always)]
             fn encode(&self, out: &mut Encoder<'_>) {
                 out.int(*self as i64);
             }
@@ -85,7 +85,7 @@ macro_rules! signed {
 macro_rules! text {
     ($($type:ty),*) => {$(
         impl Field for $type {
-            #[inline]
+            #[inline(always)]
             fn encode(&self, out: &mut Encoder<'_>) {
                 out.str(self);
             }
@@ -101,7 +101,7 @@ text!(str, String, Cow<'_, str>, Box<str>, Arc<str>);
 macro_rules! by {
     ($($type:ty => $write:expr;)*) => {$(
         impl Field for $type {
-            #[inline]
+            #[inline(always)]
             fn encode(&self, out: &mut Encoder<'_>) {
                 let write: fn(&mut Encoder<'_>, &$type) = $write;
                 write(out, self);
@@ -125,19 +125,19 @@ by! {
 }
 
 impl Field for Duration {
-    #[inline]
+    #[inline(always)]
     fn encode(&self, out: &mut Encoder<'_>) {
         out.duration(*self);
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&self) -> Option<u64> {
         u64::try_from(self.as_millis()).ok()
     }
 }
 
 impl<F: Field> Field for Option<F> {
-    #[inline]
+    #[inline(always)]
     fn encode(&self, out: &mut Encoder<'_>) {
         match self {
             Some(value) => value.encode(out),
@@ -145,7 +145,7 @@ impl<F: Field> Field for Option<F> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&self) -> Option<u64> {
         self.as_ref()?.number()
     }
@@ -291,10 +291,10 @@ pub trait Fields {
 
 /// No pairs, or no further ones.
 impl Fields for () {
-    #[inline]
+    #[inline(always)]
     fn encode(&self, _: &mut Encoder<'_>) {}
 
-    #[inline]
+    #[inline(always)]
     fn number(&self, _: Key) -> Option<u64> {
         None
     }
@@ -311,13 +311,13 @@ pub struct With<'v, F: ?Sized, R> {
 }
 
 impl<F: Field + ?Sized, R: Fields> Fields for With<'_, F, R> {
-    #[inline]
+    #[inline(always)]
     fn encode(&self, out: &mut Encoder<'_>) {
         out.pair(self.key, self.value);
         self.rest.encode(out);
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&self, key: Key) -> Option<u64> {
         if self.key == key {
             self.value.number()

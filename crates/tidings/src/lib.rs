@@ -42,6 +42,11 @@
 //!   see [`meters`](mod@meters).
 //!
 //! The crate has no runtime and no `unsafe`.
+//!
+//! # Features
+//!
+//! * `tracing`: a layer through which the spans and events of `tracing` flow in (`TracingLayer`).
+//! * `forward`: ships events to a Tidings server, which acknowledges them (`forward::Forwarder`).
 
 // Data never panics: what cannot fail says why in `expect`.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -54,8 +59,12 @@ mod dispatch;
 mod emit;
 mod encode;
 mod field;
+#[cfg(feature = "forward")]
+pub mod forward;
 mod gate;
 mod interest;
+#[cfg(feature = "tracing")]
+pub mod layer;
 mod macros;
 pub mod meters;
 mod process;
@@ -72,6 +81,8 @@ pub use emit::{emit_at, is_wanted, report};
 pub use encode::Encoder;
 pub use field::{Bytes, Cause, ErrorEvent, Field, Fields, Shown, Written};
 pub use interest::{EventSet, Interest, UnknownEvent};
+#[cfg(feature = "tracing")]
+pub use layer::TracingLayer;
 pub use process::WhenFull;
 pub use span::{Entered, Instrumented, Span, SpanContext, Within};
 pub use subscribe::{Batch, Received, Subscriber, SubscriberStats, Subscription};
@@ -100,3 +111,8 @@ pub mod private {
         span.span_id()
     }
 }
+
+/// The examples of the README are programs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

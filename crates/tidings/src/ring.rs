@@ -20,6 +20,9 @@ pub(crate) const HEAD_WORDS: u64 = 3;
 /// Words of a gap: head, ticks, one count for each level.
 const GAP_WORDS: u64 = 2 + LEVELS as u64;
 
+/// Room that is kept at all times, so that a count of losses goes where the events are missing.
+const RESERVED: u64 = GAP_WORDS + HEAD_WORDS;
+
 /// The longest event that a ring or the side queue takes, in bytes of pairs.
 pub(crate) const MAX_PAIRS_BYTES: u64 = 1 << 20;
 
@@ -225,28 +228,56 @@ impl Writer {
         self.limits = shares.map(|share| capacity * u64::from(share.min(100)) / 100);
     }
 
+    /// Writes an event if there is room by the last look; the way of nearly all events. Says whether
+    /// it did; where not, [`write`](Self::write) looks closer.
+    #[inline(always)]
+    pub(crate) fn try_write<F: Fields>(&mut self, stamp: &Stamp, fields: &F) -> bool {
+        if self.used() + RESERVED > self.limit(stamp) || self.gap {
+            return false;
+        }
+        let end = self.head + self.ring.capacity();
+        let mut out = Encoder::ring(&self.ring.words, self.tail + HEAD_WORDS, end);
+        fields.encode(&mut out);
+        let written = out.finish();
+        if written.fits {
+            self.publish(stamp, written.bytes, written.next);
+        }
+        written.fits
+    }
+
     /// Writes an event. On refusal nothing is counted yet: the caller may wait and try again.
-    #[inline]
-    pub(crate) fn write<F: Fields>(&mut self, stamp: &Stamp, fields: &F) -> Result<(), Refused> {
-        let rank = if stamp.keep {
-            LEVELS - 1
-        } else {
-            usize::from(stamp.level).min(LEVELS - 1)
-        };
-        let limit = self.limits[rank];
-        // Room for a gap is kept at all times, so that the count goes where the events are missing.
-        if self.tail - self.head + GAP_WORDS + HEAD_WORDS > limit {
-            self.look(limit)?;
+    #[cold]
+    pub(crate) fn write(&mut self, stamp: &Stamp, fields: &dyn Fields) -> Result<(), Refused> {
+        self.head = self.ring.head.0.load(Ordering::Acquire);
+        if self.used() + RESERVED > self.limit(stamp) {
+            return Err(Refused::Full);
         }
         if self.gap {
             self.write_gap(stamp.ticks);
         }
-        let Encoded { bytes, next, fits } = self.encode(fields);
-        if !fits {
-            return self.write_tight(stamp, fields, bytes);
+        let end = self.head + self.ring.capacity();
+        let mut out = Encoder::ring(&self.ring.words, self.tail + HEAD_WORDS, end);
+        fields.encode(&mut out);
+        let Encoded { bytes, next, fits } = out.finish();
+        if fits {
+            self.publish(stamp, bytes, next);
+            Ok(())
+        } else if bytes > self.ring.capacity() * 8 / 4 {
+            Err(Refused::Large { bytes })
+        } else {
+            Err(Refused::Full)
         }
-        self.publish(stamp, bytes, next);
-        Ok(())
+    }
+
+    /// How full the ring may be for this event.
+    #[inline]
+    fn limit(&self, stamp: &Stamp) -> u64 {
+        let rank = if stamp.keep {
+            LEVELS
+        } else {
+            usize::from(stamp.level)
+        };
+        self.limits[rank.min(LEVELS - 1)]
     }
 
     /// How many words wait to be read, by the last look.
@@ -268,14 +299,6 @@ impl Writer {
     }
 
     #[inline]
-    fn encode<F: Fields>(&self, fields: &F) -> Encoded {
-        let end = self.head + self.ring.capacity();
-        let mut out = Encoder::ring(&self.ring.words, self.tail + HEAD_WORDS, end);
-        fields.encode(&mut out);
-        out.finish()
-    }
-
-    #[inline]
     fn publish(&mut self, stamp: &Stamp, bytes: u64, next: u64) {
         self.put(0, stamp.head(bytes));
         self.put(1, stamp.ticks);
@@ -288,36 +311,6 @@ impl Writer {
     fn put(&self, at: u64, word: u64) {
         let at = (self.tail + at) as usize & (self.ring.words.len() - 1);
         self.ring.words[at].store(word, Ordering::Relaxed);
-    }
-
-    /// Looks where the reader is now.
-    #[cold]
-    fn look(&mut self, limit: u64) -> Result<(), Refused> {
-        self.head = self.ring.head.0.load(Ordering::Acquire);
-        if self.used() + GAP_WORDS + HEAD_WORDS > limit {
-            return Err(Refused::Full);
-        }
-        Ok(())
-    }
-
-    /// The pairs did not fit in what was free by the last look.
-    #[cold]
-    fn write_tight<F: Fields>(
-        &mut self,
-        stamp: &Stamp,
-        fields: &F,
-        bytes: u64,
-    ) -> Result<(), Refused> {
-        if bytes > self.ring.capacity() * 8 / 4 {
-            return Err(Refused::Large { bytes });
-        }
-        self.head = self.ring.head.0.load(Ordering::Acquire);
-        let Encoded { bytes, next, fits } = self.encode(fields);
-        if !fits {
-            return Err(Refused::Full);
-        }
-        self.publish(stamp, bytes, next);
-        Ok(())
     }
 
     /// Writes how many events were refused so far; there is room.

@@ -80,7 +80,7 @@ impl Side {
     }
 
     /// Takes an event, or counts it as lost.
-    pub(crate) fn write<F: Fields>(&self, stamp: &Stamp, fields: &F) {
+    pub(crate) fn write(&self, stamp: &Stamp, fields: &dyn Fields) {
         let Some(words) = encode(stamp, fields) else {
             return self.lose(stamp.level, Reason::TooLong);
         };
@@ -133,7 +133,7 @@ impl Side {
 }
 
 /// The event as words; `None` if it is too long.
-fn encode<F: Fields>(stamp: &Stamp, fields: &F) -> Option<Vec<u64>> {
+fn encode(stamp: &Stamp, fields: &dyn Fields) -> Option<Vec<u64>> {
     let mut measure = Encoder::measuring();
     fields.encode(&mut measure);
     let needed = measure.finish();
