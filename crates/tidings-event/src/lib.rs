@@ -14,6 +14,7 @@ pub mod base64;
 pub mod digits;
 mod draft;
 mod escape;
+mod event_set;
 mod event_type;
 pub mod filter;
 mod id;
@@ -36,6 +37,7 @@ mod varint;
 mod catalogue_gen;
 
 pub use draft::{Draft, DraftRef, Drafts};
+pub use event_set::{EventSet, UnknownEvent, name_fits};
 pub use event_type::{EventInfo, EventType};
 pub use id::{EventId, Id, Position, stable_hash};
 pub use key::{Key, KeyInfo};

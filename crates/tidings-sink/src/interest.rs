@@ -1,70 +1,10 @@
 //! Which events an output wants: a level, a list of types with a policy, and overridden levels.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use tidings_event::{EventRef, EventType, Key, Level};
+use tidings_event::{EventRef, EventSet, EventType, Key, Level};
 
 use crate::settings::{EventSelection, EventsPolicy};
-
-const IDS: usize = 1 << 16;
-
-/// A set of event types: one bit for each of the 65,536 ids.
-#[derive(Clone, PartialEq, Eq)]
-pub struct EventSet(Box<[u64]>);
-
-impl EventSet {
-    /// No type.
-    #[must_use]
-    pub fn none() -> Self {
-        Self(vec![0; IDS / 64].into())
-    }
-
-    /// Every type, also those that no catalogue has yet.
-    #[must_use]
-    pub fn all() -> Self {
-        Self(vec![u64::MAX; IDS / 64].into())
-    }
-
-    /// Whether it holds a type.
-    #[must_use]
-    pub fn contains(&self, kind: EventType) -> bool {
-        let id = usize::from(kind.id());
-        self.0[id / 64] >> (id % 64) & 1 != 0
-    }
-
-    /// Puts a type in.
-    pub fn insert(&mut self, kind: EventType) {
-        let id = usize::from(kind.id());
-        self.0[id / 64] |= 1 << (id % 64);
-    }
-
-    /// Takes a type out.
-    pub fn remove(&mut self, kind: EventType) {
-        let id = usize::from(kind.id());
-        self.0[id / 64] &= !(1 << (id % 64));
-    }
-
-    /// Puts in all of another set.
-    pub fn extend(&mut self, other: &EventSet) {
-        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
-            *mine |= theirs;
-        }
-    }
-
-    /// Whether it holds nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|word| *word == 0)
-    }
-}
-
-impl fmt::Debug for EventSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count: u32 = self.0.iter().map(|word| word.count_ones()).sum();
-        write!(f, "EventSet({count} types)")
-    }
-}
 
 /// Levels that the operator gave to event types in place of the catalogue's, for all tracers.
 ///

@@ -65,7 +65,7 @@ pub use console::{ConsoleSink, Terminal};
 pub use cursors::{Cursor, Cursors, Found};
 pub use driver::{Driver, DriverContext, Output};
 pub use file::{LogFileSink, check_not_a_source};
-pub use interest::{EventSet, Interest, LevelOverrides};
+pub use interest::{Interest, LevelOverrides};
 pub use journal::JournalSink;
 pub use outputs::{Outputs, OutputsContext, Refusal, Running, SinkMaker};
 pub use report::{Report, Reporter};

@@ -75,12 +75,12 @@ mod subscribe;
 mod sync;
 mod telemetry;
 
-pub use tidings_event::{EventRef, EventType, Id, Key, Level};
+pub use tidings_event::{EventRef, EventSet, EventType, Id, Key, Level, UnknownEvent};
 
 pub use emit::{emit_at, is_wanted, report};
 pub use encode::Encoder;
 pub use field::{Bytes, Cause, ErrorEvent, Field, Fields, Shown, Written};
-pub use interest::{EventSet, Interest, UnknownEvent};
+pub use interest::Interest;
 #[cfg(feature = "tracing")]
 pub use layer::TracingLayer;
 pub use process::WhenFull;

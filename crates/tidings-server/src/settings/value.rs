@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tidings_engine::zone;
-use tidings_event::{EventType, MetricInfo};
+use tidings_event::{EventType, MetricInfo, name_fits};
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -66,22 +66,14 @@ impl Takes {
                 (!patterns.is_empty() && patterns.iter().all(good))
                     .then_some(Given::Texts(patterns))
             }
-            Takes::Events => named(
-                value,
-                &|name| EventType::from_name(name).is_some(),
-                &|glob| EventType::all().any(|info| matches_glob(glob, info.name)),
-            ),
+            Takes::Events => named(value, &|name| EventType::matching(name).is_ok()),
             Takes::Event => text
                 .filter(|name| EventType::from_name(name).is_some())
                 .map(owned),
-            Takes::Metrics => named(
-                value,
-                &|name| MetricInfo::from_name(name).is_some(),
-                &|glob| {
-                    let mut all = MetricInfo::all().iter();
-                    all.any(|info| matches_glob(glob, info.name))
-                },
-            ),
+            Takes::Metrics => named(value, &|name| {
+                let mut all = MetricInfo::all().iter();
+                all.any(|info| name_fits(name, info.name))
+            }),
             Takes::Url => text.filter(|text| is_url(text)).map(owned),
             Takes::Text => text
                 .map(str::trim)
@@ -149,41 +141,11 @@ impl Takes {
     }
 }
 
-/// Names that are known, or wildcards that something matches; all or none.
-fn named(
-    value: &DeValue<'_>,
-    is_known: &dyn Fn(&str) -> bool,
-    is_matched: &dyn Fn(&str) -> bool,
-) -> Option<Given> {
+/// Names, or wildcards, that all stand for something.
+fn named(value: &DeValue<'_>, is_known: &dyn Fn(&str) -> bool) -> Option<Given> {
     let names = one_or_more(value)?;
-    let is_good = |name: &String| {
-        if name.contains('*') {
-            is_matched(name)
-        } else {
-            is_known(name)
-        }
-    };
-    names.iter().all(is_good).then_some(Given::Texts(names))
-}
-
-/// Whether a pattern, in which `*` stands for any text, stands for this name.
-fn matches_glob(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = name.strip_prefix(first) else {
-        return false;
-    };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else {
-        return rest.is_empty();
-    };
-    for part in parts {
-        let Some(at) = rest.find(part) else {
-            return false;
-        };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
+    let is_known = names.iter().all(|name| is_known(name));
+    is_known.then_some(Given::Texts(names))
 }
 
 fn is_url(text: &str) -> bool {
