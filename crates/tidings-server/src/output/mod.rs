@@ -190,12 +190,12 @@ fn make(
         }
         Variant::OtelHttp(otel) => {
             let (name, clock, runtime) = (&tracer.name, Arc::clone(clock), around.runtime.clone());
-            let sink = OtlpSink::http(name, otel, &identity(), clock, runtime);
+            let sink = OtlpSink::http(name, otel, &identity()?, clock, runtime);
             Ok(Box::new(sink.map_err(|error| error.to_string())?))
         }
         Variant::OtelGrpc(otel) => {
             let (name, clock, runtime) = (&tracer.name, Arc::clone(clock), around.runtime.clone());
-            let sink = OtlpSink::grpc(name, otel, &identity(), clock, runtime);
+            let sink = OtlpSink::grpc(name, otel, &identity()?, clock, runtime);
             Ok(Box::new(sink.map_err(|error| error.to_string())?))
         }
     }

@@ -41,14 +41,17 @@ impl Push {
         self.settings = settings.cloned();
         let Some(settings) = settings else { return };
         let (metrics, console) = (Arc::clone(&self.metrics), self.console.clone());
-        let push = MetricsPush::new(
-            settings,
-            &identity(),
-            Arc::new(SystemClock::new()),
-            &Handle::current(),
-            move || metrics.read(Set::All),
-            move |report| tell(&console, report),
-        );
+        let push = identity().and_then(|identity| {
+            let push = MetricsPush::new(
+                settings,
+                &identity,
+                Arc::new(SystemClock::new()),
+                &Handle::current(),
+                move || metrics.read(Set::All),
+                move |report| tell(&console, report),
+            );
+            push.map_err(|error| error.to_string())
+        });
         match push {
             Ok(push) => {
                 let (stop, stopped) = oneshot::channel();
@@ -74,9 +77,10 @@ impl Push {
     }
 }
 
-/// Who we are to collectors.
-pub(super) fn identity() -> Identity {
-    Identity::new("tidings", env!("CARGO_PKG_VERSION"))
+/// Who we are to collectors, as far as the environment does not say otherwise.
+pub(super) fn identity() -> Result<Identity, String> {
+    let identity = Identity::new("tidings", env!("CARGO_PKG_VERSION")).with_environment();
+    identity.map_err(|error| error.to_string())
 }
 
 fn tell(console: &Console, report: PushReport) {
