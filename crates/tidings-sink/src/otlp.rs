@@ -16,8 +16,10 @@
 //!
 //! As the OTLP specification says: no connection, a time-out, HTTP 429, 502, 503 and 504 (after
 //! `Retry-After`), gRPC `CANCELLED`, `DEADLINE_EXCEEDED`, `ABORTED`, `OUT_OF_RANGE`, `UNAVAILABLE`,
-//! `DATA_LOSS`, and `RESOURCE_EXHAUSTED` if it says when (`RetryInfo`). Anything else is refused for
-//! good: counted, reported, and not sent again. A partial success counts what was refused.
+//! `DATA_LOSS`, and `RESOURCE_EXHAUSTED` if it says when (`RetryInfo`). Beyond the specification, what
+//! blames the settings is tried again too (HTTP 3xx, 401, 403, 404, 405, 407; gRPC `UNAUTHENTICATED`,
+//! `PERMISSION_DENIED`, `UNIMPLEMENTED`): a wrong password is mended within the hour, and costs no
+//! event. Anything else is refused for good: counted, reported, and not sent again. A partial success counts what was refused.
 //!
 //! # Size
 //!

@@ -396,11 +396,8 @@ fn what_is_refused_for_good_is_not_tried_again() {
     for (protocol, answer, says) in [
         ("http", "400", "HTTP 400"),
         ("http", "500", "not now, said the receiver"),
-        ("http", "redirect", "HTTP 307"),
-        ("http", "401", "HTTP 401"),
         ("grpc", "grpc:INVALID_ARGUMENT", "InvalidArgument"),
         ("grpc", "grpc:RESOURCE_EXHAUSTED", "ResourceExhausted"),
-        ("grpc", "grpc:PERMISSION_DENIED", "PermissionDenied"),
     ] {
         let Some(receiver) = Receiver::start(&[answer]) else {
             return;
@@ -418,13 +415,38 @@ fn what_is_refused_for_good_is_not_tried_again() {
         assert!(failure.reason.contains(says), "{failure}");
         wait_until("the request", || !receiver.requests().is_empty());
         std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(receiver.requests().len(), 1);
+    }
+}
+
+/// A wrong address or secret is the settings' fault: the events wait until somebody has mended it.
+#[test]
+fn what_can_be_mended_is_tried_again_and_no_redirect_is_followed() {
+    for (protocol, answer, says) in [
+        ("http", "redirect", "HTTP 307"),
+        ("http", "401", "HTTP 401"),
+        ("grpc", "grpc:PERMISSION_DENIED", "PermissionDenied"),
+    ] {
+        let Some(receiver) = Receiver::start(&[answer]) else {
+            return;
+        };
+        let mut sink = receiver.sink(protocol, |settings| settings.spans = false);
+        let buffer = buffer(&story());
+        let outcome = sink.deliver(&buffer.batch());
+        let Outcome::RetryAfter {
+            delivered: 0,
+            failure,
+            ..
+        } = outcome
+        else {
+            panic!("{protocol} {answer}: {outcome:?}")
+        };
+        assert!(failure.reason.contains(says), "{failure}");
+        assert_eq!(sink.deliver(&buffer.batch()), Outcome::Delivered);
         let requests = receiver.requests();
-        assert!(
-            requests
-                .iter()
-                .all(|request| request["path"] != "/elsewhere")
-        );
-        assert_eq!(requests.len(), 1);
+        let elsewhere = |request: &Json| request["path"] == "/elsewhere";
+        assert!(!requests.iter().any(elsewhere), "{requests:?}");
+        assert_eq!(requests.len(), 2);
     }
 }
 
@@ -439,7 +461,7 @@ fn a_wrong_password_is_told_and_not_shown() {
             settings.auth = HttpAuth::Bearer { token };
         });
         let outcome = format!("{:?} {sink:?}", sink.deliver(&buffer(&story()).batch()));
-        assert!(outcome.contains("Rejected"), "{outcome}");
+        assert!(outcome.contains("RetryAfter"), "{outcome}");
         assert!(!outcome.contains("wr0ng"), "{outcome}");
     }
 }

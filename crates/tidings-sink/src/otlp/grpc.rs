@@ -88,7 +88,7 @@ impl Grpc {
     }
 }
 
-/// What helps, by the table of the OTLP specification.
+/// What helps, by the table of the OTLP specification, and where somebody has to mend the settings.
 fn refused(status: &Status) -> SendError {
     let said = RpcStatus::read(status.details()).unwrap_or_default();
     let is_too_large = matches!(status.code(), Code::ResourceExhausted | Code::OutOfRange)
@@ -102,6 +102,8 @@ fn refused(status: &Status) -> SendError {
         | Code::Unavailable
         | Code::DataLoss => Remedy::Retry(said.retry_after),
         Code::ResourceExhausted if said.retry_after.is_some() => Remedy::Retry(said.retry_after),
+        // Not the events are wrong but the address or the secret.
+        Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented => Remedy::Retry(None),
         // A failure of the connection in the words of tonic.
         Code::Unknown if std::error::Error::source(status).is_some() => Remedy::Retry(None),
         _ => Remedy::None,
@@ -174,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_the_specification_names_is_tried_again() {
+    fn what_the_specification_names_and_what_can_be_mended_is_tried_again() {
         let again = [
             Code::Cancelled,
             Code::DeadlineExceeded,
@@ -182,6 +184,9 @@ mod tests {
             Code::OutOfRange,
             Code::Unavailable,
             Code::DataLoss,
+            Code::Unauthenticated,
+            Code::PermissionDenied,
+            Code::Unimplemented,
         ];
         for code in (1..17).map(Code::from_i32) {
             let expected = if again.contains(&code) {

@@ -140,6 +140,13 @@ fn refused(status: StatusCode, retry_after: Option<Duration>, answer: &[u8]) -> 
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Remedy::Retry(retry_after.or(said.retry_after)),
         StatusCode::PAYLOAD_TOO_LARGE => Remedy::Smaller,
+        // Not the events are wrong but the address or the secret, which somebody will mend.
+        StatusCode::UNAUTHORIZED
+        | StatusCode::FORBIDDEN
+        | StatusCode::NOT_FOUND
+        | StatusCode::METHOD_NOT_ALLOWED
+        | StatusCode::PROXY_AUTHENTICATION_REQUIRED => Remedy::Retry(retry_after),
+        status if status.is_redirection() => Remedy::Retry(None),
         _ => Remedy::None,
     };
     let mut reason = format!("HTTP {status}");
@@ -195,11 +202,12 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_specification_names_is_tried_again() {
+    fn what_the_specification_names_and_what_can_be_mended_is_tried_again() {
         for status in 300..600 {
             let status = StatusCode::from_u16(status).unwrap();
             let expected = match status.as_u16() {
                 429 | 502 | 503 | 504 => Remedy::Retry(None),
+                300..400 | 401 | 403 | 404 | 405 | 407 => Remedy::Retry(None),
                 413 => Remedy::Smaller,
                 _ => Remedy::None,
             };
