@@ -20,7 +20,7 @@ use crate::sync::{AtomicU64, Ordering};
 /// About how large a batch grows: what stays in the processor's cache.
 const BATCH_BYTES: usize = 64 << 10;
 
-/// How long a subscriber that wants nothing dropped may hold up the shutdown.
+/// How long a subscriber that wants nothing dropped may hold up the shutdown; once, not for each batch.
 const HOLD_UP_MAX: Duration = Duration::from_secs(5);
 
 /// See the module.
@@ -119,7 +119,7 @@ fn hand_over(queue: &Queue, batch: &Batch, report_id: EventId) {
         }
         queue.wait_for_room(Duration::from_millis(50));
         if PROCESS.control().stop && clock::since(begun) > HOLD_UP_MAX {
-            return queue.give_up(batch);
+            queue.abandon();
         }
     }
 }
