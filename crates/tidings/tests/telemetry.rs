@@ -13,7 +13,7 @@ use tidings::{
     EventSet, EventType, Interest, Key, Level, Received, Settings, Subscriber, Subscription,
     Telemetry, WhenFull, emit, end, meters, span,
 };
-use tidings_event::{EventRef, Value};
+use tidings_event::{EventRef, SeriesValue, Value};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -338,6 +338,12 @@ fn spans_have_ids_parents_and_ends() {
         spans["delivery.attempt-start"],
     );
     let imap = spans["imap.connection-start"];
+    let readings = meters().unwrap().read(&meters::Selection::all());
+    let delivered = readings.iter().find(|r| r.name == "delivery.delivered");
+    let SeriesValue::Counter { exemplar, .. } = &delivered.unwrap().series[0].value else {
+        panic!("{delivered:?}");
+    };
+    assert_eq!(exemplar.as_ref().map(|e| e.span.0), Some(attempt));
     assert!(session != 0 && attempt != 0 && session != attempt && imap != 0);
     assert_eq!(
         events,

@@ -6,12 +6,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_event::{EventId, EventType, Header, Id, Key, Level, RecordWriter};
+use tidings_event::{EventId, EventRef, EventType, Header, Id, Key, Level, RecordWriter};
 
 use super::merge::Event;
 use crate::clock;
 use crate::dispatch::Plan;
 use crate::encode::Encoder;
+use crate::gate::TYPES;
 use crate::process::PROCESS;
 use crate::ring::LEVELS;
 use crate::subscribe::{Batch, Pushed, Queue};
@@ -34,6 +35,10 @@ pub(super) struct Outgoing {
     kept: u64,
     records: Vec<u8>,
     shares: Vec<Share>,
+    /// For each type, where its last event within a span begins in the buffer, plus 1; 0 for none.
+    latest: Box<[usize]>,
+    /// The types that have one.
+    touched: Vec<u16>,
 }
 
 /// What of the buffer is for one subscriber.
@@ -51,6 +56,8 @@ impl Outgoing {
             kept: 0,
             records: Vec::with_capacity(2 * BATCH_BYTES),
             shares: Vec::new(),
+            latest: vec![0; TYPES].into_boxed_slice(),
+            touched: Vec::new(),
         }
     }
 
@@ -75,6 +82,14 @@ impl Outgoing {
         };
         write_record(&mut self.records, event, time_ns, id);
         let end = self.records.len();
+        if event.span != 0
+            && let Some(latest) = self.latest.get_mut(usize::from(event.kind))
+        {
+            if *latest == 0 {
+                self.touched.push(event.kind);
+            }
+            *latest = start + 1;
+        }
         let mut rest = mask;
         while rest != 0 {
             let subscriber = rest.trailing_zeros() as usize;
@@ -91,6 +106,7 @@ impl Outgoing {
         if self.records.is_empty() {
             return;
         }
+        self.remember_spans();
         let fresh = Vec::with_capacity(2 * BATCH_BYTES);
         let records = Arc::new(std::mem::replace(&mut self.records, fresh));
         for at in 0..self.shares.len() {
@@ -105,6 +121,19 @@ impl Outgoing {
                     number: self.kept + 1 + at as u64,
                 };
                 hand_over(queue, &batch, report_id);
+            }
+        }
+    }
+
+    /// Shows the meters the span behind the last event of each type, for their exemplars: once for
+    /// each batch and type, as only the latest counts.
+    fn remember_spans(&mut self) {
+        for kind in self.touched.drain(..) {
+            let start = std::mem::take(&mut self.latest[usize::from(kind)]) - 1;
+            if let Some(meters) = PROCESS.meters.get()
+                && let Ok((event, _)) = EventRef::read(&self.records[start..])
+            {
+                meters.remember(&event);
             }
         }
     }
