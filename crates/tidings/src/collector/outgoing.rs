@@ -54,7 +54,7 @@ impl Outgoing {
             origin,
             number: 0,
             kept: 0,
-            records: Vec::with_capacity(2 * BATCH_BYTES),
+            records: Vec::with_capacity(BATCH_BYTES + BATCH_BYTES / 8),
             shares: Vec::new(),
             latest: vec![0; TYPES].into_boxed_slice(),
             touched: Vec::new(),
@@ -68,7 +68,7 @@ impl Outgoing {
     }
 
     /// Adds an event for the subscribers of `mask`; says whether it is time to dispatch.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(&mut self, event: &Event<'_>, time_ns: i64, mask: u64) -> bool {
         let start = self.records.len();
         if start == 0 {
@@ -107,7 +107,7 @@ impl Outgoing {
             return;
         }
         self.remember_spans();
-        let fresh = Vec::with_capacity(2 * BATCH_BYTES);
+        let fresh = Vec::with_capacity(BATCH_BYTES + BATCH_BYTES / 8);
         let records = Arc::new(std::mem::replace(&mut self.records, fresh));
         for at in 0..self.shares.len() {
             let share = &mut self.shares[at];
@@ -182,7 +182,7 @@ impl Share {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn write_record(out: &mut Vec<u8>, event: &Event<'_>, time_ns: i64, id: EventId) {
     let header = Header {
         level: Level::from_ordinal(event.level).unwrap_or(Level::Info),
