@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidings_mail::message::{Folder, FolderLimits};
+use tidings_mail::message::{Folder, FolderLimits, QueueDepth};
 use tidings_mail::provider::Providers;
 use tidings_spool::{Backend, DirLock, DiskBackend, LockError, Overlay, lock_dir};
 use tidings_store::Store;
@@ -258,6 +258,11 @@ impl Engine {
     pub fn open_size(&self) -> (usize, usize) {
         let open = self.open_messages();
         (open.open_count(), open.open_bytes())
+    }
+
+    /// How many messages are in the queues now, as far as the lines tell.
+    pub fn queue_depth(&self) -> QueueDepth {
+        self.open_messages().queue_depth()
     }
 
     pub(crate) fn set_ready(&self, ready: bool) {

@@ -27,7 +27,7 @@ pub use engine::{Engine, EngineOptions};
 pub use error::Error;
 pub use import::{ImportOptions, ImportProgress};
 pub use interpret::{Interpreted, Interpreter, Recognition};
-pub use live::{IngestError, IngestReport, Live, LiveOptions, LiveSource, LiveTail};
+pub use live::{IngestError, IngestReport, Live, LiveOptions, LiveSource};
 pub use meters::MailMeters;
 pub use search::{
     EventQuery, FoundEvent, MESSAGE_FIELDS, MessageQuery, StoryQuery, event_object, message_object,

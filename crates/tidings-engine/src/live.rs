@@ -21,14 +21,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
+use tidings::emit;
 use tidings_event::{Drafts, Key, Value};
 use tidings_mail::correlate::NoLookup;
 use tidings_mail::envelope::{ClockSettings, Zone};
 use tidings_spool::{
-    Batch, Clock, Delivery, Frame, Gap, GapReason, Identity, Kind, Reader, RecoveryReport, Spool,
-    SpoolConfig, SystemClock,
+    Batch, Clock, Gap, GapReason, Identity, RecoveryReport, Spool, SpoolConfig, SystemClock,
 };
 use tidings_store::PartFlags;
 
@@ -38,7 +37,6 @@ use crate::history::HistoryWriter;
 use crate::import::imported_correlator;
 use crate::input::{Block, Checkpoint};
 use crate::interpret::Interpreter;
-use crate::memory::each_event;
 use followed::followed_blobs;
 use keeper::Keeper;
 use pipe::{Pipe, Place};
@@ -198,6 +196,7 @@ impl Engine {
         }
         if let Some(torn) = &report.torn_tail {
             note(format!("cut off {torn}"));
+            emit!(Spool::Truncated, details = torn.to_string());
         }
         report
             .damage
@@ -276,17 +275,14 @@ impl Live {
         self.spool.head().saturating_sub(self.engine.applied())
     }
 
-    /// Committed events from now on, for the console.
-    pub fn tail(&self) -> Result<LiveTail, Error> {
-        Ok(LiveTail {
-            reader: self.spool.reader(self.spool.head())?,
-            skipped: 0,
-        })
-    }
-
     /// The spool.
     pub fn spool(&self) -> &Spool {
         &self.spool
+    }
+
+    /// The spool, to be read by others for as long as they like.
+    pub fn shared_spool(&self) -> Arc<Spool> {
+        Arc::clone(&self.spool)
     }
 
     /// Ends the live path: saves the correlator, makes everything durable, and waits for the
@@ -327,50 +323,6 @@ impl Drop for Live {
         // Who wants to hear of a failure calls `shutdown`.
         let _ = self.end();
     }
-}
-
-/// Committed events as they come.
-#[derive(Debug)]
-pub struct LiveTail {
-    reader: Reader,
-    skipped: u64,
-}
-
-/// How far a tail may lag before it leaves events out.
-const TAIL_LAG_BYTES: u64 = 8 << 20;
-
-impl LiveTail {
-    /// The records of the next batch; `None` if none came in time. Events are left out, and
-    /// counted, when the reader is more than 8 MiB behind.
-    pub fn next(&mut self, timeout: Duration) -> Result<Option<Vec<u8>>, Error> {
-        if self.reader.behind().bytes > TAIL_LAG_BYTES {
-            let skipped = self.reader.skip_to_end();
-            self.skipped += skipped.end - skipped.start;
-        }
-        match self.reader.next(timeout)? {
-            Some(Delivery::Frame(frame)) if frame.kind() == Kind::Events => {
-                Ok(Some(without_lines(&frame)))
-            }
-            Some(Delivery::Gap(gap)) => {
-                self.skipped += gap.sequences.end - gap.sequences.start;
-                Ok(None)
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// Events left out since the last call.
-    pub fn take_skipped(&mut self) -> u64 {
-        std::mem::take(&mut self.skipped)
-    }
-}
-
-fn without_lines(frame: &Frame) -> Vec<u8> {
-    let mut records = Vec::with_capacity(frame.records().len());
-    each_event(frame, &mut |sequence, event| {
-        records.extend(crate::memory::found(sequence, event).record)
-    });
-    records
 }
 
 impl LiveSource {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tidings::emit;
 use tidings_spool::{Backend, DirLock, DiskBackend, LockError, SpoolConfig, SystemClock};
 use tidings_store::{Day, Depth, Retention};
 
@@ -61,7 +62,10 @@ impl Engine {
             }
             for plan in plans {
                 match self.store().merge(&plan, cancel) {
-                    Ok(_) => merges += 1,
+                    Ok(_) => {
+                        merges += 1;
+                        emit!(History::Merged, count = plan.parts.len());
+                    }
                     Err(tidings_store::Error::Stale(_)) => {}
                     Err(tidings_store::Error::Cancelled) => return Ok(merges),
                     Err(error) => return Err(error.into()),

@@ -2,42 +2,53 @@
 //!
 //! ```text
 //! log files ─► source threads ─┐                       ┌─► history   (the engine's own thread)
-//!                              ├─► spool (engine::Live) ┤
-//! POST /ingest ─► HTTP tasks ──┘                       └─► console   (tracer thread)
+//!                              ├─► spool (engine::Live) ┼─► meters    (thread) ─► GET /metrics
+//! POST /ingest ─► HTTP tasks ──┘                       └─► outputs   (a thread each)
 //!
 //! searches ─► HTTP tasks ─► blocking threads ─► engine
 //! ```
 //!
 //! **Start**: the directory's lock, then the sockets, so that clients find the server within
-//! milliseconds; then the spool's recovery; then sources and tracer, and systemd is told.
+//! milliseconds; then the spool's recovery; then outputs and sources, and systemd is told.
 //! **End**, on SIGTERM or SIGINT: no new connections, sources stop behind a whole line, open requests
-//! are finished within [`PATIENCE`], the spool is closed. A second signal ends the waiting. What is
+//! are finished within [`PATIENCE`], outputs deliver what is left, the spool is closed.
+//! **SIGHUP**: outputs, levels of events and metrics go by the changed settings; log files are opened
+//! anew. A second signal ends the waiting. What is
 //! then still running is broken off, which loses nothing that was acknowledged.
 
 use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tidings::emit;
+use tidings::meters::Meters;
 use tidings_cli::{Failure, Globals, SOCKET_NAME};
 use tidings_engine::{Engine, Live, LiveOptions};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::clock::Watch;
-use crate::console::{Console, spawn_tracer};
+use crate::console::Console;
 use crate::directory::{LOCK_PATIENCE, open_engine};
 use crate::http::{App, Listeners};
 use crate::local::failure;
+use crate::metrics::{Metrics, spawn_counting};
+use crate::output::{self, Push, Surroundings};
+use crate::own::Own;
 use crate::settings::{self, Settings};
 use crate::source::{Board, Sources};
 use crate::stop::Stop;
 use crate::upkeep::Upkeep;
-use crate::{demo, notify};
+use crate::{clock, demo, notify};
 
 /// How long the end waits for requests and sources.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the end waits for outputs to deliver what is left.
+const LAST_DELIVERY: Duration = Duration::from_secs(5);
 
 /// How often the engine is asked for what it has to tell.
 const NOTES: Duration = Duration::from_secs(1);
@@ -46,12 +57,13 @@ const NOTES: Duration = Duration::from_secs(1);
 pub(crate) fn serve(globals: &Globals) -> Result<(), Failure> {
     let settings = settings::load(globals.config.as_deref())?;
     let (console, printing) = Console::start();
-    let result = run(settings, &globals.data, &console);
+    let result = run(settings, globals, &console);
     printing.finish(console);
     result
 }
 
-fn run(settings: Settings, data: &Path, console: &Console) -> Result<(), Failure> {
+fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), Failure> {
+    let data = globals.data.as_path();
     // A server that answers stays; a client verb on the directory is gone in a moment.
     let is_served = UnixStream::connect(data.join(SOCKET_NAME)).is_ok();
     let patience = if is_served {
@@ -61,17 +73,24 @@ fn run(settings: Settings, data: &Path, console: &Console) -> Result<(), Failure
     };
     let engine = Arc::new(open_engine(data, patience)?);
     let listeners = Listeners::open(&settings.http.listen, data)?;
+    let own = Own::start();
+    let meters = tidings::meters().cloned();
+    let meters = meters.unwrap_or_else(|| Arc::new(Meters::new(clock::now_ns())));
+    let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics.clone());
     let app = App::new(
         Arc::clone(&engine),
         Arc::new(Board::default()),
+        Arc::new(metrics),
         console.clone(),
         settings.http.clone(),
         settings.ingest,
     );
     let server = Server {
+        config: globals.config.clone(),
         settings,
         engine,
         app: Arc::new(app),
+        own: Mutex::new(own),
         console: console.clone(),
     };
     server.greet(&listeners);
@@ -90,9 +109,12 @@ fn run(settings: Settings, data: &Path, console: &Console) -> Result<(), Failure
 
 /// What everything is made of.
 struct Server {
+    /// The settings file.
+    config: Option<PathBuf>,
     settings: Settings,
     engine: Arc<Engine>,
     app: Arc<App>,
+    own: Mutex<Option<Own>>,
     console: Console,
 }
 
@@ -127,14 +149,20 @@ impl Server {
         self.app.live.set(Some(Arc::clone(&live)));
         notify::tell("READY=1");
 
-        self.until_stopped(&mut signals).await;
+        let mut push = Push::new(Arc::clone(&self.app.metrics), self.console.clone());
+        push.apply(self.settings.pushed.as_ref()).await;
+        let changing = Changing {
+            outputs: &threads.outputs,
+            push: &mut push,
+        };
+        self.until_stopped(&mut signals, Some(changing)).await;
 
         notify::tell("STOPPING=1");
         self.console.say("stopping");
         let _ = stop_http.send(true);
         tokio::select! {
-            () = self.finish(http, threads, live) => {}
-            () = self.until_stopped(&mut signals) => self.console.say("told to stop twice: not waiting any longer"),
+            () = self.finish(http, threads, live, push) => {}
+            () = self.until_stopped(&mut signals, None) => self.console.say("told to stop twice: not waiting any longer"),
         }
         self.tell_notes();
         Ok(())
@@ -142,27 +170,29 @@ impl Server {
 
     /// Starts the readers of the spool, then what feeds it.
     fn start(&self, live: &Arc<Live>) -> std::io::Result<Threads> {
-        let (feeding, printing) = (Stop::new()?, Stop::new()?);
+        let (feeding, counting) = (Stop::new()?, Stop::new()?);
         let demo_log = self.settings.demo.then(|| demo::log_in(self.engine.dir()));
-        let mut printers = Vec::new();
-        match live.tail() {
-            Ok(tail) => {
-                let level = self.settings.console_level;
-                printers.push(spawn_tracer(
-                    tail,
-                    level,
-                    self.console.clone(),
-                    printing.clone(),
-                )?);
-            }
-            Err(error) => self
-                .console
-                .say(&format!("events are not printed: {error}")),
+        let counting_thread = spawn_counting(
+            live,
+            Arc::clone(&self.app.metrics),
+            self.console.clone(),
+            counting.clone(),
+        )?;
+        let around = Surroundings {
+            console: self.console.clone(),
+            board: Arc::clone(&self.app.board),
+            runtime: Handle::current(),
+        };
+        let outputs = output::Running::start(live, &self.settings, &self.app.metrics, around)?;
+        if let Some(own) = self.own().as_mut() {
+            own.keep_for(&self.settings.tracers);
+            own.feed(Arc::clone(live), self.console.clone())?;
         }
         let sources = Sources {
             settings: self.sources(demo_log.as_deref()),
             data: self.engine.dir().to_owned(),
             demo_log: demo_log.clone(),
+            places: outputs.places(),
             live: Arc::clone(live),
             board: Arc::clone(&self.app.board),
             console: self.console.clone(),
@@ -188,9 +218,14 @@ impl Server {
             feeding,
             feeders,
             upkeep,
-            printing,
-            printers,
+            counting,
+            readers: vec![counting_thread],
+            outputs: Arc::new(outputs),
         })
+    }
+
+    fn own(&self) -> MutexGuard<'_, Option<Own>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The configured sources; else the sample if it is replayed; else the usual logs.
@@ -205,22 +240,57 @@ impl Server {
     }
 
     /// Waits for SIGTERM or SIGINT, and tells what there is to tell meanwhile.
-    async fn until_stopped(&self, signals: &mut Signals) {
+    async fn until_stopped(&self, signals: &mut Signals, mut changing: Option<Changing<'_>>) {
         let mut notes = tokio::time::interval(NOTES);
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return,
                 _ = signals.interrupt.recv() => return,
-                _ = signals.hang_up.recv() => self.console.say(
-                    "SIGHUP: nothing to do, as logs are followed through rotation without it; changed \
-                     settings need a restart",
-                ),
+                _ = signals.hang_up.recv() => self.reload(changing.as_mut()).await,
                 _ = notes.tick() => self.tell_notes(),
             }
         }
     }
 
-    async fn finish(&self, http: Serving, threads: Threads, live: Arc<Live>) {
+    /// Reads the settings again, and goes by those that can change while the server runs.
+    async fn reload(&self, changing: Option<&mut Changing<'_>>) {
+        let Some(Changing { outputs, push }) = changing else {
+            return;
+        };
+        notify::tell("RELOADING=1");
+        match settings::load(self.config.as_deref()) {
+            Ok(changed) => {
+                self.app.metrics.set(changed.metrics.clone());
+                if !changed.differs_only_in_outputs(&self.settings) {
+                    self.console.say(
+                        "SIGHUP: settings other than those of outputs and metrics need a restart",
+                    );
+                }
+                if let Some(own) = self.own().as_ref() {
+                    own.keep_for(&changed.tracers);
+                }
+                push.apply(changed.pushed.as_ref()).await;
+                let outputs = Arc::clone(outputs);
+                let applying = tokio::task::spawn_blocking(move || {
+                    outputs.apply(&changed);
+                    outputs.reopen();
+                });
+                // An output that is slow to end must not keep the server from ending.
+                let _ = tokio::time::timeout(PATIENCE, applying).await;
+                self.console
+                    .say("SIGHUP: settings read again, log files opened anew");
+            }
+            Err(failure) => {
+                let why = failure.sentence();
+                self.console
+                    .say(&format!("SIGHUP: everything goes on as it was: {why}"));
+                emit!(Telemetry::SettingsError, reason = why);
+            }
+        }
+        notify::tell("READY=1");
+    }
+
+    async fn finish(&self, http: Serving, threads: Threads, live: Arc<Live>, mut push: Push) {
         threads.feeding.set();
         let mut feeders = threads.feeders;
         feeders.push(threads.upkeep.cancel());
@@ -235,8 +305,14 @@ impl Server {
                 .say(&format!("the HTTP server failed: {error}")),
             Err(_) => self.console.say("the HTTP server panicked"),
         }
-        threads.printing.set();
-        joined(threads.printers).await;
+        let own = self.own().take();
+        let _ = tokio::task::spawn_blocking(move || own.map(Own::stop)).await;
+        threads.counting.set();
+        joined(threads.readers).await;
+        // What they do on the network is done by this runtime, so it must not be blocked here.
+        let outputs = threads.outputs;
+        let _ = tokio::task::spawn_blocking(move || outputs.stop(LAST_DELIVERY)).await;
+        push.stop().await;
         self.app.live.set(None);
         // Somebody still feeds: the next start recovers, as after a crash.
         let (true, Some(live)) = (all_fed, Arc::into_inner(live)) else {
@@ -258,6 +334,12 @@ impl Server {
     }
 }
 
+/// What SIGHUP can change.
+struct Changing<'r> {
+    outputs: &'r Arc<output::Running>,
+    push: &'r mut Push,
+}
+
 type Serving = tokio::task::JoinHandle<std::io::Result<usize>>;
 
 /// The threads, with the signals that end them.
@@ -265,8 +347,9 @@ struct Threads {
     feeding: Stop,
     feeders: Vec<JoinHandle<()>>,
     upkeep: Upkeep,
-    printing: Stop,
-    printers: Vec<JoinHandle<()>>,
+    counting: Stop,
+    readers: Vec<JoinHandle<()>>,
+    outputs: Arc<output::Running>,
 }
 
 /// Waits for threads that were told to end; gives whether all have.

@@ -122,6 +122,20 @@ impl Live {
         })
     }
 
+    /// Takes encoded records of this very program, and does not wait until they are durable.
+    ///
+    /// # Errors
+    /// When the spool takes nothing now: they are not kept.
+    pub fn keep(&self, records: &[u8]) -> Result<(), IngestError> {
+        let mut batches = Batches::default();
+        for (at, event) in Records::new(records).enumerate() {
+            let event = event.map_err(|error| bad(at as u64 + 1, error.to_string()))?;
+            batches.records.extend_from_slice(event.as_bytes());
+            batches.note();
+        }
+        self.append(batches).map(drop)
+    }
+
     /// Hands batches to the spool, each with the starts of the spans that it speaks of.
     fn append(&self, batches: Batches) -> Result<(Option<Ticket>, u64), IngestError> {
         let (batches, accepted) = batches.finish();

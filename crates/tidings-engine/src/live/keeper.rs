@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tidings::emit;
 use tidings_event::{Key, Value};
 use tidings_spool::{Clock, Delivery, Frame, Kind, Pin, Reader, Spool, SpoolError};
 
@@ -146,6 +147,7 @@ impl Keeper {
             return Err(error);
         }
         self.pin.advance(sequence);
+        emit!(History::Sealed, size = self.bytes, sequence = sequence);
         self.bytes = 0;
         // The snapshot moves on with the pin: retention never gets to the last one.
         let mut pipe = lock(&self.shared);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::record::{Header, RecordWriter};
 use crate::samples::{HOSTILE, attempt_start, bare, hostile, http_end, http_start, of_all_kinds};
 
 fn text(record: &[u8], start: Option<&[u8]>, style: TextStyle) -> String {
@@ -75,8 +76,8 @@ fn a_start_that_was_written_before_gives_the_same_text() {
 #[test]
 fn the_raw_line_is_never_shown() {
     let mut record = Vec::new();
-    let header = crate::Header::new(EventType::AUTH_SUCCESS, 0);
-    crate::RecordWriter::begin(&mut record, &header)
+    let header = Header::new(EventType::AUTH_SUCCESS, 0);
+    RecordWriter::begin(&mut record, &header)
         .value(Key::RAW_LINE, &Value::Bytes(b"the line"))
         .uint(Key::SIZE, 1)
         .finish();

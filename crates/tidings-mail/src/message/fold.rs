@@ -229,11 +229,12 @@ impl Folder {
 
     /// The legs of the open messages, with their servers' own ids.
     pub fn legs(&self) -> impl Iterator<Item = (u64, &str)> {
-        self.entries
-            .iter()
-            .flatten()
-            .flat_map(|entry| &entry.legs)
-            .map(|leg| (leg.id, &*leg.name))
+        self.open_legs().map(|leg| (leg.id, &*leg.name))
+    }
+
+    pub(super) fn open_legs(&self) -> impl Iterator<Item = &Leg> {
+        let entries = self.entries.iter().flatten();
+        entries.flat_map(|entry| &entry.legs)
     }
 
     /// Opens again, from the settled ones, the message that has this leg.

@@ -7,6 +7,7 @@
 //! heard of it for a while.
 
 mod codec;
+mod depth;
 mod evidence;
 mod facts;
 mod fold;
@@ -26,6 +27,7 @@ mod tests;
 use std::fmt;
 use std::ops::Deref;
 
+pub use depth::QueueDepth;
 pub(crate) use facts::{is_filtered, may_refuse};
 pub use fold::{Folder, FolderLimits, Name, refused_id};
 pub use leg::Leg;

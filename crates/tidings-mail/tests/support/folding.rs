@@ -11,14 +11,27 @@ use tidings_mail::provider::Providers;
 use tidings_mail::{dovecot, postfix};
 
 /// Folds logs, one after the other. A line begins with its time of day.
+#[allow(
+    dead_code,
+    reason = "not all tests that share this module ask for messages"
+)]
 pub(crate) fn fold(logs: &[&str]) -> Vec<Message> {
+    messages(&folded(logs))
+}
+
+/// The same with the folder itself.
+#[allow(
+    dead_code,
+    reason = "not all tests that share this module ask for the folder"
+)]
+pub(crate) fn folded(logs: &[&str]) -> Folder {
     fold_and(logs, |_, _| {})
 }
 
 /// Folds a log, saving all state and reading it again after each line.
 #[allow(dead_code, reason = "not all tests that share this module restart")]
 pub(crate) fn fold_restarting(log: &str) -> Vec<Message> {
-    fold_and(&[log], |state, folder| {
+    let folder = fold_and(&[log], |state, folder| {
         let mut saved = Vec::new();
         state.save(&mut saved);
         *state = Correlator::restore(Limits::default(), &saved).unwrap();
@@ -30,7 +43,14 @@ pub(crate) fn fold_restarting(log: &str) -> Vec<Message> {
         if folder.settled_count() == 0 {
             *folder = restored;
         }
-    })
+    });
+    messages(&folder)
+}
+
+fn messages(folder: &Folder) -> Vec<Message> {
+    let mut messages: Vec<Message> = folder.messages().collect();
+    messages.sort_by_key(|message| (message.time_ns, message.id));
+    messages
 }
 
 fn new_folder() -> Folder {
@@ -40,7 +60,7 @@ fn new_folder() -> Folder {
     )
 }
 
-fn fold_and(logs: &[&str], after_line: fn(&mut Correlator, &mut Folder)) -> Vec<Message> {
+fn fold_and(logs: &[&str], after_line: fn(&mut Correlator, &mut Folder)) -> Folder {
     let mut folder = new_folder();
     for (stream, log) in logs.iter().enumerate() {
         let mut state = Correlator::new(Limits::default());
@@ -55,9 +75,7 @@ fn fold_and(logs: &[&str], after_line: fn(&mut Correlator, &mut Folder)) -> Vec<
             after_line(&mut state, &mut folder);
         }
     }
-    let mut messages: Vec<Message> = folder.messages().collect();
-    messages.sort_by_key(|message| (message.time_ns, message.id));
-    messages
+    folder
 }
 
 fn events(state: &mut Correlator, stream: u32, number: u64, line: &str, events: &mut Drafts) {

@@ -35,6 +35,11 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
+    /// The status of the answer.
+    pub(super) fn code(&self) -> u16 {
+        self.status.as_u16()
+    }
+
     /// A refusal with an object of its own.
     pub(super) fn with_json(status: StatusCode, json: String) -> Refusal {
         Refusal {

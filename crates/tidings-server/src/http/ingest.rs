@@ -14,6 +14,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use http_body_util::BodyExt;
+use tidings::emit;
 use tidings_engine::{IngestError, IngestReport};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -55,11 +56,22 @@ pub(super) async fn ingest(
     request: Request,
 ) -> Result<Response, Refusal> {
     let form = form(request.headers())?;
-    let report = take(app, form, request).await?;
+    let report = take(app, form, request).await.inspect_err(|refusal| {
+        emit!(
+            Source::EventsRefused,
+            source = "POST /ingest",
+            code = refusal.code()
+        );
+    })?;
     let IngestReport {
         accepted,
         duplicates,
     } = report;
+    emit!(
+        Source::EventsTaken,
+        source = "POST /ingest",
+        count = accepted
+    );
     let answer = match form {
         Form::Lines => format!("{{\"accepted\":{accepted}}}"),
         Form::Records => format!("{{\"accepted\":{accepted},\"duplicates\":{duplicates}}}"),

@@ -12,6 +12,7 @@ mod answer;
 mod health;
 mod ingest;
 mod linger;
+mod metrics;
 mod parameters;
 mod search;
 mod serve;
@@ -22,11 +23,12 @@ mod tests;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use tidings_engine::{Engine, Live};
 use tokio::sync::Semaphore;
 
 use crate::console::Console;
+use crate::metrics::Metrics;
 use crate::settings::{HttpSettings, IngestSettings};
 use crate::source::Board;
 
@@ -46,6 +48,7 @@ pub(crate) struct App {
     /// at the end.
     pub(crate) live: LiveSlot,
     pub(crate) board: Arc<Board>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) console: Console,
     pub(crate) http: HttpSettings,
     pub(crate) ingest: IngestSettings,
@@ -87,6 +90,7 @@ impl App {
     pub(crate) fn new(
         engine: Arc<Engine>,
         board: Arc<Board>,
+        metrics: Arc<Metrics>,
         console: Console,
         http: HttpSettings,
         ingest: IngestSettings,
@@ -103,6 +107,7 @@ impl App {
             engine,
             live: LiveSlot::default(),
             board,
+            metrics,
             console,
             http,
             ingest,
@@ -136,6 +141,8 @@ fn common(app: &Arc<App>) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/ingest", post(ingest::ingest))
+        .route("/metrics", any(metrics::all))
+        .route("/metrics/prometheus", any(metrics::reference))
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::wrong_method)
         .with_state(Arc::clone(app))

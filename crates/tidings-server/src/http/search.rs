@@ -13,6 +13,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
+use tidings::emit;
 use tidings_cli::{
     EventsQuery, Failure, ImportOptions, MessagesQuery, StatsQuery, Store, StoryOptions,
 };
@@ -66,7 +67,7 @@ pub(super) async fn messages(State(app): State<Arc<App>>, _: Allowed, pairs: Pai
         filter: asked.text("filter").unwrap_or_default().to_owned(),
         limit: asked.number("limit")?,
     };
-    search(app, move |store, sink| {
+    search(app, "messages", move |store, sink| {
         store.messages(&query, &mut |message| sink.push(&message))
     })
     .await
@@ -81,7 +82,7 @@ pub(super) async fn events(State(app): State<Arc<App>>, _: Allowed, pairs: Pairs
         limit: asked.number("limit")?,
         raw: asked.flag("raw")?,
     };
-    search(app, move |store, sink| {
+    search(app, "events", move |store, sink| {
         store.events(&query, &mut |event| sink.push(&event))
     })
     .await
@@ -98,7 +99,7 @@ pub(super) async fn story(State(app): State<Arc<App>>, _: Allowed, pairs: Pairs)
         limit: asked.number("limit")?,
         told: asked.number("told")?,
     };
-    search(app, move |store, sink| {
+    search(app, "story", move |store, sink| {
         store.stories(&key, &options, &mut |story| sink.push(&story))
     })
     .await
@@ -114,7 +115,7 @@ pub(super) async fn stats(State(app): State<Arc<App>>, _: Allowed, pairs: Pairs)
             .map_or(TOP.0, |top| u32::try_from(top).unwrap_or(TOP.1))
             .min(TOP.1),
     };
-    search(app, move |store, sink| {
+    search(app, "stats", move |store, sink| {
         sink.push(&store.stats(&query)?);
         Ok(())
     })
@@ -187,7 +188,7 @@ fn read_by_server() -> String {
 }
 
 pub(super) async fn verify(State(app): State<Arc<App>>, _: Allowed) -> Answer {
-    search(app, |store, sink| {
+    search(app, "verify", |store, sink| {
         sink.push(&serde_json::json!({ "result": store.verify()? }));
         Ok(())
     })
@@ -200,9 +201,10 @@ pub(super) async fn repair(_: Allowed) -> Refusal {
     refuse(StatusCode::CONFLICT, why)
 }
 
-/// Runs a search when it is its turn.
+/// Runs a search when it is its turn; `what` names it where it is told of.
 async fn search(
     app: Arc<App>,
+    what: &'static str,
     find: impl FnOnce(&mut EngineStore, &mut LineSink) -> Result<(), Failure> + Send + 'static,
 ) -> Answer {
     let Some(turn) = turn(&app).await else {
@@ -214,7 +216,19 @@ async fn search(
         if sink.is_gone() {
             return Ok(());
         }
-        find(&mut EngineStore::new(Arc::clone(&app.engine)), sink)
+        let watch = Watch::start();
+        let found = find(&mut EngineStore::new(Arc::clone(&app.engine)), sink);
+        match &found {
+            Ok(()) => emit!(History::Query, details = what, elapsed = watch.elapsed()),
+            Err(failure) => {
+                emit!(
+                    History::QueryError,
+                    details = what,
+                    reason = failure.sentence()
+                )
+            }
+        }
+        found
     })
     .await
 }

@@ -6,6 +6,7 @@
 mod declare;
 #[cfg(test)]
 mod docs;
+mod outputs;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -15,10 +16,15 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use tidings::meters::{Policy, Selection};
 use tidings_cli::Failure;
 use tidings_engine::RetentionRules;
 use tidings_event::Level;
+use tidings_sink::LevelOverrides;
+use tidings_sink::otlp::MetricsPushSettings;
+use tidings_sink::settings::Tracer;
 
+pub(crate) use outputs::USUAL_CONSOLE;
 use read::{File, Table, Tables};
 use value::{Given, is_secret};
 
@@ -39,8 +45,50 @@ pub(crate) struct Settings {
     pub(crate) retention: RetentionRules,
     /// Least important events to print.
     pub(crate) console_level: Level,
+    /// Outputs of events.
+    pub(crate) tracers: Vec<Tracer>,
+    /// Metrics that are pushed.
+    pub(crate) pushed: Option<MetricsPushSettings>,
+    /// Levels of events, where they are not the catalogue's.
+    pub(crate) levels: LevelOverrides,
+    /// What is measured, and who may see it.
+    pub(crate) metrics: MetricsSettings,
     /// Replay the bundled sample.
     pub(crate) demo: bool,
+}
+
+impl Settings {
+    /// Whether these differ from others in nothing but what can change while the server runs.
+    pub(crate) fn differs_only_in_outputs(&self, others: &Settings) -> bool {
+        let Settings {
+            console_level,
+            tracers,
+            pushed,
+            levels,
+            metrics,
+            ..
+        } = others.clone();
+        let like = Settings {
+            console_level,
+            tracers,
+            pushed,
+            levels,
+            metrics,
+            ..self.clone()
+        };
+        like == *others
+    }
+}
+
+/// Metrics for scrapers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct MetricsSettings {
+    /// Which of the catalogue's metrics are exported.
+    pub(crate) selection: Selection,
+    /// Scrapes are answered.
+    pub(crate) is_scraped: bool,
+    /// What a scraper must show, `user:password`, if not what other clients show.
+    pub(crate) user: Option<Token>,
 }
 
 /// Logs that are followed in one way.
@@ -131,6 +179,10 @@ fn checked(mut tables: Tables, path: &Path) -> Result<Settings, Failure> {
         } else {
             level.parse().unwrap_or(Level::Info)
         },
+        tracers: outputs::tracers(&tables.list("tracer"), path)?,
+        pushed: outputs::pushed(&tables.one("otel_metrics"), path)?,
+        levels: outputs::levels(&tables.list("event_level"), path)?,
+        metrics: metrics(&tables.one("metrics"), path)?,
         demo: flag(&tables.one("demo"), "replay"),
     })
 }
@@ -226,6 +278,34 @@ fn ingest(table: &Table, path: &Path) -> Result<IngestSettings, Failure> {
     Ok(ingest)
 }
 
+fn metrics(table: &Table, path: &Path) -> Result<MetricsSettings, Failure> {
+    let policy = match text(table, "metrics_policy").as_deref() {
+        Some("include") => Policy::Include,
+        _ => Policy::Exclude,
+    };
+    let names = texts(table, "metrics");
+    let selection = Selection::new(policy, names.iter().map(String::as_str))
+        .map_err(|error| wrong(path, &format!("metrics.metrics: {error}")))?;
+    let secret = outputs::secret(table, path)?;
+    let user = match (text(table, "username"), secret) {
+        (Some(name), Some(secret)) => Some(Token(format!("{name}:{}", secret.reveal()))),
+        (None, None) => None,
+        (Some(_), None) => {
+            let why = "metrics.username is set without a secret; set metrics.secret_file too";
+            return Err(wrong(path, why));
+        }
+        (None, Some(_)) => {
+            let why = "metrics has a secret without a user; set metrics.username too";
+            return Err(wrong(path, why));
+        }
+    };
+    Ok(MetricsSettings {
+        selection,
+        is_scraped: flag(table, "prometheus"),
+        user,
+    })
+}
+
 fn retention(table: &Table) -> RetentionRules {
     let hold = |name| match table.get(name) {
         Some(Given::Time(time)) => Some(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)),
@@ -269,6 +349,13 @@ fn text(table: &Table, name: &str) -> Option<String> {
     match table.get(name) {
         Some(Given::Text(text)) => Some(text),
         _ => None,
+    }
+}
+
+fn texts(table: &Table, name: &str) -> Vec<String> {
+    match table.get(name) {
+        Some(Given::Texts(texts)) => texts,
+        _ => Vec::new(),
     }
 }
 

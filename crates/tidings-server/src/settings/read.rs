@@ -33,6 +33,16 @@ impl Table {
         }
     }
 
+    /// The name of its section.
+    pub(super) fn name(&self) -> &'static str {
+        self.section.name
+    }
+
+    /// The value that the file gives for a setting.
+    pub(super) fn given(&self, name: &str) -> Option<Given> {
+        self.given.get(name).cloned()
+    }
+
     /// The value of a setting: as given, else its default, else `None`.
     pub(super) fn get(&self, name: &str) -> Option<Given> {
         if let Some(given) = self.given.get(name) {
@@ -162,7 +172,7 @@ impl<'a> File<'a> {
     fn not_allowed(&self, section: &Section, key: &Key, value: &Spanned<DeValue<'_>>) -> Failure {
         let shown = match key.name {
             // A secret stays one in a message, too.
-            "token" => "(not shown)".to_owned(),
+            "token" | "secret" | "http_headers" | "endpoint" => "(not shown)".to_owned(),
             _ => shortened(self.text.get(value.span()).unwrap_or_default()),
         };
         let allowed = key.takes.allowed();

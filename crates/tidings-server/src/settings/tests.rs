@@ -150,7 +150,8 @@ fn unknown_names_are_refused_with_the_nearest_known_one() {
     assert_eq!(
         refused("[htpt]\n"),
         "t.toml, line 1: there is no section htpt; did you mean [http]? allowed are [[source]], [http], \
-         [ingest], [history], [console], [demo]"
+         [ingest], [history], [console], [[tracer]], \
+         [[event_level]], [metrics], [otel_metrics], [demo]"
     );
     let far = refused("\n\nwebhooks_of_the_reference = 1\n");
     assert!(
@@ -268,10 +269,16 @@ fn the_example_file_is_good_and_names_every_setting() {
             );
         }
     }
-    let token_twice = "#token = ";
+    // Of a secret's places only one may be given, and the files are not there.
+    let elsewhere = [
+        "#token = ",
+        "#token_file = ",
+        "#secret_file = ",
+        "#secret_env = ",
+    ];
     let uncommented: Vec<&str> = text
         .lines()
-        .filter(|line| !line.starts_with(token_twice) && !line.starts_with("#token_file = "))
+        .filter(|line| !elsewhere.iter().any(|start| line.starts_with(start)))
         .map(|line| {
             if line.starts_with("# ") {
                 line

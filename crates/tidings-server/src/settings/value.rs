@@ -1,10 +1,13 @@
 //! One value of the settings file, checked against what its setting takes.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tidings_engine::zone;
+use tidings_event::{EventType, MetricInfo};
+use toml::Spanned;
 use toml::de::DeValue;
 
 use super::declare::Takes;
@@ -20,6 +23,7 @@ pub(super) enum Given {
     Texts(Vec<String>),
     Addresses(Vec<SocketAddr>),
     Path(PathBuf),
+    Map(BTreeMap<String, String>),
 }
 
 impl Takes {
@@ -62,6 +66,38 @@ impl Takes {
                 (!patterns.is_empty() && patterns.iter().all(good))
                     .then_some(Given::Texts(patterns))
             }
+            Takes::Events => named(
+                value,
+                &|name| EventType::from_name(name).is_some(),
+                &|glob| EventType::all().any(|info| matches_glob(glob, info.name)),
+            ),
+            Takes::Event => text
+                .filter(|name| EventType::from_name(name).is_some())
+                .map(owned),
+            Takes::Metrics => named(
+                value,
+                &|name| MetricInfo::from_name(name).is_some(),
+                &|glob| {
+                    let mut all = MetricInfo::all().iter();
+                    all.any(|info| matches_glob(glob, info.name))
+                },
+            ),
+            Takes::Url => text.filter(|text| is_url(text)).map(owned),
+            Takes::Text => text
+                .map(str::trim)
+                .filter(|text| !text.is_empty() && !text.contains(char::is_control))
+                .map(owned),
+            Takes::Map => {
+                let pair = |(name, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
+                    let name: &std::borrow::Cow<'_, str> = name.get_ref();
+                    let text = value.get_ref().as_str()?;
+                    let is_good = is_header_name(name) && !text.is_empty();
+                    (is_good && !text.contains(char::is_control))
+                        .then(|| (name.to_string(), text.to_owned()))
+                };
+                let pairs = value.as_table()?.iter().map(pair);
+                pairs.collect::<Option<_>>().map(Given::Map)
+            }
             Takes::Path => text
                 .filter(|text| text.starts_with('/'))
                 .map(|text| Given::Path(text.into())),
@@ -90,6 +126,18 @@ impl Takes {
                 "addresses with ports, such as [\"127.0.0.1:8686\", \"[::1]:8686\"]".to_owned()
             }
             Takes::Patterns => "absolute paths, such as [\"/var/log/mail.log\", \"/srv/*/mail.log\"]".to_owned(),
+            Takes::Events => "names of events, in which * stands for any part, such as [\"auth.*\", \"delivery.failed\"] \
+                 (docs/reference/events.md)"
+                .to_owned(),
+            Takes::Event => {
+                "the name of an event, such as \"auth.failed\" (docs/reference/events.md)".to_owned()
+            }
+            Takes::Metrics => "names of metrics, in which * stands for any part, such as [\"smtp.*\", \"queue.count\"] \
+                 (docs/reference/metrics.md)"
+                .to_owned(),
+            Takes::Url => "an address such as \"https://collector.example.org:4318\"".to_owned(),
+            Takes::Text => "a text that is not empty".to_owned(),
+            Takes::Map => "texts by name of a header, such as { \"X-Tenant\" = \"mail\" }".to_owned(),
             Takes::Path => "an absolute path".to_owned(),
             Takes::Secret => "at least 16 visible ASCII characters without blanks".to_owned(),
             Takes::Zone => {
@@ -99,6 +147,59 @@ impl Takes {
             }
         }
     }
+}
+
+/// Names that are known, or wildcards that something matches; all or none.
+fn named(
+    value: &DeValue<'_>,
+    is_known: &dyn Fn(&str) -> bool,
+    is_matched: &dyn Fn(&str) -> bool,
+) -> Option<Given> {
+    let names = one_or_more(value)?;
+    let is_good = |name: &String| {
+        if name.contains('*') {
+            is_matched(name)
+        } else {
+            is_known(name)
+        }
+    };
+    names.iter().all(is_good).then_some(Given::Texts(names))
+}
+
+/// Whether a pattern, in which `*` stands for any text, stands for this name.
+fn matches_glob(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        let Some(at) = rest.find(part) else {
+            return false;
+        };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    rest.is_some_and(|rest| {
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        !host.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic())
+    })
+}
+
+/// A token of RFC 9110, section 5.6.2.
+fn is_header_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token)
 }
 
 /// Whether a text can be a token: it can be guessed only by trying, and travels in a header as it is.

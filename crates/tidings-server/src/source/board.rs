@@ -61,6 +61,12 @@ impl Board {
         self.lock().clone()
     }
 
+    /// Whether a source has come to its file.
+    pub(super) fn is_reading(&self, name: &str) -> bool {
+        let state = self.lock().get(name).map(|status| status.state);
+        matches!(state, Some(State::Following | State::CatchingUp))
+    }
+
     /// Notes that the sources that there are at the start are known.
     pub(crate) fn complete(&self) {
         self.is_complete.store(true, Ordering::Release);

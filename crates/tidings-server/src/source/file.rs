@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidings::emit;
 use tidings_engine::input::{Block, Checkpoint, Follower, InputError, Notice, Poll, Start};
 use tidings_engine::{Error, Live, LiveSource};
 
@@ -44,6 +45,7 @@ impl FileSource {
             if why != told {
                 self.console
                     .say(&format!("{name}: cannot be stored, trying again: {why}"));
+                emit!(Source::Error, path = name, reason = why);
                 told.clone_from(&why);
             }
             self.board.update(&name, |status| {
@@ -180,7 +182,21 @@ impl FileSource {
         });
     }
 
+    /// Tells of a notice as an event, unless it is about waiting.
+    fn emit(&self, name: &str, notice: &Notice) {
+        match notice {
+            Notice::Waiting(_) | Notice::Readable => {}
+            // The first file that is read was not rotated.
+            Notice::Next { .. } if !self.board.is_reading(name) => {}
+            Notice::Next { .. } | Notice::Truncated { .. } => {
+                emit!(Source::Rotated, path = name, details = notice.to_string());
+            }
+            _ => emit!(Source::Gap, path = name, details = notice.to_string()),
+        }
+    }
+
     fn tell(&self, name: &str, notice: &Notice) {
+        self.emit(name, notice);
         match notice {
             Notice::Waiting(error) => return self.waiting(name, error),
             Notice::Readable => self.board.update(name, |status| {
@@ -210,6 +226,7 @@ impl FileSource {
             status.why.clone_from(&why);
         });
         if is_news {
+            emit!(Source::Error, path = name, reason = why);
             self.console.say(&format!("{name}: waiting for it: {why}"));
         }
     }

@@ -15,9 +15,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tidings::emit;
 use tidings_engine::Live;
 
 use crate::console::Console;
+use crate::output::LogPlaces;
 use crate::settings::SourceSettings;
 use crate::stop::Stop;
 
@@ -40,6 +42,8 @@ pub(crate) struct Sources {
     /// The data directory, of which nothing may be followed but `demo_log`.
     pub(crate) data: PathBuf,
     pub(crate) demo_log: Option<PathBuf>,
+    /// Files that tracers write: they are not followed.
+    pub(crate) places: Arc<LogPlaces>,
     pub(crate) live: Arc<Live>,
     pub(crate) board: Arc<Board>,
     pub(crate) console: Console,
@@ -55,7 +59,7 @@ impl Sources {
             .stack_size(256 << 10);
         thread.spawn(move || {
             let mut following = Following {
-                own: Own::of_process(&self.data, self.demo_log.clone()),
+                own: Own::of_process(&self.data, self.demo_log.clone(), Arc::clone(&self.places)),
                 sources: &self,
                 seen: BTreeSet::new(),
                 threads: Vec::new(),
@@ -148,6 +152,7 @@ impl Following<'_> {
                 sources
                     .console
                     .say(&format!("following {}", path.display()));
+                emit!(Source::Started, path = path.to_string_lossy());
                 self.threads.push(thread);
             }
             Err(error) => {

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tidings_engine::input::FileId;
+
+use crate::output::LogPlaces;
 
 /// What rotations pack with.
 const PACKED: [&str; 5] = ["gz", "bz2", "xz", "zst", "zip"];
@@ -25,13 +28,19 @@ pub(super) struct Own {
     pub(super) data: PathBuf,
     /// Files open as our standard output and error.
     pub(super) outputs: BTreeSet<(u64, u64)>,
+    /// Files that tracers write.
+    pub(super) places: Arc<LogPlaces>,
     /// A file of the data directory that is followed all the same: the replayed sample.
     pub(super) demo_log: Option<PathBuf>,
 }
 
 impl Own {
     /// What this process has open, and its data directory.
-    pub(super) fn of_process(data: &Path, demo_log: Option<PathBuf>) -> Own {
+    pub(super) fn of_process(
+        data: &Path,
+        demo_log: Option<PathBuf>,
+        places: Arc<LogPlaces>,
+    ) -> Own {
         let ids = [
             rustix::fs::fstat(std::io::stdout()),
             rustix::fs::fstat(std::io::stderr()),
@@ -47,6 +56,7 @@ impl Own {
                 .filter(regular)
                 .map(|stat| (stat.st_dev, stat.st_ino))
                 .collect(),
+            places,
             demo_log,
         }
     }
@@ -58,6 +68,9 @@ impl Own {
         let place = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if place.starts_with(&self.data) {
             return Some("it lies in the server's own data directory");
+        }
+        if self.places.hold(path) {
+            return Some("a tracer writes it");
         }
         let metadata = std::fs::metadata(path).ok()?;
         let is_output = self.outputs.contains(&(metadata.dev(), metadata.ino()));
@@ -212,6 +225,7 @@ mod tests {
         let own = Own {
             data: fs::canonicalize(&data).unwrap(),
             outputs: [(place.dev(), place.ino())].into(),
+            places: Arc::default(),
             demo_log: Some(data.join("demo.log")),
         };
         let link = dir.path().join("link.log");

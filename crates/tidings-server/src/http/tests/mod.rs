@@ -1,5 +1,7 @@
 //! The HTTP server over real sockets: what it takes, what it refuses, and what it does under load.
 
+mod metrics;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -9,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tidings::meters::Meters;
 use tidings_cli::SOCKET_NAME;
 use tidings_engine::{Engine, EngineOptions, LiveOptions};
 use tokio::sync::watch;
@@ -16,8 +19,10 @@ use tokio::sync::watch;
 use super::{App, Listeners};
 use crate::clock::Watch;
 use crate::console::Console;
+use crate::metrics::{Metrics, spawn_counting};
 use crate::settings::{Settings, parse};
 use crate::source::{Board, State};
+use crate::stop::Stop;
 
 const TOKEN: &str = "0123456789abcdef";
 
@@ -27,6 +32,7 @@ struct Running {
     address: SocketAddr,
     app: Arc<App>,
     stop: watch::Sender<bool>,
+    counting: Stop,
     thread: Option<JoinHandle<usize>>,
 }
 
@@ -46,17 +52,23 @@ impl Running {
             status.lines = 7;
         });
         board.complete();
+        let meters = Arc::new(Meters::new(1_770_000_000_000_000_000));
+        let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics);
+        let metrics = Arc::new(metrics);
         let app = App::new(
             Arc::clone(&engine),
             board,
+            Arc::clone(&metrics),
             console,
             settings.http,
             settings.ingest,
         );
         let app = Arc::new(app);
+        let counting = Stop::new().unwrap();
         if is_live {
-            app.live
-                .set(Some(Arc::new(engine.live(LiveOptions::default()).unwrap())));
+            let live = Arc::new(engine.live(LiveOptions::default()).unwrap());
+            spawn_counting(&live, metrics, app.console.clone(), counting.clone()).unwrap();
+            app.live.set(Some(live));
             while !app.is_ready() {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -79,6 +91,7 @@ impl Running {
             address,
             app,
             stop,
+            counting,
             thread: Some(thread),
         }
     }
@@ -107,6 +120,7 @@ impl Running {
 
     /// Tells the server to stop; gives how many requests were broken off.
     fn stop(&mut self) -> usize {
+        self.counting.set();
         self.stop.send(true).unwrap();
         self.thread.take().unwrap().join().unwrap()
     }

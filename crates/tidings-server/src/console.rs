@@ -1,26 +1,23 @@
-//! What the server prints to its standard error: sentences about itself, and events as text.
+//! What the server says about itself, in sentences on its standard error. Events are printed there by
+//! tracers, through the same [`Terminal`].
 //!
-//! **Queue**: one thread writes; 256 pieces of at most 64 KiB may wait for it. When the terminal, pipe
-//! or journal behind it is slow and the queue is full, what comes is left out and counted, and the
-//! count is printed when there is room: nothing that prints ever waits for it.
+//! **Queue**: one thread writes; 256 sentences may wait for it. When the terminal, pipe or journal
+//! behind it is slow and the queue is full, what comes is left out and counted, and the count is
+//! printed when there is room: nothing that speaks ever waits for it.
 
-mod tracer;
-
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidings_event::text::TextStyle;
+use tidings_sink::Terminal;
 
 use crate::clock::Watch;
 
-pub(crate) use tracer::spawn as spawn_tracer;
-
-/// Pieces that may wait to be printed.
-const QUEUE_PIECES: usize = 256;
+/// Sentences that may wait to be printed.
+const QUEUE_SENTENCES: usize = 256;
 
 /// How long the end of the program waits for what is still to be printed.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -29,8 +26,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Console {
     pieces: SyncSender<Piece>,
-    left_out: Arc<LeftOut>,
-    style: TextStyle,
+    left_out: Arc<AtomicU64>,
+    terminal: Terminal,
+    is_coloured: bool,
 }
 
 #[derive(Debug)]
@@ -38,13 +36,6 @@ enum Piece {
     Text(Vec<u8>),
     /// Nothing more comes.
     End,
-}
-
-/// What was not printed and not yet told.
-#[derive(Debug, Default)]
-struct LeftOut {
-    sentences: AtomicU64,
-    events: AtomicU64,
 }
 
 /// The thread behind a [`Console`].
@@ -56,32 +47,40 @@ impl Console {
     /// `NO_COLOR` is not set.
     pub(crate) fn start() -> (Console, ConsoleThread) {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let ansi = std::io::stderr().is_terminal() && !no_color;
-        Console::printing_to(std::io::stderr(), ansi)
+        let is_coloured = std::io::stderr().is_terminal() && !no_color;
+        Console::printing_to(Terminal::stderr(), is_coloured)
     }
 
     /// The same with another output.
-    fn printing_to(out: impl Write + Send + 'static, ansi: bool) -> (Console, ConsoleThread) {
-        let (pieces, queue) = sync_channel(QUEUE_PIECES);
-        let left_out = Arc::new(LeftOut::default());
-        let counters = Arc::clone(&left_out);
+    fn printing_to(terminal: Terminal, is_coloured: bool) -> (Console, ConsoleThread) {
+        let (pieces, queue) = sync_channel(QUEUE_SENTENCES);
+        let left_out = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&left_out);
+        let out = terminal.clone();
         let thread = std::thread::Builder::new()
             .name("console".into())
             .stack_size(128 << 10)
-            .spawn(move || print(out, &queue, &counters))
+            .spawn(move || print(&out, &queue, &counter))
             .expect("a thread can be started before anything else runs");
-        let style = TextStyle {
-            ansi,
-            ..TextStyle::default()
-        };
         (
             Console {
                 pieces,
                 left_out,
-                style,
+                terminal,
+                is_coloured,
             },
             ConsoleThread(thread),
         )
+    }
+
+    /// Where it prints, for tracers that print there too.
+    pub(crate) fn terminal(&self) -> Terminal {
+        self.terminal.clone()
+    }
+
+    /// Whether who reads it wants colours.
+    pub(crate) fn is_coloured(&self) -> bool {
+        self.is_coloured
     }
 
     /// Says a sentence about the server.
@@ -96,24 +95,10 @@ impl Console {
             }
         }
         text.push(b'\n');
-        self.send(text, &self.left_out.sentences, 1);
-    }
-
-    /// Prints events that were rendered already.
-    fn events(&self, text: Vec<u8>, count: u64) {
-        self.send(text, &self.left_out.events, count);
-    }
-
-    /// Events were skipped before they could be rendered.
-    fn skipped(&self, count: u64) {
-        self.left_out.events.fetch_add(count, Ordering::Relaxed);
-    }
-
-    fn send(&self, text: Vec<u8>, counter: &AtomicU64, count: u64) {
         match self.pieces.try_send(Piece::Text(text)) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                counter.fetch_add(count, Ordering::Relaxed);
+                self.left_out.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
@@ -135,45 +120,41 @@ impl ConsoleThread {
     }
 }
 
-fn print(mut out: impl Write, queue: &Receiver<Piece>, left_out: &LeftOut) {
+fn print(out: &Terminal, queue: &Receiver<Piece>, left_out: &AtomicU64) {
     loop {
         match queue.recv_timeout(Duration::from_millis(500)) {
             // Nobody is left to whom a failure to print could be told.
-            Ok(Piece::Text(text)) => drop(out.write_all(&text)),
+            Ok(Piece::Text(text)) => drop(out.print(&text)),
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Piece::End) | Err(RecvTimeoutError::Disconnected) => {
-                tell_left_out(&mut out, left_out);
+                tell_left_out(out, left_out);
                 return;
             }
         }
-        tell_left_out(&mut out, left_out);
+        tell_left_out(out, left_out);
     }
 }
 
-fn tell_left_out(out: &mut impl Write, left_out: &LeftOut) {
-    for (counter, what) in [
-        (&left_out.events, "events"),
-        (&left_out.sentences, "sentences of the server"),
-    ] {
-        let count = counter.swap(0, Ordering::Relaxed);
-        if count > 0 {
-            let _ = writeln!(
-                out,
-                "tidings: {count} {what} were not printed, as the console was too slow for them"
-            );
-        }
+fn tell_left_out(out: &Terminal, left_out: &AtomicU64) {
+    let count = left_out.swap(0, Ordering::Relaxed);
+    if count > 0 {
+        let sentence = format!(
+            "tidings: {count} sentences of the server were not printed, as the console was too slow for them\n"
+        );
+        let _ = out.print(sentence.as_bytes());
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use std::io::Write;
     use std::sync::{Condvar, Mutex};
 
     use super::*;
 
     /// An output whose reader can be held up.
     #[derive(Clone, Default)]
-    pub(in crate::console) struct Slow(Arc<(Mutex<Output>, Condvar)>);
+    struct Slow(Arc<(Mutex<Output>, Condvar)>);
 
     #[derive(Default)]
     struct Output {
@@ -187,7 +168,7 @@ pub(super) mod tests {
             self.0.1.notify_all();
         }
 
-        pub(in crate::console) fn text(&self) -> String {
+        fn text(&self) -> String {
             String::from_utf8(self.0.0.lock().unwrap().text.clone()).unwrap()
         }
     }
@@ -208,7 +189,7 @@ pub(super) mod tests {
     #[test]
     fn sentences_are_lines_whatever_they_hold() {
         let out = Slow::default();
-        let (console, thread) = Console::printing_to(out.clone(), false);
+        let (console, thread) = Console::printing_to(Terminal::new(out.clone()), false);
         console.say("cannot open /tmp/a\nb\u{1b}[31m");
         thread.finish(console);
         assert_eq!(out.text(), "tidings: cannot open /tmp/a\\nb\\u{1b}[31m\n");
@@ -217,11 +198,10 @@ pub(super) mod tests {
     #[test]
     fn a_slow_console_holds_nobody_up_and_its_losses_are_told() {
         let out = Slow::default();
-        let (console, thread) = Console::printing_to(out.clone(), false);
+        let (console, thread) = Console::printing_to(Terminal::new(out.clone()), false);
         out.hold(true);
         for number in 0..2_000 {
             console.say(&format!("sentence {number}"));
-            console.events(b"an event\n".to_vec(), 3);
         }
         out.hold(false);
         thread.finish(console);
@@ -230,17 +210,13 @@ pub(super) mod tests {
             .lines()
             .filter(|line| line.starts_with("tidings: sentence "))
             .count();
-        let events = text.lines().filter(|line| *line == "an event").count();
-        let lost = |what: &str| -> usize {
-            let told = text.lines().filter(|line| line.contains(what));
-            told.map(|line| line.split(' ').nth(1).unwrap().parse::<usize>().unwrap())
-                .sum()
-        };
+        let told = text
+            .lines()
+            .filter(|line| line.contains("were not printed"));
+        let lost: usize = told
+            .map(|line| line.split(' ').nth(1).unwrap().parse::<usize>().unwrap())
+            .sum();
         assert!(printed < 2_000);
-        assert_eq!(
-            printed + lost("sentences of the server were not printed"),
-            2_000
-        );
-        assert_eq!(events * 3 + lost("events were not printed"), 6_000);
+        assert_eq!(printed + lost, 2_000);
     }
 }

@@ -1,0 +1,62 @@
+//! The thread that counts what is committed.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tidings_engine::Live;
+use tidings_event::Records;
+use tidings_spool::{Delivery, Frame, Kind, Reader, SpoolError};
+
+use super::Metrics;
+use crate::console::Console;
+use crate::stop::Stop;
+
+/// How long it waits for events before it looks whether it is to end.
+const WAIT: Duration = Duration::from_millis(250);
+
+/// Starts the thread: it counts what is committed from now on, until `stop`.
+pub(crate) fn spawn(
+    live: &Live,
+    metrics: Arc<Metrics>,
+    console: Console,
+    stop: Stop,
+) -> std::io::Result<JoinHandle<()>> {
+    let reader = live.spool().reader(live.spool().head());
+    std::thread::Builder::new()
+        .name("meters".into())
+        .stack_size(256 << 10)
+        .spawn(
+            move || match reader.map(|reader| count(reader, &metrics, &stop)) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) | Err(error) => {
+                    console.say(&format!("events are no longer counted: {error}"));
+                }
+            },
+        )
+}
+
+fn count(mut reader: Reader, metrics: &Metrics, stop: &Stop) -> Result<(), SpoolError> {
+    loop {
+        match reader.next(WAIT) {
+            Ok(Some(Delivery::Frame(frame))) if frame.kind() == Kind::Events => {
+                count_frame(&frame, metrics);
+            }
+            // What nobody can read was not counted; the history tells of it.
+            Ok(Some(_)) => {}
+            Ok(None) if stop.is_set() => return Ok(()),
+            Ok(None) => {}
+            Err(SpoolError::Closed | SpoolError::Poisoned { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn count_frame(frame: &Frame, metrics: &Metrics) {
+    for event in Records::new(frame.records()).flatten() {
+        let header = event.header();
+        if header.event_id.is_none() && !header.imported {
+            metrics.mail.record(&event);
+        }
+    }
+}
