@@ -23,7 +23,7 @@ use crate::encode::Encoder;
 use crate::process::{Control, PROCESS};
 use crate::ring::{LEVELS, Ring};
 use crate::side::{REASONS, Reason};
-use merge::{Entry, Merge};
+use merge::{Merge, Take};
 use outgoing::Outgoing;
 use spans::{Edge, SpanTable};
 
@@ -194,14 +194,7 @@ impl Collector {
         let Collector {
             merge, line, rings, ..
         } = self;
-        merge.release(horizon, |source, entry| match entry {
-            Entry::Event(event) => line.event(&event),
-            Entry::Gap { ticks, lost } => {
-                if let Some(source) = source.checked_sub(1).and_then(|at| rings.get_mut(at)) {
-                    line.gap(ticks, &lost, &mut source.reported);
-                }
-            }
-        })
+        merge.release(horizon, &mut Handler { line, rings })
     }
 
     /// Tells the losses that no gap has told: of threads that emitted nothing afterwards, and of the
@@ -262,8 +255,28 @@ fn side_losses() -> [[u64; LEVELS]; REASONS] {
     Reason::ALL.map(|reason| PROCESS.side.lost(reason))
 }
 
-impl Line {
+/// Where released entries go.
+struct Handler<'c> {
+    line: &'c mut Line,
+    rings: &'c mut [Source],
+}
+
+impl Take for Handler<'_> {
     #[inline]
+    fn event(&mut self, _: usize, event: &merge::Event<'_>) {
+        self.line.event(event);
+    }
+
+    fn gap(&mut self, source: usize, ticks: u64, lost: &[u64; LEVELS]) {
+        // The first source is the side queue, which writes no gaps.
+        if let Some(source) = source.checked_sub(1).and_then(|at| self.rings.get_mut(at)) {
+            self.line.gap(ticks, lost, &mut source.reported);
+        }
+    }
+}
+
+impl Line {
+    #[inline(always)]
     fn event(&mut self, event: &merge::Event<'_>) {
         self.current = Some(event.level);
         #[cfg(all(test, not(loom)))]

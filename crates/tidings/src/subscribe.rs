@@ -4,10 +4,13 @@
 //! default. When it is full, a **lossy** queue drops the new batch, counts its events by level and
 //! says so in-band with the next batch that it takes; a queue with **back-pressure** makes the
 //! collector wait, so that the rings of the emitting threads fill and their
-//! [policy](crate::WhenFull) applies, to all subscribers alike.
+//! [policy](crate::WhenFull) applies, to all subscribers alike. Where threads wait, a subscriber with
+//! back-pressure should not emit events from the thread that receives: its ring may be full as it is
+//! slow, and it waits for itself until the limit is over and the event is lost. At the shutdown a
+//! subscriber may hold the collector up for five seconds, then its queue is lossy too.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -179,6 +182,8 @@ pub(crate) struct Queue {
     accepted: AtomicU64,
     accepted_bytes: AtomicU64,
     dropped: [AtomicU64; LEVELS],
+    /// The shutdown waited long enough: nobody waits for this subscriber any more.
+    abandoned: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -219,6 +224,7 @@ impl Queue {
             accepted: AtomicU64::new(0),
             accepted_bytes: AtomicU64::new(0),
             dropped: [const { AtomicU64::new(0) }; LEVELS],
+            abandoned: AtomicBool::new(false),
         }
     }
 
@@ -233,7 +239,7 @@ impl Queue {
             return Pushed::Closed;
         }
         let is_full = inner.bytes > 0 && inner.bytes + batch.records.len() > self.capacity_bytes;
-        if is_full && !self.lossy {
+        if is_full && !self.lossy && !self.abandoned.load(Ordering::Relaxed) {
             return Pushed::Wait;
         }
         if is_full {
@@ -306,11 +312,9 @@ impl Queue {
         }
     }
 
-    /// Counts a batch that is given up although the queue is not lossy.
-    pub(crate) fn give_up(&self, batch: &Batch) {
-        for (at, count) in batch.levels.iter().enumerate() {
-            self.dropped[at].fetch_add(u64::from(*count), Ordering::Relaxed);
-        }
+    /// From now on what finds the queue full is dropped and counted, although the queue is not lossy.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

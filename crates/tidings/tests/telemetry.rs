@@ -13,7 +13,7 @@ use tidings::{
     EventSet, EventType, Interest, Key, Level, Received, Settings, Subscriber, Subscription,
     Telemetry, WhenFull, emit, end, meters, span,
 };
-use tidings_event::{EventRef, Value};
+use tidings_event::{EventRef, SeriesValue, Value};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -229,6 +229,26 @@ fn a_lossy_subscriber_is_told_what_it_missed_and_holds_up_nobody() {
 }
 
 #[test]
+fn a_stuck_subscriber_cannot_hold_up_the_shutdown_for_ever() {
+    let _turn = turn();
+    let telemetry = tidings::start(Settings::default()).unwrap();
+    let stuck = Subscription::new("stuck").interest(Interest::all());
+    let mut stuck = telemetry.subscribe(stuck.queue_bytes(1000)).unwrap();
+    let mut other = all(&telemetry);
+    // Several batches, each of which would wait.
+    blast(1, 4000);
+    telemetry.shutdown(LONG).unwrap();
+    let (seen, lost) = numbers(&mut other);
+    assert_eq!((seen[&0].len(), lost), (4000, 0));
+    let dropped: u64 = stuck.stats().dropped.iter().sum();
+    let mut received = 0;
+    while let Received::Batch(batch) = stuck.next(Duration::ZERO) {
+        received += batch.len() as u64;
+    }
+    assert_eq!(received + dropped, 4000);
+}
+
+#[test]
 fn interests_and_levels_say_what_is_built() {
     let _turn = turn();
     let telemetry = tidings::start(Settings::default()).unwrap();
@@ -318,6 +338,12 @@ fn spans_have_ids_parents_and_ends() {
         spans["delivery.attempt-start"],
     );
     let imap = spans["imap.connection-start"];
+    let readings = meters().unwrap().read(&meters::Selection::all());
+    let delivered = readings.iter().find(|r| r.name == "delivery.delivered");
+    let SeriesValue::Counter { exemplar, .. } = &delivered.unwrap().series[0].value else {
+        panic!("{delivered:?}");
+    };
+    assert_eq!(exemplar.as_ref().map(|e| e.span.0), Some(attempt));
     assert!(session != 0 && attempt != 0 && session != attempt && imap != 0);
     assert_eq!(
         events,

@@ -36,15 +36,14 @@ pub(super) struct Event<'w> {
     pub(super) pairs: &'w [u64],
 }
 
-/// What comes out.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Entry<'w> {
-    Event(Event<'w>),
+/// Takes what comes out. Two methods, not one with a choice: the choice would be written to memory
+/// and read back for every event, a tenth of what collecting costs.
+pub(super) trait Take {
+    /// An event.
+    fn event(&mut self, source: usize, event: &Event<'_>);
+
     /// Events are missing here: how many the source has lost so far, by level.
-    Gap {
-        ticks: u64,
-        lost: [u64; LEVELS],
-    },
+    fn gap(&mut self, source: usize, ticks: u64, lost: &[u64; LEVELS]);
 }
 
 impl Merge {
@@ -76,11 +75,7 @@ impl Merge {
 
     /// Hands on, earliest first, all that happened at `horizon` or before, with the number of its
     /// source. Gives how many there were.
-    pub(super) fn release(
-        &mut self,
-        horizon: u64,
-        mut take: impl FnMut(usize, Entry<'_>),
-    ) -> usize {
+    pub(super) fn release(&mut self, horizon: u64, handler: &mut impl Take) -> usize {
         let mut count = 0;
         self.heads.clear();
         for (at, source) in self.sources.iter().enumerate() {
@@ -96,7 +91,7 @@ impl Merge {
             let source = &mut self.sources[at];
             while source.ticks().is_some_and(|ticks| ticks <= until) {
                 // A handler that panics has had its entry.
-                source.take(|entry| take(at, entry));
+                source.take(at, handler);
                 count += 1;
             }
             self.heads.extend(source.ticks().map(|t| Reverse((t, at))));
@@ -116,7 +111,7 @@ impl Staged {
     }
 
     #[inline]
-    fn take(&mut self, take: impl FnOnce(Entry<'_>)) {
+    fn take(&mut self, source: usize, handler: &mut impl Take) {
         let rest = &self.words[self.at..];
         let head = Head::from_word(rest[0]);
         let length = head.words().min(rest.len());
@@ -128,16 +123,17 @@ impl Staged {
             for (count, word) in lost.iter_mut().zip(&entry[2..]) {
                 *count = *word;
             }
-            take(Entry::Gap { ticks, lost });
+            handler.gap(source, ticks, &lost);
         } else if let Some((fixed, pairs)) = entry.split_first_chunk::<{ HEAD_WORDS as usize }>() {
-            take(Entry::Event(Event {
+            let event = Event {
                 kind: head.kind,
                 level: head.level,
                 ticks,
                 span: fixed[2],
                 bytes: head.bytes as usize,
                 pairs,
-            }));
+            };
+            handler.event(source, &event);
         }
     }
 
@@ -160,6 +156,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// Calls a function with each event.
+    struct Each<F>(F);
+
+    impl<F: FnMut(usize, &Event<'_>)> Take for Each<F> {
+        fn event(&mut self, source: usize, event: &Event<'_>) {
+            (self.0)(source, event);
+        }
+
+        fn gap(&mut self, _: usize, _: u64, _: &[u64; LEVELS]) {
+            unreachable!("no gap was put in");
+        }
+    }
 
     fn entry(ticks: u64, span: u64, pairs: usize) -> Vec<u64> {
         let head = Head {
@@ -194,13 +203,10 @@ mod tests {
             expected.sort_by_key(|(ticks, at, _)| (*ticks, *at));
             let mut seen = Vec::new();
             for horizon in [horizon, u64::MAX] {
-                merge.release(horizon, |at, entry| match entry {
-                    Entry::Event(event) => {
-                        assert!(event.pairs.iter().all(|word| *word == event.span));
-                        seen.push((event.ticks, at, event.span));
-                    }
-                    Entry::Gap { .. } => unreachable!(),
-                });
+                merge.release(horizon, &mut Each(|at, event: &Event<'_>| {
+                    assert!(event.pairs.iter().all(|word| *word == event.span));
+                    seen.push((event.ticks, at, event.span));
+                }));
                 prop_assert!(seen.iter().all(|(ticks, ..)| *ticks <= horizon));
             }
             let by_time = |all: &[(u64, usize, u64)]| all.iter().map(|e| e.0).collect::<Vec<_>>();
@@ -222,14 +228,14 @@ mod tests {
             merge.source(0).extend(entry(span, span, 1));
         }
         let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            merge.release(u64::MAX, |_, _| panic!("told to"));
+            merge.release(u64::MAX, &mut Each(|_, _: &Event<'_>| panic!("told to")));
         }));
         assert!(failed.is_err());
         let mut seen = Vec::new();
-        merge.release(u64::MAX, |_, entry| match entry {
-            Entry::Event(event) => seen.push(event.span),
-            Entry::Gap { .. } => unreachable!(),
-        });
+        merge.release(
+            u64::MAX,
+            &mut Each(|_, event: &Event<'_>| seen.push(event.span)),
+        );
         assert_eq!(seen, [2, 3]);
     }
 }

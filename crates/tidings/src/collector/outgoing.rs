@@ -6,12 +6,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_event::{EventId, EventType, Header, Id, Key, Level, RecordWriter};
+use tidings_event::{EventId, EventRef, EventType, Header, Id, Key, Level, RecordWriter};
 
 use super::merge::Event;
 use crate::clock;
 use crate::dispatch::Plan;
 use crate::encode::Encoder;
+use crate::gate::TYPES;
 use crate::process::PROCESS;
 use crate::ring::LEVELS;
 use crate::subscribe::{Batch, Pushed, Queue};
@@ -20,7 +21,7 @@ use crate::sync::{AtomicU64, Ordering};
 /// About how large a batch grows: what stays in the processor's cache.
 const BATCH_BYTES: usize = 64 << 10;
 
-/// How long a subscriber that wants nothing dropped may hold up the shutdown.
+/// How long a subscriber that wants nothing dropped may hold up the shutdown; once, not for each batch.
 const HOLD_UP_MAX: Duration = Duration::from_secs(5);
 
 /// See the module.
@@ -34,6 +35,10 @@ pub(super) struct Outgoing {
     kept: u64,
     records: Vec<u8>,
     shares: Vec<Share>,
+    /// For each type, where its last event within a span begins in the buffer, plus 1; 0 for none.
+    latest: Box<[usize]>,
+    /// The types that have one.
+    touched: Vec<u16>,
 }
 
 /// What of the buffer is for one subscriber.
@@ -49,8 +54,10 @@ impl Outgoing {
             origin,
             number: 0,
             kept: 0,
-            records: Vec::with_capacity(2 * BATCH_BYTES),
+            records: Vec::with_capacity(BATCH_BYTES + BATCH_BYTES / 8),
             shares: Vec::new(),
+            latest: vec![0; TYPES].into_boxed_slice(),
+            touched: Vec::new(),
         }
     }
 
@@ -61,7 +68,7 @@ impl Outgoing {
     }
 
     /// Adds an event for the subscribers of `mask`; says whether it is time to dispatch.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(&mut self, event: &Event<'_>, time_ns: i64, mask: u64) -> bool {
         let start = self.records.len();
         if start == 0 {
@@ -75,6 +82,14 @@ impl Outgoing {
         };
         write_record(&mut self.records, event, time_ns, id);
         let end = self.records.len();
+        if event.span != 0
+            && let Some(latest) = self.latest.get_mut(usize::from(event.kind))
+        {
+            if *latest == 0 {
+                self.touched.push(event.kind);
+            }
+            *latest = start + 1;
+        }
         let mut rest = mask;
         while rest != 0 {
             let subscriber = rest.trailing_zeros() as usize;
@@ -91,7 +106,8 @@ impl Outgoing {
         if self.records.is_empty() {
             return;
         }
-        let fresh = Vec::with_capacity(2 * BATCH_BYTES);
+        self.remember_spans();
+        let fresh = Vec::with_capacity(BATCH_BYTES + BATCH_BYTES / 8);
         let records = Arc::new(std::mem::replace(&mut self.records, fresh));
         for at in 0..self.shares.len() {
             let share = &mut self.shares[at];
@@ -108,6 +124,19 @@ impl Outgoing {
             }
         }
     }
+
+    /// Shows the meters the span behind the last event of each type, for their exemplars: once for
+    /// each batch and type, as only the latest counts.
+    fn remember_spans(&mut self) {
+        for kind in self.touched.drain(..) {
+            let start = std::mem::take(&mut self.latest[usize::from(kind)]) - 1;
+            if let Some(meters) = PROCESS.meters.get()
+                && let Ok((event, _)) = EventRef::read(&self.records[start..])
+            {
+                meters.remember(&event);
+            }
+        }
+    }
 }
 
 fn hand_over(queue: &Queue, batch: &Batch, report_id: EventId) {
@@ -119,7 +148,7 @@ fn hand_over(queue: &Queue, batch: &Batch, report_id: EventId) {
         }
         queue.wait_for_room(Duration::from_millis(50));
         if PROCESS.control().stop && clock::since(begun) > HOLD_UP_MAX {
-            return queue.give_up(batch);
+            queue.abandon();
         }
     }
 }
@@ -153,7 +182,7 @@ impl Share {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn write_record(out: &mut Vec<u8>, event: &Event<'_>, time_ns: i64, id: EventId) {
     let header = Header {
         level: Level::from_ordinal(event.level).unwrap_or(Level::Info),

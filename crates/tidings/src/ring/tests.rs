@@ -60,7 +60,8 @@ proptest! {
             match step {
                 Step::Write { level, bytes } => {
                     number += 1;
-                    if writer.write(&stamp(number, level), &pairs(bytes)).is_ok() {
+                    let (stamp, pairs) = (stamp(number, level), pairs(bytes));
+                    if writer.try_write(&stamp, &pairs) || writer.write(&stamp, &pairs).is_ok() {
                         model.push_back((number, level, lost));
                     } else {
                         writer.lose(level);
