@@ -26,6 +26,8 @@ struct Script {
     poison: Vec<u64>,
     refuses_all: bool,
     calls: u64,
+    /// Calls that began.
+    begun: u64,
     is_held: bool,
     reopened: bool,
     batching: Batching,
@@ -51,6 +53,7 @@ fn oops() -> Failure {
 
 impl Sink for Scripted {
     fn deliver(&mut self, batch: &Batch<'_>) -> Outcome {
+        self.script().begun += 1;
         while self.script().is_held {
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -530,8 +533,10 @@ fn a_program_without_a_spool_gets_all_it_sent_and_the_count_of_what_it_could_not
     )
     .unwrap();
     let state = driver.state();
+    sender.send(plain([0]), 1).unwrap();
+    wait_until("the first", || sink.script().begun == 1);
     let mut refused = 0;
-    for number in 0..1_000 {
+    for number in 1..1_000 {
         refused += u64::from(sender.try_send(plain([number]), 1).is_err());
     }
     assert!(refused > 500);
