@@ -443,10 +443,10 @@ fn what_can_be_mended_is_tried_again_and_no_redirect_is_followed() {
         };
         assert!(failure.reason.contains(says), "{failure}");
         assert_eq!(sink.deliver(&buffer.batch()), Outcome::Delivered);
+        wait_until("both requests", || receiver.requests().len() == 2);
         let requests = receiver.requests();
         let elsewhere = |request: &Json| request["path"] == "/elsewhere";
         assert!(!requests.iter().any(elsewhere), "{requests:?}");
-        assert_eq!(requests.len(), 2);
     }
 }
 
