@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod follow;
+mod forward;
 mod outputs;
 mod reading;
 mod run;
