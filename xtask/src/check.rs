@@ -3,7 +3,7 @@
 //! Every step runs, even after one has failed; a failing step is named at the end with the way to
 //! mend it. `--fast` leaves the tests out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::{edges, generate};
@@ -60,6 +60,11 @@ const TESTS: &[Step] = &[
         name: "tests",
         mend: "mend the code; where only expected output changed, run again with TIDINGS_BLESS=1 and review the diff",
         run: tests,
+    },
+    Step {
+        name: "models of threads",
+        mend: "mend the code: loom found an order of its threads in which the test fails",
+        run: models,
     },
     Step {
         name: "doc tests",
@@ -138,13 +143,13 @@ fn clippy(root: &Path) -> Outcome {
     if version.starts_with(CLIPPY) {
         let product = cargo(
             root,
-            "clippy --quiet --workspace --lib --bins -- -D warnings",
+            "clippy --quiet --workspace --all-features --lib --bins -- -D warnings",
         );
         if matches!(product, Outcome::Failed) {
             return product;
         }
         // Tests and benchmarks may look at the clock, and share helpers that not each of them uses.
-        let rest = "clippy --quiet --workspace --all-targets -- -D warnings \
+        let rest = "clippy --quiet --workspace --all-features --all-targets -- -D warnings \
                     -A clippy::disallowed-methods -A dead-code -A unused-imports";
         return cargo(root, rest);
     }
@@ -169,23 +174,39 @@ fn tests(root: &Path) -> Outcome {
     if says(root, "nextest --version").is_some() {
         return cargo(
             root,
-            "nextest run --workspace --no-fail-fast --no-tests=pass --status-level=slow",
+            "nextest run --workspace --all-features --no-fail-fast --no-tests=pass --status-level=slow",
         );
     }
     eprintln!("x check: cargo-nextest is not installed, using cargo test");
     cargo(
         root,
-        "test --quiet --workspace --no-fail-fast --lib --bins --tests --examples",
+        "test --quiet --workspace --all-features --no-fail-fast --lib --bins --tests --examples",
     )
 }
 
 fn doc_tests(root: &Path) -> Outcome {
-    cargo(root, "test --quiet --workspace --doc")
+    cargo(root, "test --quiet --workspace --all-features --doc")
+}
+
+/// What threads share is tried in every order, with loom in place of the standard library; built apart,
+/// as the flag would build everything anew.
+fn models(root: &Path) -> Outcome {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    let arguments = "test --quiet --package tidings --release --lib models";
+    let mut command = command(root, arguments);
+    command
+        .env("RUSTFLAGS", "--cfg loom")
+        .env("CARGO_TARGET_DIR", target.join("loom"));
+    outcome(command, arguments)
 }
 
 /// Runs cargo with its output shown. The arguments are separated by blanks.
 fn cargo(root: &Path, arguments: &str) -> Outcome {
-    match command(root, arguments).status() {
+    outcome(command(root, arguments), arguments)
+}
+
+fn outcome(mut command: Command, arguments: &str) -> Outcome {
+    match command.status() {
         Ok(status) if status.success() => Outcome::Passed,
         Ok(_) => Outcome::Failed,
         Err(why) => {

@@ -207,7 +207,7 @@ mod tests {
             let status = StatusCode::from_u16(status).unwrap();
             let expected = match status.as_u16() {
                 429 | 502 | 503 | 504 => Remedy::Retry(None),
-                300..400 | 401 | 403 | 404 | 405 | 407 => Remedy::Retry(None),
+                300..=399 | 401 | 403 | 404 | 405 | 407 => Remedy::Retry(None),
                 413 => Remedy::Smaller,
                 _ => Remedy::None,
             };
