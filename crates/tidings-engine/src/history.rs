@@ -201,7 +201,8 @@ impl HistoryWriter {
         Ok(self.newest_message.1)
     }
 
-    /// When any committed message was last heard of.
+    /// When any committed message was last heard of, or later: one that was taken out counts until
+    /// its part is merged.
     pub(crate) fn newest_heard_ns(&mut self) -> Result<i64, Error> {
         let snapshot = self.store.snapshot();
         let (sequence, known) = &mut self.heard;
@@ -210,7 +211,7 @@ impl HistoryWriter {
             for part in snapshot.parts(MESSAGES, ..)? {
                 let heard_ns = match known.get(&part.id()) {
                     Some(heard_ns) => *heard_ns,
-                    None => last_heard_ns(&part)?,
+                    None => part.greatest(message_rows::LAST)?.unwrap_or(i64::MIN),
                 };
                 parts.insert(part.id(), heard_ns);
             }
@@ -289,12 +290,6 @@ impl HistoryWriter {
         self.parts.extend(part?);
         Ok(())
     }
-}
-
-fn last_heard_ns(part: &Part) -> Result<i64, Error> {
-    let rows = part.read(&[message_rows::LAST], &part.all())?;
-    let times = (0..rows.len()).filter_map(|row| rows.time(message_rows::LAST, row));
-    Ok(times.max().unwrap_or(i64::MIN))
 }
 
 /// A batch without rows.

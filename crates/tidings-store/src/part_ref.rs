@@ -134,12 +134,7 @@ impl Part {
     /// [`Error::Damaged`] or [`Error::Io`], naming the sidecar; [`Error::Invalid`] for a column of
     /// another kind.
     pub fn in_range(&self, column: ColumnId, values: impl RangeBounds<i64>) -> Result<RowSet> {
-        let kind = self.schema.columns().get(column).map(|column| column.kind);
-        if !matches!(kind, Some(Kind::Time | Kind::Int)) {
-            return Err(Error::Invalid(format!(
-                "column {column} is not of times or integers"
-            )));
-        }
+        self.check_ordered(column)?;
         let Some((from, to)) = inclusive(&values) else {
             return Ok(RowSet::none());
         };
@@ -168,6 +163,37 @@ impl Part {
             }
         }
         Ok(self.live(rows))
+    }
+
+    /// The greatest value of a time or `Int` column, that of deleted rows included; `None` if
+    /// every row is null. One small read a row group, and none of the column itself.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::Io`], naming the sidecar; [`Error::Invalid`] for a column of
+    /// another kind.
+    pub fn greatest(&self, column: ColumnId) -> Result<Option<i64>> {
+        self.check_ordered(column)?;
+        let open = self.shared.open()?;
+        let Some((number, _)) = self.part_column(&open, column)? else {
+            return Ok(None);
+        };
+        let mut greatest = None;
+        for at in 0..open.head.groups.len() {
+            let group = open.group(at)?;
+            let of_group = group.chunks.get(number).and_then(|chunk| chunk.range);
+            greatest = greatest.max(of_group.map(|(_, bits)| bits as i64));
+        }
+        Ok(greatest)
+    }
+
+    /// Refuses a column that is not of times or integers.
+    fn check_ordered(&self, column: ColumnId) -> Result<()> {
+        match self.schema.columns().get(column).map(|column| column.kind) {
+            Some(Kind::Time | Kind::Int) => Ok(()),
+            _ => Err(Error::Invalid(format!(
+                "column {column} is not of times or integers"
+            ))),
+        }
     }
 
     /// The part's row groups, in order.

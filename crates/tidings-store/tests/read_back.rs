@@ -55,6 +55,18 @@ fn any_choice_of_rows_and_columns_reads_the_same_values() {
 }
 
 #[test]
+fn the_greatest_value_is_that_of_the_column() {
+    for count in [1, 5000, 70_000] {
+        let store = open(&MemoryBackend::new());
+        add(&store, &rows(count, 5));
+        let part = &store.snapshot().parts("events", ..).unwrap()[0];
+        let lines = read_part(part).into_iter().map(|row| row.line).max();
+        assert_eq!(part.greatest(3).unwrap(), lines.flatten(), "{count} rows");
+        assert!(part.greatest(10).is_err(), "a column of texts");
+    }
+}
+
+#[test]
 fn candidates_hold_every_row_with_the_token() {
     let store = open(&MemoryBackend::new());
     add(&store, &rows(36_000, 4));

@@ -52,15 +52,26 @@ pub(crate) struct Anchor {
 }
 
 impl Anchor {
-    /// Reads both.
+    /// Reads both. A thread that is stopped between the readings would shift a whole round of
+    /// events: the closest pair of a few is taken.
     pub(crate) fn now() -> Anchor {
+        let mut closest = Anchor::read();
+        for _ in 0..3 {
+            let another = Anchor::read();
+            if another.0 < closest.0 {
+                closest = another;
+            }
+        }
+        closest.1
+    }
+
+    /// Reads both once, and says how many ticks apart.
+    fn read() -> (u64, Anchor) {
         let before = ticks();
         let wall_ns = wall_ns();
-        let after = ticks();
-        Anchor {
-            ticks: before + after.saturating_sub(before) / 2,
-            wall_ns,
-        }
+        let apart = ticks().saturating_sub(before);
+        let ticks = before + apart / 2;
+        (apart, Anchor { ticks, wall_ns })
     }
 
     /// The wall time at which the counter stood at `ticks`: nanoseconds since the unix epoch.
@@ -90,15 +101,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_read_as_wall_time() {
+    fn ticks_read_as_wall_time_to_the_microsecond() {
         let anchor = Anchor::now();
         std::thread::sleep(Duration::from_millis(5));
         // The least of several tries: a thread may be stopped between two readings.
-        let worst = (0..200)
+        let nearest = (0..200)
             .map(|_| (anchor.time_ns(ticks()) - wall_ns()).abs())
-            .min();
-        // On a machine with nothing else to do it is well below a microsecond.
-        assert!(worst.unwrap() < 100_000, "{worst:?} ns");
+            .min()
+            .unwrap();
+        // A sleep may last much longer than asked for, and the counter's rate is known to 50 ppm.
+        let drift = since(anchor.ticks).as_nanos() as i64 / 20_000;
+        assert!(nearest < 5_000 + drift, "{nearest} ns, drift {drift} ns");
         let past = anchor.time_ns(before(ticks(), Duration::from_secs(1)));
         assert!((wall_ns() - past - 1_000_000_000).abs() < 50_000_000);
     }

@@ -167,10 +167,14 @@ fn is_short<S: Text>(leg: &Leg<S>) -> bool {
 }
 
 /// Whether a piece may be missing: the beginning, the end, or one in between, of what was put together
-/// from pieces or does not tell of all its recipients.
+/// from pieces or does not tell what became of all its recipients.
 fn is_loose<S: Text>(leg: &Leg<S>, entry: &Entry<S>) -> bool {
     let has_ends = (is_opened(leg) || leg.derived) && is_over(leg);
-    let lacks_outcomes = || leg.outcomes.len() as u64 + leg.unnamed < leg.total;
+    let lacks_outcomes = || {
+        let is_final = |outcome: &&Outcome<S>| outcome.verdict.is_some_and(Verdict::is_final);
+        let told = leg.outcomes.iter().filter(is_final).count() as u64;
+        told + leg.unnamed < leg.total
+    };
     let is_put_together = || entry.pieces.iter().any(|(of, _)| *of == leg.id);
     is_short(leg) && (!has_ends || lacks_outcomes() || is_put_together())
 }
