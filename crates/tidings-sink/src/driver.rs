@@ -14,7 +14,7 @@
 //! Delivery is at least once: after a crash the events since the cursor was last stored come again.
 //!
 //! **Retries**: after 0.5 s, doubled up to 60 s, of which a random part of up to a half is left out; or
-//! as the receiver says, up to an hour ([`AFTER_MAX`]). A rejected batch is halved until the event that is to blame is
+//! as the receiver says, up to an hour. A rejected batch is halved until the event that is to blame is
 //! found, which is then left out and counted (`rejected`); if 32 events are rejected and none was
 //! taken, the rest of the batch is rejected with them.
 //!
@@ -48,6 +48,7 @@ use crate::sink::{Batching, Failure, Sink};
 use crate::spans::SpanTable;
 use crate::state::{SinkState, add};
 
+#[cfg(feature = "otlp")]
 pub(crate) use self::deliver::AFTER_MAX;
 
 /// How long a driver waits for events before it looks after other things.
