@@ -29,12 +29,53 @@ pub(super) struct Session {
     /// Its start line was not seen (yet).
     pub(super) implicit: bool,
     pub(super) closed: bool,
-    /// It ended by a lost connection, a timeout or too many errors.
+    /// It ended by a lost connection, a timeout or too many errors. Of postscreen: it answered
+    /// the client's commands itself, so the client is not handed over to smtpd.
     pub(super) lost: bool,
     /// Hash of the user who signed in, 0 for nobody.
     pub(super) user: u64,
     /// The queue id opened last, until it is seen in the queue.
     pub(super) leg: Option<LegKey>,
+}
+
+/// A second line that tells of a session's start comes within this time; later, it is another
+/// session of a process whose end was not logged.
+const TOLD_TWICE_NS: i64 = 2_000_000_000;
+
+impl Session {
+    /// Whether its start was told: by its own line, or together with its end.
+    pub(super) fn is_started(&self) -> bool {
+        !self.implicit || self.closed
+    }
+
+    /// Whether a line that tells of this client's start only repeats what is known.
+    pub(super) fn is_same_start(&self, time_ns: i64, client: Option<IpAddr>) -> bool {
+        let apart_ns = (time_ns - self.start_ns).abs();
+        !self.implicit && !self.closed && self.client == client && apart_ns <= TOLD_TWICE_NS
+    }
+
+    /// Ends it. Gives what is to be told of it.
+    pub(super) fn end(&mut self) -> Ending {
+        let ending = match (self.closed, self.implicit) {
+            (true, _) => Ending::Told,
+            (false, true) => Ending::Both,
+            (false, false) => Ending::End,
+        };
+        self.closed = true;
+        ending
+    }
+}
+
+/// What a line that ends a session has to tell, so that each has one start and one end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Its start was told: the end.
+    End,
+    /// Its start was not told: start and end. Both have the time of the line, as all events of a
+    /// line; how long the session took is told with the end, where it is known.
+    Both,
+    /// Its end was told.
+    Told,
 }
 
 /// A session that begins.

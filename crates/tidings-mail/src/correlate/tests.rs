@@ -325,3 +325,79 @@ fn a_transaction_that_the_counters_count_is_not_given_up() {
     assert!(given_up(" ehlo=1 mail=1 rcpt=1 data=0/1 commands=3/4"));
     assert!(given_up(""), "before 3.0 there are no counters");
 }
+
+/// Starts and ends of sessions, in order, and how many spans they are of.
+fn starts_and_ends(lines: &[&str]) -> (String, usize) {
+    let records = all(lines);
+    let mut spans = std::collections::BTreeSet::new();
+    let mut told = String::new();
+    for event in Records::new(&records).map(Result::unwrap) {
+        let name = event.kind().name();
+        if name.ends_with(".connection-start") || name.ends_with(".connection-end") {
+            told.push_str(if name.ends_with("start") { "<" } else { ">" });
+            spans.insert(event.span().unwrap());
+        }
+    }
+    (told, spans.len())
+}
+
+#[test]
+fn a_session_of_postscreen_ends_with_the_hand_over() {
+    const CONNECT: &str =
+        "Nov 22 12:58:44 mx postfix/postscreen[1]: CONNECT from [192.0.2.1]:99 to [192.0.2.25]:25";
+    const REJECT: &str = "Nov 22 12:58:44 mx postfix/postscreen[1]: NOQUEUE: reject: RCPT from [192.0.2.1]:99: 450 4.3.2 Service currently unavailable; from=<a@x>, to=<b@y>, proto=ESMTP, helo=<h>";
+    const DISCONNECT: &str = "Nov 22 12:58:44 mx postfix/postscreen[1]: DISCONNECT [192.0.2.1]:99";
+    let ended = ("<>".to_owned(), 1);
+    for verdict in ["PASS OLD", "PASS NEW", "ALLOWLISTED", "WHITELISTED"] {
+        let verdict = format!("Nov 22 12:58:44 mx postfix/postscreen[1]: {verdict} [192.0.2.1]:99");
+        assert_eq!(starts_and_ends(&[CONNECT, &verdict]), ended);
+        assert_eq!(starts_and_ends(&[CONNECT, &verdict, DISCONNECT]), ended);
+        assert_eq!(starts_and_ends(&[CONNECT, CONNECT, &verdict]), ended);
+        assert_eq!(starts_and_ends(&[&verdict]), (String::new(), 0));
+        let again = [CONNECT, &verdict, CONNECT, DISCONNECT];
+        assert_eq!(starts_and_ends(&again), ("<><>".to_owned(), 2));
+        let kept = [CONNECT, REJECT, &verdict];
+        assert_eq!(starts_and_ends(&kept), ("<".to_owned(), 1));
+    }
+    for verdict in ["DENYLISTED", "ALLOWLIST VETO"] {
+        let verdict = format!("Nov 22 12:58:44 mx postfix/postscreen[1]: {verdict} [192.0.2.1]:99");
+        assert_eq!(starts_and_ends(&[CONNECT, &verdict]), ("<".to_owned(), 1));
+    }
+    assert_eq!(starts_and_ends(&[DISCONNECT, DISCONNECT]), ended);
+}
+
+#[test]
+fn a_session_told_only_at_its_end_has_a_start() {
+    let ended = ("<>".to_owned(), 1);
+    for line in [
+        "Nov 22 13:20:56 mx dovecot: imap-login: Disconnected (no auth attempts in 3 secs): user=<>, rip=192.0.2.9, lip=192.0.2.25, session=<abc>",
+        "Nov 22 13:20:56 mx dovecot: pop3-login: Aborted login (auth failed, 1 attempts in 2 secs): user=<a>, method=PLAIN, rip=192.0.2.9, lip=192.0.2.25",
+        "Nov 22 13:20:56 mx dovecot: imap(a)<7><abc>: Disconnected: Logged out in=57 out=807",
+        "Nov 22 13:20:56 mx dovecot: lmtp(7): Disconnect from local: Client has quit the connection (state=READY)",
+        "Nov 22 13:20:56 mx postfix/smtpd[7]: disconnect from x[192.0.2.1]",
+    ] {
+        assert_eq!(starts_and_ends(&[line]), ended, "{line}");
+    }
+    let records = all(&[
+        "Nov 22 13:20:56 mx dovecot: imap-login: Disconnected (no auth attempts in 3 secs): user=<>, rip=192.0.2.9, lip=192.0.2.25, session=<abc>",
+    ]);
+    let elapsed = Records::new(&records)
+        .map(Result::unwrap)
+        .find_map(|event| event.get(Key::ELAPSED).map(|value| format!("{value:?}")));
+    assert_eq!(elapsed.as_deref(), Some("Duration(3000)"));
+}
+
+#[test]
+fn lines_that_come_twice_or_late_neither_split_nor_end_a_session_again() {
+    const START: &str = "Nov 22 12:58:44 mx postfix/smtpd[252]: connect from x[192.0.2.1]";
+    const END: &str = "Nov 22 12:58:44 mx postfix/smtpd[252]: disconnect from x[192.0.2.1]";
+    let ended = ("<>".to_owned(), 1);
+    assert_eq!(starts_and_ends(&[START, START, END]), ended);
+    assert_eq!(starts_and_ends(&[START, END, END]), ended);
+    let twice = [START, END, START, END];
+    assert_eq!(starts_and_ends(&twice), ("<><>".to_owned(), 2));
+    let login = "Nov 22 12:58:57 mx dovecot: imap-login: Login: user=<a>, method=PLAIN, rip=192.0.2.9, lip=192.0.2.25, mpid=7, TLS, session=<abc>";
+    let end = "Nov 22 12:58:58 mx dovecot: imap(a)<7><abc>: Disconnected: Logged out in=57 out=807";
+    assert_eq!(starts_and_ends(&[login, login, end, end]), ended);
+    assert_eq!(starts_and_ends(&[end, login]), ended);
+}

@@ -13,7 +13,7 @@ use tidings_event::{EventType, Id, Key, stable_hash};
 
 use crate::correlate::Correlator;
 use crate::correlate::emit::Emit;
-use crate::correlate::sessions::{Session, SessionKey, new_session};
+use crate::correlate::sessions::{Ending, Session, SessionKey, new_session};
 use crate::dovecot::{Level, Line, Says};
 
 /// Takes one statement and writes its events.
@@ -122,6 +122,20 @@ impl Step<'_, '_> {
         let session = self.line.base_session();
         self.session(emit, session, false)
             .map(|session| session.span)
+    }
+
+    /// Ends the session with this id. Gives its span, what is to be told of its end, and for how
+    /// long it was known, in milliseconds. Without an id, no session is known to end.
+    fn end(&mut self, emit: &Emit<'_, '_>, session: &[u8]) -> (Option<Id>, Ending, Option<u64>) {
+        let time_ns = emit.at().time_ns;
+        match self.session(emit, session, false) {
+            Some(session) => {
+                let known_ms = u64::try_from((time_ns - session.start_ns) / 1_000_000).ok();
+                let known_ms = known_ms.filter(|_| !session.implicit);
+                (Some(session.span), session.end(), known_ms)
+            }
+            None => (None, Ending::End, None),
+        }
     }
 
     fn is_delivery(&self) -> bool {

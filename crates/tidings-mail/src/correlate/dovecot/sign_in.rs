@@ -1,10 +1,11 @@
 //! Sign-ins: of login processes, and what the password databases say of them.
 
-use tidings_event::{Draft, EventType, Key};
+use tidings_event::{Draft, EventType, Id, Key};
 
 use super::{Step, end_of, listener, start_of};
 use crate::correlate::attempts::Teller;
 use crate::correlate::emit::Emit;
+use crate::correlate::sessions::Ending;
 use crate::dovecot::{Auth, AuthOutcome, LoginCause, LoginEnd, Proxy, ProxyStep, Tls, Who};
 
 /// Nobody has told of a failed sign-in in a session.
@@ -18,20 +19,30 @@ const TOLD_BY_LOGIN: u64 = 2;
 
 impl Step<'_, '_> {
     pub(super) fn login(&mut self, emit: &mut Emit<'_, '_>, who: &Who<'_>) {
-        let span = self.session(emit, who.session, true).map(|session| {
+        let known = self.session(emit, who.session, false).map(|session| {
+            let is_started = session.is_started();
             session.implicit = false;
-            session.span
+            (session.span, is_started)
         });
-        let span = span.or_else(|| Some(self.state.spans.fresh(emit.at())));
+        let (span, is_started) =
+            known.unwrap_or_else(|| (self.state.spans.fresh(emit.at()), false));
+        let span = Some(span);
+        let service = self.line.service;
+        if !is_started {
+            self.start(emit, span, who);
+        }
+        let mut event = emit.event(EventType::AUTH_SUCCESS, span);
+        event.text(Key::LISTENER_ID, listener(service));
+        account(&mut event, who);
+        event.finish();
+    }
+
+    /// Tells of the start of a session.
+    fn start(&self, emit: &mut Emit<'_, '_>, span: Option<Id>, who: &Who<'_>) {
         let service = self.line.service;
         let mut event = emit.event(start_of(service), span);
         event.text(Key::LISTENER_ID, listener(service));
         client(&mut event, who);
-        event.finish();
-        drop(event);
-        let mut event = emit.event(EventType::AUTH_SUCCESS, span);
-        event.text(Key::LISTENER_ID, listener(service));
-        account(&mut event, who);
         event.finish();
     }
 
@@ -39,15 +50,18 @@ impl Step<'_, '_> {
         let key = self.key_of(end.who.session);
         let known = key
             .and_then(|key| self.state.sessions.get_mut(&key))
-            .map(|session| {
-                session.closed = true;
-                (session.span, session.user)
-            });
-        let span = known.map(|(span, _)| span);
+            .map(|session| session.user);
+        let (span, ending, known_ms) = self.end(emit, end.who.session);
+        let (span, ending) = match span {
+            Some(span) => (span, ending),
+            // Without an id, this line is all that is told of the connection.
+            None => (self.state.spans.fresh(emit.at()), Ending::Both),
+        };
+        let span = Some(span);
         // Other lines may have told of the same attempts already.
         let attempts = end.attempts.max(1);
         let told = match (known, end.who.rip) {
-            (Some((_, user)), _) if user != NOBODY => attempts,
+            (Some(user), _) if user != NOBODY => attempts,
             (_, Some(ip)) if end.cause == LoginCause::AuthFailed => {
                 let time_ns = emit.at().time_ns;
                 let state = &mut self.state.attempts;
@@ -69,6 +83,9 @@ impl Step<'_, '_> {
             _ => None,
         };
         let service = self.line.service;
+        if ending == Ending::Both {
+            self.start(emit, span, &end.who);
+        }
         if let Some(kind) = kind {
             let mut event = emit.event(kind, span);
             event.text(Key::LISTENER_ID, listener(service));
@@ -79,8 +96,18 @@ impl Step<'_, '_> {
             }
             event.finish();
         }
+        if ending == Ending::Told {
+            if kind.is_none() {
+                emit.event(EventType::SOURCE_LINE, span).finish();
+            }
+            return;
+        }
         let mut event = emit.event(end_of(service), span);
         event.text(Key::LISTENER_ID, listener(service));
+        let told_ms = end.seconds.map(|seconds| seconds.saturating_mul(1000));
+        if let Some(elapsed_ms) = known_ms.max(told_ms) {
+            event.duration_ms(Key::ELAPSED, elapsed_ms);
+        }
         if kind.is_none() {
             account(&mut event, &end.who);
             event.text_if(Key::DETAILS, end.detail);
@@ -116,15 +143,41 @@ impl Step<'_, '_> {
     }
 
     pub(super) fn proxy(&mut self, emit: &mut Emit<'_, '_>, proxy: &Proxy<'_>) {
-        let kind = match proxy.what {
-            ProxyStep::Started => start_of(self.line.service),
-            ProxyStep::Ended => end_of(self.line.service),
-            ProxyStep::Failed => EventType::NETWORK_PROXY_ERROR,
-            ProxyStep::Note => EventType::SERVER_NOTICE,
+        let id = proxy.who.session;
+        let (span, kind) = match proxy.what {
+            ProxyStep::Started => match self.session(emit, id, false) {
+                Some(session) if session.is_started() => {
+                    (Some(session.span), EventType::SERVER_NOTICE)
+                }
+                session => {
+                    let span = session.map(|session| {
+                        session.implicit = false;
+                        session.span
+                    });
+                    (span, start_of(self.line.service))
+                }
+            },
+            ProxyStep::Ended => {
+                let (span, ending, _) = self.end(emit, id);
+                if ending == Ending::Both {
+                    self.start(emit, span, &proxy.who);
+                }
+                match ending {
+                    Ending::Told => (span, EventType::SERVER_NOTICE),
+                    Ending::End | Ending::Both => (span, end_of(self.line.service)),
+                }
+            }
+            ProxyStep::Failed | ProxyStep::Note => {
+                let span = self.session(emit, id, false).map(|session| session.span);
+                let failed = proxy.what == ProxyStep::Failed;
+                let kind = if failed {
+                    EventType::NETWORK_PROXY_ERROR
+                } else {
+                    EventType::SERVER_NOTICE
+                };
+                (span, kind)
+            }
         };
-        let span = self
-            .session(emit, proxy.who.session, proxy.what == ProxyStep::Started)
-            .map(|session| session.span);
         let mut event = emit.event(kind, span);
         account(
             &mut event,

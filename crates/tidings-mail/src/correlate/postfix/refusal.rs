@@ -16,6 +16,7 @@ impl Step<'_, '_> {
             self.note_sender(emit, &reject.client, from);
         }
         let (leg_span, ids) = self.ids(emit, Role::Continues);
+        self.note_answered(&reject.client);
         let span = leg_span
             .or_else(|| self.session_of(&reject.client))
             .or_else(|| {

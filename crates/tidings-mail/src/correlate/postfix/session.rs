@@ -7,18 +7,23 @@ use tidings_event::{EventType, Id, Key, stable_hash};
 use super::{Ids, Step, peer};
 use crate::correlate::DISORDER_NS;
 use crate::correlate::emit::Emit;
-use crate::correlate::sessions::{Session, SessionKey, new_session};
+use crate::correlate::sessions::{Ending, Session, SessionKey, new_session};
 use crate::counters::taken;
 use crate::postfix::{Lost, Peer};
 
 impl Step<'_, '_> {
     pub(super) fn connect(&mut self, emit: &mut Emit<'_, '_>, client: &Peer<'_>) {
         let time_ns = emit.at().time_ns;
+        let key = self.process_key(emit);
+        if let Some(span) = key.and_then(|key| self.started_before(&key, time_ns, client.ip)) {
+            emit.event(EventType::SOURCE_LINE, Some(span)).finish();
+            return;
+        }
         let mut span = self.state.spans.fresh(emit.at());
         self.end_rules(emit);
-        if let Some(key) = self.process_key(emit) {
+        if let Some(key) = key {
             let adopted = self.state.sessions.get_mut(&key).filter(|session| {
-                session.implicit
+                !session.is_started()
                     && session.client == client.ip
                     && (time_ns - session.start_ns).abs() <= DISORDER_NS
             });
@@ -34,11 +39,25 @@ impl Step<'_, '_> {
                 }
             }
         }
-        let at = emit.at();
-        let mut event = emit.event(EventType::SMTP_CONNECTION_START, Some(span));
-        event.text_if(Key::LISTENER_ID, at.listener);
-        peer(&mut event, client);
-        event.finish();
+        let listener = emit.at().listener;
+        start(emit, span, listener, client);
+    }
+
+    /// The session whose start this line only repeats: the line came twice, or it comes late, and
+    /// the start was told together with the end.
+    fn started_before(
+        &mut self,
+        key: &SessionKey,
+        time_ns: i64,
+        client: Option<IpAddr>,
+    ) -> Option<Id> {
+        let session = self.state.sessions.get_mut(key)?;
+        let late_ns = session.last_ns - time_ns;
+        let is_late = session.implicit
+            && session.closed
+            && session.client == client
+            && (0..=DISORDER_NS).contains(&late_ns);
+        (is_late || session.is_same_start(time_ns, client)).then_some(session.span)
     }
 
     pub(super) fn disconnect(
@@ -50,16 +69,25 @@ impl Step<'_, '_> {
         let time_ns = emit.at().time_ns;
         let mut span = None;
         let mut elapsed_ms = None;
+        let mut ending = Ending::End;
         if let Some(session) = self.session_with(emit, client.ip) {
-            session.closed = true;
+            ending = session.end();
             span = Some(session.span);
             if !session.implicit {
                 elapsed_ms = u64::try_from((time_ns - session.start_ns) / 1_000_000).ok();
             }
         }
-        let at = emit.at();
+        let listener = emit.at().listener;
+        match (ending, span) {
+            (Ending::Told, _) => {
+                emit.event(EventType::SOURCE_LINE, span).finish();
+                return;
+            }
+            (Ending::Both, Some(span)) => start(emit, span, listener, client),
+            _ => {}
+        }
         let mut event = emit.event(EventType::SMTP_CONNECTION_END, span);
-        event.text_if(Key::LISTENER_ID, at.listener);
+        event.text_if(Key::LISTENER_ID, listener);
         peer(&mut event, client);
         if let Some(elapsed_ms) = elapsed_ms {
             event.duration_ms(Key::ELAPSED, elapsed_ms);
@@ -165,7 +193,8 @@ impl Step<'_, '_> {
         let time_ns = emit.at().time_ns;
         let known = self.state.sessions.get_mut(&key).is_some_and(|session| {
             let late = session.closed && time_ns > session.last_ns + DISORDER_NS;
-            session.client == ip && !late
+            // Not all lines name the client: `proxy-accept` does not.
+            (ip.is_none() || session.client == ip) && !late
         });
         if !known {
             self.state.sessions.open(
@@ -204,6 +233,14 @@ impl Step<'_, '_> {
         ids.write(&mut event);
         event.text_if(Key::REASON, reason).finish();
     }
+}
+
+/// Tells of the start of a session.
+fn start(emit: &mut Emit<'_, '_>, span: Id, listener: &[u8], client: &Peer<'_>) {
+    let mut event = emit.event(EventType::SMTP_CONNECTION_START, Some(span));
+    event.text_if(Key::LISTENER_ID, listener);
+    peer(&mut event, client);
+    event.finish();
 }
 
 /// Whether a session's counters (`mail=2 rcpt=3/4 data=2 quit=1`, since 3.0) say that every
