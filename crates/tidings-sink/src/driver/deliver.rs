@@ -40,7 +40,10 @@ impl Run {
             if from == to {
                 continue;
             }
-            self.delivered_ns = Some(self.clock.monotonic_ns());
+            let now = self.clock.monotonic_ns();
+            self.delivered_ns = Some(now);
+            // It may take long: meanwhile it is to be seen what waits.
+            self.show_place(now);
             let rest = self.batch.batch().split_at(from).1;
             match self.sink.deliver(&rest.split_at(to - from).0) {
                 Outcome::Delivered => self.took(to - from, &mut progress),

@@ -132,10 +132,13 @@ impl Meters {
             .span
             .filter(|span| span.0 != 0)
             .map(|span| (span, header.time_ns));
+        if is_link(effect, event) {
+            return;
+        }
         if effect.counter != Effect::NO_COUNTER {
             self.add_to_counter(effect.counter, span);
         }
-        if effect.gauge != 0 && !is_link(effect, event) {
+        if effect.gauge != 0 {
             self.move_gauge(effect.gauge);
         }
         if effect.histogram != Effect::NO_HISTOGRAM
@@ -313,10 +316,12 @@ impl Meters {
     }
 }
 
-/// Whether the event tells of a message in the queue what another event tells too: that one message
-/// was made from another.
+/// Whether the event, read from a log, tells of a message in the queue what another line tells too:
+/// that the message was made from another one.
 fn is_link(effect: Effect, event: &EventRef<'_>) -> bool {
-    effect.gauge == 1 + Gauge::QueueCount as i8 && event.get(Key::PARENT_QUEUE_ID).is_some()
+    effect.gauge == 1 + Gauge::QueueCount as i8
+        && event.header().position.is_some()
+        && event.get(Key::PARENT_QUEUE_ID).is_some()
 }
 
 /// The value that the event feeds to its histogram, if it has one of the right kind.

@@ -66,7 +66,7 @@ pub static OUTPUT_FAMILIES: [FamilyInfo; 9] = [
     ),
     family(
         "tidings_output_lag_events",
-        "Events that the output has yet to read",
+        "Events that the output has yet to deliver or leave out",
         ("events", MetricKind::Gauge),
         BY_OUTPUT,
     ),
@@ -80,7 +80,7 @@ pub static OUTPUT_FAMILIES: [FamilyInfo; 9] = [
         divisor: 1000,
         ..family(
             "tidings_output_lag_seconds",
-            "For how long the oldest event that the output has yet to read has been waiting",
+            "For how long the oldest event that the output has yet to deliver has been waiting",
             ("seconds", MetricKind::Gauge),
             BY_OUTPUT,
         )

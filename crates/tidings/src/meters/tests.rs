@@ -128,11 +128,22 @@ fn gauges_follow_events_and_stop_at_zero() {
     assert_eq!(meters.gauge(Gauge::ImapConnections), 1);
 
     feed(&meters, EventType::QUEUE_MESSAGE_QUEUED, |_| {});
-    feed(&meters, EventType::QUEUE_DSN_QUEUED, |event| {
+    // Of a notice, a log tells twice: where it is made, and where it comes into the queue.
+    let header = Header {
+        position: Some(Position {
+            stream: 1,
+            line: 2,
+            ordinal: 0,
+        }),
+        ..Header::new(EventType::QUEUE_DSN_QUEUED, 0)
+    };
+    let linked = record(&header, |event| {
         event.str(Key::PARENT_QUEUE_ID, "4jXTsn2mtCz1X5k9");
     });
+    meters.record(&EventRef::read(&linked).unwrap().0);
     feed(&meters, EventType::QUEUE_DSN_QUEUED, |_| {});
     assert_eq!(meters.gauge(Gauge::QueueCount), 2);
+    assert_eq!(meters.counter(EventType::QUEUE_DSN_QUEUED), 1);
     for _ in 0..3 {
         feed(&meters, EventType::DELIVERY_COMPLETED, |_| {});
     }
