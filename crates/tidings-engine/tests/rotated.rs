@@ -156,6 +156,45 @@ fn imported(files: &[String]) -> Vec<String> {
     shown(&engine)
 }
 
+/// A message whose beginning and end were read from two files, one after the other, has both ends and
+/// was not put together from pieces; that a delivery in between is missing shows in the number of its
+/// recipients only.
+#[test]
+fn a_delivery_alone_in_its_file_belongs_to_a_message_that_has_both_ends() {
+    let mail = Mail {
+        start_ns: 1_795_028_400 * SECOND_NS,
+        slot: 1,
+        tries: 1,
+        bounces: false,
+        is_long: false,
+    };
+    let other = Mail {
+        start_ns: mail.start_ns + HOUR_NS,
+        is_long: true,
+        ..mail.clone()
+    };
+    let lines: Vec<String> = mail.lines(5).into_iter().map(|(_, line)| line).collect();
+    let after: String = other.lines(6).into_iter().map(|(_, line)| line).collect();
+    let ok = lines
+        .iter()
+        .position(|line| line.contains("to=<ok5"))
+        .unwrap();
+    let (before, alone) = (lines[..ok].concat(), lines[ok].clone());
+    let end = lines[ok + 1..].concat() + &after;
+    let whole = imported(&[lines.concat() + &after]);
+    for files in [
+        [&before, &end, &alone],
+        [&before, &alone, &end],
+        [&alone, &before, &end],
+        [&alone, &end, &before],
+        [&end, &alone, &before],
+        [&end, &before, &alone],
+    ] {
+        let files = files.map(String::clone);
+        assert_eq!(imported(&files), whole, "{files:#?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 

@@ -166,12 +166,13 @@ fn is_short<S: Text>(leg: &Leg<S>) -> bool {
     !leg.is_lmtp && !leg.name.is_empty() && !is_long_id(leg.name.as_bytes())
 }
 
-/// Whether a piece may be missing: the beginning, the end, or, of what was put together from pieces,
-/// one in between.
+/// Whether a piece may be missing: the beginning, the end, or one in between, of what was put together
+/// from pieces or does not tell of all its recipients.
 fn is_loose<S: Text>(leg: &Leg<S>, entry: &Entry<S>) -> bool {
     let has_ends = (is_opened(leg) || leg.derived) && is_over(leg);
+    let lacks_outcomes = || leg.outcomes.len() as u64 + leg.unnamed < leg.total;
     let is_put_together = || entry.pieces.iter().any(|(of, _)| *of == leg.id);
-    is_short(leg) && (!has_ends || is_put_together())
+    is_short(leg) && (!has_ends || lacks_outcomes() || is_put_together())
 }
 
 fn key_of<S: Text>(leg: &Leg<S>) -> u64 {
