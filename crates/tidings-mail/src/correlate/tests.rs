@@ -1,18 +1,29 @@
 use tidings_event::{EventType, Key, Records};
 
 use super::*;
-use crate::envelope::{Format, Program, read};
+use crate::envelope::{Family, Format, Program, read};
 use crate::{dovecot, postfix};
 
 const START_NS: i64 = 1_795_352_324_000_000_000;
 
 /// Feeds `line` as line `number`, `number` seconds after the start, and appends its events.
 fn feed(state: &mut Correlator, number: u64, line: &str, out: &mut Drafts) {
+    feed_at(state, number, number, line, out);
+}
+
+/// As [`feed`], so many seconds after the start.
+pub(super) fn feed_at(
+    state: &mut Correlator,
+    number: u64,
+    second: u64,
+    line: &str,
+    out: &mut Drafts,
+) {
     let mut scratch = Vec::new();
     let envelope = read(line.as_bytes(), Format::Unknown, &mut scratch);
     let program = Program::of(envelope.tag, envelope.body);
     let at = LineAt {
-        time_ns: START_NS + number as i64 * 1_000_000_000,
+        time_ns: START_NS + second as i64 * 1_000_000_000,
         host: envelope.host,
         tag: envelope.tag,
         listener: program.listener,
@@ -23,7 +34,7 @@ fn feed(state: &mut Correlator, number: u64, line: &str, out: &mut Drafts) {
         stream_key: 7,
         repeated: 1,
     };
-    if envelope.tag == b"dovecot" {
+    if program.family == Family::Dovecot {
         state.dovecot(&at, &dovecot::read(&envelope), out);
     } else {
         let line = postfix::parse(program.service, envelope.body);
@@ -353,7 +364,8 @@ fn a_session_of_postscreen_ends_with_the_hand_over() {
         assert_eq!(starts_and_ends(&[CONNECT, &verdict]), ended);
         assert_eq!(starts_and_ends(&[CONNECT, &verdict, DISCONNECT]), ended);
         assert_eq!(starts_and_ends(&[CONNECT, CONNECT, &verdict]), ended);
-        assert_eq!(starts_and_ends(&[&verdict]), (String::new(), 0));
+        assert_eq!(starts_and_ends(&[&verdict]), ended);
+        assert_eq!(starts_and_ends(&[&verdict, DISCONNECT]), ended);
         let again = [CONNECT, &verdict, CONNECT, DISCONNECT];
         assert_eq!(starts_and_ends(&again), ("<><>".to_owned(), 2));
         let kept = [CONNECT, REJECT, &verdict];

@@ -21,36 +21,49 @@ impl Step<'_, '_> {
         ip: Option<IpAddr>,
     ) {
         let time_ns = emit.at().time_ns;
-        let key = self.process_key(emit);
-        let known = key.and_then(|key| self.state.sessions.get_mut(&key));
+        let key = self.connection_key(emit, peer);
+        let known = self.state.sessions.get_mut(&key, time_ns);
         if let Some(known) = known.filter(|known| known.is_same_start(time_ns, ip)) {
             let span = known.span;
             emit.event(EventType::SOURCE_LINE, Some(span)).finish();
             return;
         }
+        let known = self.state.sessions.get_mut(&key, time_ns);
+        let is_over = known.is_some_and(|known| known.ended_with_next(time_ns, ip));
         let span = self.state.spans.fresh(emit.at());
-        if let Some(key) = key {
-            self.state
-                .sessions
-                .open(key, new_session(span, time_ns, ip, false));
+        if !is_over {
+            let session = new_session(span, time_ns, ip, false);
+            self.state.sessions.open(key, session);
         }
         of_lmtp(emit, EventType::SMTP_CONNECTION_START, Some(span), peer, ip).finish();
+        if is_over {
+            of_lmtp(emit, EventType::SMTP_CONNECTION_END, Some(span), peer, ip).finish();
+        }
     }
 
-    fn process_key(&self, emit: &Emit<'_, '_>) -> Option<SessionKey> {
-        Some(SessionKey::Process {
-            host: self.host,
-            pid: emit.at().pid?,
-        })
+    /// What tells a connection from others: its process. Where the log has no process ids, a server
+    /// has one connection at a time, so that each start still has its end.
+    fn connection_key(&self, emit: &Emit<'_, '_>, peer: &[u8]) -> SessionKey {
+        let host = self.host;
+        match emit.at().pid {
+            Some(pid) => SessionKey::Process { host, pid },
+            None => SessionKey::Hash {
+                host,
+                hash: stable_hash(&[b"lmtp", peer]),
+            },
+        }
     }
 
-    /// Ends the connection that this process is in. Without a process, none is known to end.
-    fn end_lmtp(&mut self, emit: &Emit<'_, '_>, ip: Option<IpAddr>) -> (Option<Id>, Ending) {
-        let Some(key) = self.process_key(emit) else {
-            return (None, Ending::End);
-        };
+    /// Ends the connection that this process is in.
+    fn end_lmtp(
+        &mut self,
+        emit: &Emit<'_, '_>,
+        peer: &[u8],
+        ip: Option<IpAddr>,
+    ) -> (Option<Id>, Ending) {
+        let key = self.connection_key(emit, peer);
         let time_ns = emit.at().time_ns;
-        let known = self.state.sessions.get_mut(&key);
+        let known = self.state.sessions.get_mut(&key, time_ns);
         let known = known.filter(|known| !known.closed || time_ns - known.last_ns <= DISORDER_NS);
         let session = match known {
             Some(known) => known,
@@ -73,7 +86,7 @@ impl Step<'_, '_> {
         reason: &[u8],
         state: &[u8],
     ) {
-        let (span, ending) = self.end_lmtp(emit, ip);
+        let (span, ending) = self.end_lmtp(emit, peer, ip);
         if ending == Ending::Told {
             emit.event(EventType::SOURCE_LINE, span).finish();
             return;
@@ -220,7 +233,7 @@ impl Step<'_, '_> {
             host: host_number,
             hash,
         };
-        let known = self.state.sessions.get_mut(&key);
+        let known = self.state.sessions.get_mut(&key, time_ns);
         let known = known.filter(|run| (time_ns - run.last_ns).abs() <= RUN_NS);
         let run = match known {
             Some(run) => run,

@@ -2,7 +2,7 @@
 
 use tidings_event::{EventType, Key};
 
-use super::{Step, end_of, listener, start_of};
+use super::{Step, listener};
 use crate::correlate::emit::Emit;
 use crate::correlate::sessions::Ending;
 use crate::dovecot::{MailAction, MailEvent, MailboxAction, SessionEnd};
@@ -10,24 +10,25 @@ use crate::dovecot::{MailAction, MailEvent, MailboxAction, SessionEnd};
 impl Step<'_, '_> {
     pub(super) fn session_end(&mut self, emit: &mut Emit<'_, '_>, end: &SessionEnd<'_>) {
         let session = self.line.base_session();
-        let (span, ending, elapsed_ms) = self.end(emit, session);
-        if ending == Ending::Told {
+        let ended = self.end(emit, session, self.line.user);
+        let (span, kind) = (ended.span, ended.kind);
+        if ended.ending == Ending::Told {
             emit.event(EventType::SOURCE_LINE, span).finish();
             return;
         }
-        if ending == Ending::Both {
-            let mut event = emit.event(start_of(self.line.service), span);
+        if ended.ending == Ending::Both {
+            let mut event = emit.event(kind.start(), span);
             event
                 .text(Key::LISTENER_ID, listener(self.line.service))
                 .text_if(Key::ACCOUNT_NAME, self.line.user)
                 .text_if(Key::SESSION, session);
             event.finish();
         }
-        let mut event = emit.event(end_of(self.line.service), span);
+        let mut event = emit.event(kind.end(), span);
         event
             .text_if(Key::ACCOUNT_NAME, self.line.user)
             .text_if(Key::SESSION, session);
-        if let Some(elapsed_ms) = elapsed_ms {
+        if let Some(elapsed_ms) = ended.known_ms {
             event.duration_ms(Key::ELAPSED, elapsed_ms);
         }
         for (key, count) in [
