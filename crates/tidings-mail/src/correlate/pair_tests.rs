@@ -145,12 +145,21 @@ fn what_a_line_means_does_not_depend_on_where_the_log_is_cut() {
         "Nov 22 13:20:56 mx dovecot: lmtp(7): Disconnect from local: Logged out (state=READY)";
     const PASS: &str = "Nov 22 12:58:44 mx postfix/postscreen[1]: PASS OLD [192.0.2.1]:99";
     const GONE: &str = "Nov 22 12:58:44 mx postfix/postscreen[1]: DISCONNECT [192.0.2.1]:99";
-    for after in [0, 1, 2, 3, 29, 30, 31, 60, 4000] {
+    const NOISE: &str = "Nov 22 12:58:44 mx postfix/anvil[9]: statistics: max cache size 1 at x";
+    const END: &str =
+        "Nov 22 12:58:58 mx dovecot: imap(a)<7><abc>: Disconnected: Logged out in=1 out=2";
+    for after in [0, 1, 2, 3, 29, 30, 31, 32, 33, 60, 4000] {
         for lines in [
-            [(0, CONNECT), (0, DISCONNECT), (after, DISCONNECT)],
-            [(0, LMTP), (0, LMTP), (after, LMTP)],
-            [(0, LOGIN), (0, LOGOUT), (after, LOGOUT)],
-            [(0, PASS), (0, GONE), (after, GONE)],
+            [
+                (0, CONNECT),
+                (0, DISCONNECT),
+                (after, NOISE),
+                (after, DISCONNECT),
+            ],
+            [(0, LMTP), (0, LMTP), (after, NOISE), (after, LMTP)],
+            [(0, LOGIN), (0, LOGOUT), (after, NOISE), (after, LOGOUT)],
+            [(0, PASS), (0, GONE), (after, NOISE), (after, GONE)],
+            [(0, END), (0, END), (after, NOISE), (after, END)],
         ] {
             let mut whole = fresh();
             let expected = told(&mut whole, &lines);
