@@ -17,10 +17,14 @@
 //! as the receiver says, up to an hour. A rejected batch is halved until the event that is to blame is
 //! found, which is then left out and counted (`rejected`); if 32 events are rejected and none was
 //! taken, the rest of the batch is rejected with them.
+//!
+//! **Start**: a sink that cannot be made yet (no journald, no secret file) is tried again as a delivery is,
+//! for as long as it takes, and shown as failing meanwhile.
 
 mod deliver;
 mod lag;
 mod options;
+mod reading;
 #[cfg(test)]
 mod tests;
 
@@ -30,19 +34,22 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidings_event::{EventRef, EventType, Level};
+use tidings_event::EventType;
 use tidings_spool::Clock;
 
 use self::lag::Lag;
 pub use self::options::{DriverContext, Output};
 use crate::batch::BatchBuffer;
 use crate::cursors::Cursor;
-use crate::feed::{Fed, Feed, FeedError, Piece};
+use crate::feed::{Feed, Piece};
 use crate::interest::Interest;
 use crate::report::{Limiter, Report, Reporter};
 use crate::sink::{Batching, Failure, Sink};
 use crate::spans::SpanTable;
 use crate::state::{SinkState, add};
+
+#[cfg(feature = "otlp")]
+pub(crate) use self::deliver::AFTER_MAX;
 
 /// How long a driver waits for events before it looks after other things.
 const WAIT: Duration = Duration::from_millis(250);
@@ -95,7 +102,7 @@ impl Driver {
             changed: Condvar::new(),
             clock: Arc::clone(&context.clock),
         });
-        let state = Arc::new(SinkState::default());
+        let state = Arc::new(SinkState::new(Arc::clone(&context.clock)));
         let name = output.name.clone();
         let run = Run::new(output, feed, cursor, &context, &control, &state);
         let thread = std::thread::Builder::new()
@@ -267,219 +274,35 @@ impl Run {
 
     fn run(&mut self) {
         self.state.sequence.store(self.done, Ordering::Relaxed);
-        let end = loop {
-            self.look_after(false);
-            if self.is_past_the_end() {
-                break End::Unfinished;
-            }
-            match self.fill() {
-                Ok(()) => {}
-                Err(end) if self.batch.is_empty() => break end,
-                Err(_) => {}
-            }
-            if self.is_too_far_behind() {
-                if let Err(end) = self.skip() {
-                    break end;
-                }
-                continue;
-            }
-            if let Err(end) = self.deliver() {
-                break end;
-            }
+        let end = match self.make_ready() {
+            Ok(()) => self.work(),
+            Err(end) => end,
         };
         self.close(end);
     }
 
-    /// Reads until the batch is full, or nothing more is there and a delivery is due.
-    fn fill(&mut self) -> Result<(), End> {
-        while self.batch.len() < self.batching.events && self.batch.bytes() < self.batching.bytes {
-            if self.piece.is_some() {
-                self.take_from_piece();
-                continue;
-            }
-            let stopping = self.stop_by_ns().is_some();
-            let timeout = if stopping {
-                Duration::ZERO
-            } else if self.batch.is_empty() {
-                WAIT
-            } else {
-                // In steps, so that other things are looked after and an end is noticed.
-                self.until_due().min(WAIT)
-            };
-            match self.feed.next(timeout) {
-                Ok(Some(fed)) => self.feed_with(fed),
-                Ok(None) if stopping => return Err(End::Done),
-                Ok(None) if self.batch.is_empty() || self.until_due().is_zero() => return Ok(()),
-                Ok(None) => self.look_after(false),
-                Err(FeedError::Closed) => return Err(End::Done),
-                Err(FeedError::Failed(reason)) => {
-                    let details = "cannot read the events";
-                    self.failed(Failure::new(self.error_kind, details, reason), 1);
-                    if stopping {
-                        return Err(End::Unfinished);
-                    }
-                    self.control.sleep(FEED_RETRY);
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn feed_with(&mut self, fed: Fed) {
-        match fed {
-            Fed::Piece(piece) => {
-                self.at = self.at.max(piece.first_sequence());
-                self.recall_spans(&piece);
-                self.piece = Some((piece, 0));
-            }
-            Fed::Lost {
-                until,
-                events,
-                reason,
-            } => {
-                self.at = self.at.max(until);
-                add(&self.state.lost, events);
-                self.report(Report {
-                    kind: EventType::TELEMETRY_OUTPUT_SKIPPED,
-                    output: self.name.clone(),
-                    details: "events were gone before the output could read them".to_owned(),
-                    reason,
-                    count: events,
-                });
-                self.settle_if_empty();
-            }
-        }
-    }
-
-    fn recall_spans(&mut self, piece: &Piece) {
-        for start in tidings_event::Records::new(piece.context()).map_while(Result::ok) {
-            if let Some(id) = start.span() {
-                self.spans.recall(id, start.as_bytes());
-            }
-        }
-    }
-
-    /// Moves events from the piece to the batch, until either ends.
-    fn take_from_piece(&mut self) {
-        let Some((piece, mut offset)) = self.piece.take() else {
-            return;
-        };
-        // Frames come whole: the first may begin before the cursor.
-        let mut sequence = if offset == 0 {
-            piece.first_sequence()
-        } else {
-            self.at
-        };
-        let records = piece.records();
-        let mut unwanted = 0;
-        let is_over = loop {
-            if self.batch.len() >= self.batching.events || self.batch.bytes() >= self.batching.bytes
-            {
-                break offset == records.len();
-            }
-            // What cannot be read would not be read later either; the history tells of damage.
-            let Ok((event, rest)) = EventRef::read(&records[offset..]) else {
-                break true;
-            };
-            offset = records.len() - rest.len();
-            if sequence >= self.done {
-                unwanted += u64::from(!self.take_event(&event, sequence));
-            } else {
-                self.follow_span(&event);
-            }
-            sequence += 1;
-        };
-        self.at = self.at.max(sequence);
-        add(&self.state.unwanted, unwanted);
-        if is_over {
-            self.at = self.at.max(piece.end_sequence().unwrap_or(0));
-            self.settle_if_empty();
-        } else {
-            self.piece = Some((piece, offset));
-        }
-    }
-
-    /// Adds an event to the batch if it is wanted, and tells whether it is.
-    #[inline]
-    fn take_event(&mut self, event: &EventRef<'_>, sequence: u64) -> bool {
-        let wanted = self.interest.wants(event);
-        if let Some(level) = wanted {
-            self.batch.push_with(event, level, sequence, &self.spans);
-        }
-        self.follow_span(event);
-        wanted.is_some()
-    }
-
-    /// Keeps the table of open spans.
-    #[inline]
-    fn follow_span(&mut self, event: &EventRef<'_>) {
-        let Some(id) = event.span() else { return };
-        let info = event.kind().info();
-        if info.is_span_start() {
-            self.spans.open(id, event.as_bytes());
-            self.batch.forget_span(id);
-        } else if info.is_span_end() {
-            self.spans.close(id);
-            self.batch.forget_span(id);
-        }
-    }
-
-    /// Where nothing waits to be delivered, everything read is done with.
-    fn settle_if_empty(&mut self) {
-        if self.batch.is_empty() {
-            self.done = self.at;
-        }
-    }
-
-    /// Whether a lossy output has to skip.
-    fn is_too_far_behind(&self) -> bool {
-        self.is_lossy
-            && self
-                .lag
-                .is_too_far(self.feed.behind(), self.clock.monotonic_ns())
-    }
-
-    /// Leaves out everything up to what is now the end, counting it.
-    fn skip(&mut self) -> Result<(), End> {
-        let until = self.feed.head();
-        let mut skipped = [0_u64; Level::ALL.len()];
+    /// Delivers what comes until it is time to end.
+    fn work(&mut self) -> End {
         loop {
-            for item in self.batch.batch().events() {
-                skipped[usize::from(item.event.level().ordinal())] += 1;
+            self.look_after(false);
+            if self.is_past_the_end() {
+                return End::Unfinished;
             }
-            self.batch.clear();
-            self.done = self.at;
-            if self.at >= until && self.piece.is_none() || self.is_past_the_end() {
-                break;
+            match self.fill() {
+                Ok(()) => {}
+                Err(end) if self.batch.is_empty() => return end,
+                Err(_) => {}
             }
-            if self.piece.is_some() {
-                self.take_from_piece();
+            if self.is_too_far_behind() {
+                if let Err(end) = self.skip() {
+                    return end;
+                }
                 continue;
             }
-            match self.feed.next(Duration::ZERO) {
-                Ok(Some(fed)) => self.feed_with(fed),
-                Ok(None) | Err(_) => break,
+            if let Err(end) = self.deliver() {
+                return end;
             }
         }
-        let count = skipped.iter().sum();
-        for (level, skipped) in Level::ALL.into_iter().zip(skipped) {
-            self.state.skip(level, skipped);
-        }
-        self.lag = Lag::default();
-        if count > 0 {
-            self.report(Report {
-                kind: EventType::TELEMETRY_OUTPUT_SKIPPED,
-                output: self.name.clone(),
-                details: "the output was too far behind".to_owned(),
-                reason: "it is set to be lossy".to_owned(),
-                count,
-            });
-        }
-        if self.is_past_the_end() {
-            return Err(End::Unfinished);
-        }
-        Ok(())
     }
 
     /// What is due by the clock, besides delivering.
@@ -498,7 +321,7 @@ impl Run {
             self.synced_ns = now;
             self.store_cursor(is_end);
         }
-        self.show_place(now);
+        self.show_place();
         for report in self.limiter.due(now, is_end) {
             self.reporter.report(report);
         }
@@ -512,7 +335,7 @@ impl Run {
         is_asked
     }
 
-    fn show_place(&self, now: u64) {
+    fn show_place(&self) {
         let behind = self.feed.behind();
         let waiting = self.batch.len() as u64;
         let state = &self.state;
@@ -521,8 +344,7 @@ impl Run {
             .behind_events
             .store(behind.events + waiting, Ordering::Relaxed);
         state.behind_bytes.store(behind.bytes, Ordering::Relaxed);
-        let behind_ns = self.lag.behind_ns(now);
-        state.behind_ns.store(behind_ns, Ordering::Relaxed);
+        state.set_waiting_since(self.lag.since_ns());
     }
 
     /// Syncs the sink, then stores the place up to which everything is delivered.
@@ -607,6 +429,11 @@ impl Run {
 
     fn failed(&mut self, failure: Failure, count: u64) {
         self.state.fail(failure.to_string());
+        self.tell(failure, count);
+    }
+
+    /// Reports what is no failure of a delivery, too.
+    fn tell(&mut self, failure: Failure, count: u64) {
         self.report(Report {
             kind: failure.kind,
             output: self.name.clone(),
