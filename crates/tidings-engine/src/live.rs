@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use tidings::emit;
-use tidings_event::{Drafts, Key, Value};
+use tidings_event::{Drafts, EventType, Key, Value};
 use tidings_mail::correlate::NoLookup;
 use tidings_mail::envelope::{ClockSettings, Zone};
 use tidings_spool::{
@@ -273,6 +273,12 @@ impl Live {
     /// How many durable events searches do not see yet: the history's thread is behind.
     pub fn history_lag(&self) -> u64 {
         self.spool.head().saturating_sub(self.engine.applied())
+    }
+
+    /// How many sessions the followed logs told to have started, by events of this type, and not to
+    /// have ended yet. After a crash, as it was when the correlator was last saved.
+    pub fn active_sessions(&self, started_by: EventType) -> usize {
+        lock(&self.shared).correlator.active_sessions(started_by)
     }
 
     /// The spool.

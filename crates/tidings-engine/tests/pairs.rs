@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tidings_engine::Interpreter;
-use tidings_event::{Drafts, Id, Key};
+use tidings_event::{Drafts, EventType, Id, Key};
 use tidings_mail::correlate::{Correlator, Limits, NoLookup};
 use tidings_mail::envelope::{ClockSettings, Zone};
 
@@ -111,7 +111,14 @@ fn read_cut(lines: &[&[u8]], limits: Limits, mut cuts: impl FnMut() -> bool) -> 
         interpreter.line(line, number as u64, &mut correlator, &NoLookup, &mut drafts);
         sessions.take(&drafts);
     }
-    (sessions, correlator.active_sessions())
+    let active = sessions.active.iter().map(|(protocol, gauge)| {
+        let start = EventType::from_name(&format!("{protocol}.connection-start")).unwrap();
+        let active = correlator.active_sessions(start);
+        assert_eq!(active as i64, *gauge, "{protocol}");
+        active
+    });
+    let active = active.sum();
+    (sessions, active)
 }
 
 fn read(lines: &[&[u8]]) -> (Sessions, usize) {

@@ -232,10 +232,10 @@ impl Correlator {
         Emit::new(out, at).finish(EventType::SOURCE_LINE)
     }
 
-    /// How many sessions were told to have started and not to have ended yet: what the gauges of
-    /// active connections show of the lines so far.
-    pub fn active_sessions(&self) -> usize {
-        self.sessions.active()
+    /// How many sessions were told to have started, by events of this type, and not to have ended
+    /// yet: what the gauges of active connections show of the lines so far.
+    pub fn active_sessions(&self, started_by: EventType) -> usize {
+        self.sessions.active(started_by)
     }
 
     /// Tells of the ends of sessions that the log leaves open. The first event of a line is its

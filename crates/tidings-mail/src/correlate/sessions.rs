@@ -226,10 +226,13 @@ impl Sessions {
         self.by_key.len()
     }
 
-    /// How many sessions were told to have started and not to have ended.
-    pub(super) fn active(&self) -> usize {
+    /// How many sessions were told to have started by such events, and not to have ended.
+    pub(super) fn active(&self, started_by: EventType) -> usize {
         let active = self.by_key.values().filter(|session| session.is_active());
-        active.count() + self.lost.len()
+        let kinds = active.map(|session| session.kind);
+        let lost = self.lost.iter().map(|(_, kind)| *kind);
+        let started = kinds.chain(lost).filter(|kind| kind.start() == started_by);
+        started.count()
     }
 
     /// The session that a line of this time means by `key`.

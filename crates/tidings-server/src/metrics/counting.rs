@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tidings::meters::Gauge;
 use tidings_engine::Live;
-use tidings_event::Records;
+use tidings_event::{EventType, Records};
 use tidings_spool::{Delivery, Frame, Kind, Reader, SpoolError};
 
 use super::Metrics;
@@ -15,7 +16,19 @@ use crate::stop::Stop;
 /// How long it waits for events before it looks whether it is to end.
 const WAIT: Duration = Duration::from_millis(250);
 
-/// Starts the thread: it counts what is committed from now on, until `stop`.
+/// Sessions that outlive a restart of this server: they end in a log that is read later.
+const SESSIONS: [(EventType, Gauge); 4] = [
+    (EventType::SMTP_CONNECTION_START, Gauge::SmtpConnections),
+    (EventType::IMAP_CONNECTION_START, Gauge::ImapConnections),
+    (EventType::POP3_CONNECTION_START, Gauge::Pop3Connections),
+    (
+        EventType::MANAGE_SIEVE_CONNECTION_START,
+        Gauge::SieveConnections,
+    ),
+];
+
+/// Starts the thread: it counts what is committed from now on, until `stop`. Gauges of connections
+/// begin with those that the followed logs left open.
 pub(crate) fn spawn(
     live: &Live,
     metrics: Arc<Metrics>,
@@ -23,6 +36,10 @@ pub(crate) fn spawn(
     stop: Stop,
 ) -> std::io::Result<JoinHandle<()>> {
     let reader = live.spool().reader(live.spool().head());
+    for (started_by, gauge) in SESSIONS {
+        let active = live.active_sessions(started_by) as u64;
+        metrics.mail.meters().set_gauge(gauge, active);
+    }
     std::thread::Builder::new()
         .name("meters".into())
         .stack_size(256 << 10)

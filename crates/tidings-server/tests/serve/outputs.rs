@@ -235,3 +235,28 @@ fn names_from_a_log_are_not_raw_on_the_page_of_metrics() {
     }
     assert_eq!(server.stop(), 0);
 }
+
+#[test]
+fn connections_that_outlive_a_restart_are_still_active() {
+    let place = Place::new();
+    let line = |second: u32, text: &str| {
+        format!("2026-11-22T13:00:0{second}Z mx postfix/smtpd[77]: {text} from a.test[192.0.2.7]\n")
+    };
+    append(&place.log(), &line(1, "connect"));
+    let shows = |server: &Server, active: u32| {
+        let sample = format!("smtp_active_connections {active}\n");
+        wait_until(&sample, || {
+            get(server, "/metrics/prometheus").contains(&sample)
+        });
+    };
+    let server = place.serve(&place.following(""));
+    shows(&server, 1);
+    assert_eq!(server.stop(), 0);
+    let server = place.serve(&place.following(""));
+    shows(&server, 1);
+    append(&place.log(), &line(2, "connect").replace("[77]", "[78]"));
+    shows(&server, 2);
+    append(&place.log(), &line(3, "disconnect"));
+    shows(&server, 1);
+    assert_eq!(server.stop(), 0);
+}
