@@ -81,6 +81,8 @@ pub struct Engine {
     is_live: AtomicBool,
     /// Messages that were settled early, for want of memory.
     early: AtomicU64,
+    /// Refused recipients that were not joined to their messages, for want of room.
+    unjoined: AtomicU64,
     /// What the running live path follows.
     sources: Mutex<Sources>,
     /// What opening found and what happened since, a sentence each.
@@ -169,6 +171,7 @@ impl Engine {
             ready: AtomicBool::new(true),
             is_live: AtomicBool::new(false),
             early: AtomicU64::new(0),
+            unjoined: AtomicU64::new(0),
             sources: Mutex::default(),
             notes: Mutex::new(notes),
             _lock: lock,
@@ -252,6 +255,24 @@ impl Engine {
     /// memory ([`FolderLimits`]).
     pub fn settled_early(&self) -> u64 {
         self.early.load(Ordering::Relaxed)
+    }
+
+    /// Counts refused recipients that stay apart from their messages, and tells of the first.
+    pub(crate) fn note_unjoined(&self, count: u64) {
+        if count > 0 && self.unjoined.fetch_add(count, Ordering::Relaxed) == 0 {
+            self.note(
+                "more sessions refuse recipients than can be remembered (100,000 at a time, 1,000 recipients in each): \
+                 further refused recipients are shown by themselves, not with their messages"
+                    .to_owned(),
+            );
+        }
+    }
+
+    /// How many refused recipients were not joined to their messages since the start, because the
+    /// sessions or what they refused were too many
+    /// ([`Folder::take_unjoined`](tidings_mail::message::Folder::take_unjoined)).
+    pub fn unjoined(&self) -> u64 {
+        self.unjoined.load(Ordering::Relaxed)
     }
 
     /// How many messages may still change, and the bytes of memory that they take, about.

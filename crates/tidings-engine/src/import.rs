@@ -155,6 +155,9 @@ impl Engine {
             run.done.events = written.events;
             run.done.messages = written.messages;
             run.done.open = written.open;
+            if written.unjoined > 0 {
+                run.done.warnings.push(unjoined_warning(written.unjoined));
+            }
             Ok(())
         })?;
         let mut done = run.done;
@@ -194,6 +197,14 @@ impl Engine {
         });
         ChainSet::load(blobs).map_err(|error| Error::State(error.to_string()))
     }
+}
+
+/// What an import says of refused recipients that stay by themselves.
+fn unjoined_warning(count: u64) -> String {
+    format!(
+        "{count} refused recipients are shown by themselves, not with their messages: more sessions refused some, or \
+         one refused more, than can be remembered (100,000 at a time, 1,000 recipients in each)"
+    )
 }
 
 /// The reading side of an import.

@@ -14,9 +14,12 @@
 //! Delivery is at least once: after a crash the events since the cursor was last stored come again.
 //!
 //! **Retries**: after 0.5 s, doubled up to 60 s, of which a random part of up to a half is left out; or
-//! as the receiver says, up to an hour. A rejected batch is halved until the event that is to blame is
+//! as the receiver says, up to an hour ([`AFTER_MAX`]). A rejected batch is halved until the event that is to blame is
 //! found, which is then left out and counted (`rejected`); if 32 events are rejected and none was
 //! taken, the rest of the batch is rejected with them.
+//!
+//! **Start**: a sink that cannot be made yet (no journald, no secret file) is tried again as a delivery is,
+//! for as long as it takes, and shown as failing meanwhile.
 
 mod deliver;
 mod lag;
@@ -43,6 +46,8 @@ use crate::report::{Limiter, Report, Reporter};
 use crate::sink::{Batching, Failure, Sink};
 use crate::spans::SpanTable;
 use crate::state::{SinkState, add};
+
+pub(crate) use self::deliver::AFTER_MAX;
 
 /// How long a driver waits for events before it looks after other things.
 const WAIT: Duration = Duration::from_millis(250);
@@ -95,7 +100,7 @@ impl Driver {
             changed: Condvar::new(),
             clock: Arc::clone(&context.clock),
         });
-        let state = Arc::new(SinkState::default());
+        let state = Arc::new(SinkState::new(Arc::clone(&context.clock)));
         let name = output.name.clone();
         let run = Run::new(output, feed, cursor, &context, &control, &state);
         let thread = std::thread::Builder::new()
@@ -267,27 +272,35 @@ impl Run {
 
     fn run(&mut self) {
         self.state.sequence.store(self.done, Ordering::Relaxed);
-        let end = loop {
+        let end = match self.make_ready() {
+            Ok(()) => self.work(),
+            Err(end) => end,
+        };
+        self.close(end);
+    }
+
+    /// Delivers what comes until it is time to end.
+    fn work(&mut self) -> End {
+        loop {
             self.look_after(false);
             if self.is_past_the_end() {
-                break End::Unfinished;
+                return End::Unfinished;
             }
             match self.fill() {
                 Ok(()) => {}
-                Err(end) if self.batch.is_empty() => break end,
+                Err(end) if self.batch.is_empty() => return end,
                 Err(_) => {}
             }
             if self.is_too_far_behind() {
                 if let Err(end) = self.skip() {
-                    break end;
+                    return end;
                 }
                 continue;
             }
             if let Err(end) = self.deliver() {
-                break end;
+                return end;
             }
-        };
-        self.close(end);
+        }
     }
 
     /// Reads until the batch is full, or nothing more is there and a delivery is due.
@@ -498,7 +511,7 @@ impl Run {
             self.synced_ns = now;
             self.store_cursor(is_end);
         }
-        self.show_place(now);
+        self.show_place();
         for report in self.limiter.due(now, is_end) {
             self.reporter.report(report);
         }
@@ -512,7 +525,7 @@ impl Run {
         is_asked
     }
 
-    fn show_place(&self, now: u64) {
+    fn show_place(&self) {
         let behind = self.feed.behind();
         let waiting = self.batch.len() as u64;
         let state = &self.state;
@@ -521,8 +534,7 @@ impl Run {
             .behind_events
             .store(behind.events + waiting, Ordering::Relaxed);
         state.behind_bytes.store(behind.bytes, Ordering::Relaxed);
-        let behind_ns = self.lag.behind_ns(now);
-        state.behind_ns.store(behind_ns, Ordering::Relaxed);
+        state.set_waiting_since(self.lag.since_ns());
     }
 
     /// Syncs the sink, then stores the place up to which everything is delivered.
@@ -607,6 +619,11 @@ impl Run {
 
     fn failed(&mut self, failure: Failure, count: u64) {
         self.state.fail(failure.to_string());
+        self.tell(failure, count);
+    }
+
+    /// Reports what is no failure of a delivery, too.
+    fn tell(&mut self, failure: Failure, count: u64) {
         self.report(Report {
             kind: failure.kind,
             output: self.name.clone(),

@@ -5,8 +5,10 @@
 //! set aside as `….1`, `….2` and so on, the highest number being the newest, so that the file without a
 //! number is always the one that is written. Compressed files end in `.gz` or `.zst`.
 //!
-//! **Which file.** An event goes to the file of its time, but not to one before the newest there is (a
-//! late event does not go back), nor to one after the present (a wrong stamp does not lead ahead).
+//! **Which file.** An event goes to the file of its time, but not to one after the present (a wrong stamp
+//! does not lead ahead), nor to one before the newest there is (nothing goes back): one that is late by
+//! a period at most goes to the newest, and one that is later still to that of the present, so that a
+//! source of nothing but old events does not keep one file open for ever.
 //!
 //! **Durability.** Everything is handed to the kernel at the end of each batch. In a program with a
 //! spool, unless the output is lossy, the file is synced at most once a second, before the cursor is
@@ -21,6 +23,7 @@
 //! [`reopen`](Sink::reopen), and begun anew. Directories are made with mode 0750, files with 0640.
 
 mod name;
+mod place;
 mod render;
 mod shelf;
 #[cfg(test)]
@@ -39,10 +42,14 @@ use tidings_event::EventType;
 use tidings_event::text::TextStyle;
 use tidings_spool::Clock;
 
-use self::name::{Name, active_name, period_end_ns, period_of, period_start_ns};
+use self::name::{
+    Name, active_name, period_end_ns, period_of, period_start_ns, previous_start_ns, start_ns,
+};
+pub use self::place::check_not_a_source;
+pub(crate) use self::place::is_same_place;
 use self::render::Renderer;
 use crate::batch::Batch;
-use crate::settings::{LogFile, Rotate, SettingsError};
+use crate::settings::{LogFile, Rotate};
 use crate::sink::{Failure, Outcome, Sink};
 
 const DIRECTORY_MODE: u32 = 0o750;
@@ -64,7 +71,8 @@ pub struct LogFileSink {
     renderer: Renderer,
     clock: Arc<dyn Clock>,
     active: Option<Active>,
-    /// Start of the newest period that was written, so that none before it is opened again.
+    /// Start of the newest period that was written, so that none before it is opened again; the
+    /// beginning of time before the first, and where files do not rotate by time.
     newest_start_ns: i64,
     text: Vec<u8>,
     /// Where each event of `text` ends.
@@ -125,7 +133,7 @@ impl LogFileSink {
         self.renderer.begin();
         let mut written = 0;
         for item in batch.events() {
-            let time_ns = item.event.time_ns().min(now_ns);
+            let time_ns = self.placed(item.event.time_ns(), now_ns);
             if self.needs_another(time_ns) {
                 written += self.hand_over().map_err(|(n, f)| (written + n, f))?;
                 self.turn(time_ns, now_ns).map_err(|f| (written, f))?;
@@ -138,6 +146,19 @@ impl LogFileSink {
         }
         self.hand_over().map_err(|(n, f)| (written + n, f))?;
         Ok(())
+    }
+
+    /// A time in the period whose file an event of this time goes to.
+    fn placed(&self, time_ns: i64, now_ns: i64) -> i64 {
+        let newest_ns = self.newest_start_ns.min(now_ns);
+        let time_ns = time_ns.min(now_ns);
+        if time_ns >= newest_ns {
+            time_ns
+        } else if time_ns >= previous_start_ns(self.log.rotate, newest_ns) {
+            newest_ns
+        } else {
+            now_ns
+        }
     }
 
     /// Whether an event of this time cannot go to the file that is open.
@@ -199,7 +220,8 @@ impl LogFileSink {
             .mode(DIRECTORY_MODE)
             .create(directory)
             .map_err(|error| failure("create", directory, error))?;
-        let time_ns = time_ns.max(self.newest_start(now_ns));
+        self.newest_start_ns = self.newest_start(now_ns);
+        let time_ns = self.placed(time_ns, now_ns);
         let period = period_of(self.log.rotate, time_ns);
         let path = directory.join(active_name(&self.log.prefix, &period));
         let active = Active::open(
@@ -209,7 +231,7 @@ impl LogFileSink {
         )
         .map_err(|error| failure("open", &path, error))?;
         if self.log.rotate != Rotate::Never {
-            self.newest_start_ns = time_ns;
+            self.newest_start_ns = start_ns(self.log.rotate, time_ns);
         }
         self.looked_ns = self.clock.monotonic_ns();
         if self.tidied_ns.is_none() {
@@ -466,48 +488,6 @@ impl Active {
     /// Whether the file is still the one of its name.
     fn is_in_place(&self) -> bool {
         fs::metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity)
-    }
-}
-
-/// Refuses a log whose files are read as a source: what it wrote would come back as events for ever.
-///
-/// `sources` are the files that sources read or would read, as they are named in the settings after
-/// wildcards were expanded. Names and links are followed; `object` is the tracer's name in errors.
-///
-/// # Errors
-/// Names the source.
-pub fn check_not_a_source(
-    object: &str,
-    log: &LogFile,
-    sources: &[PathBuf],
-) -> Result<(), SettingsError> {
-    let directory = real(&log.path);
-    for source in sources {
-        let source = real(source);
-        let is_there = source.parent() == Some(directory.as_path());
-        let name = source.file_name().and_then(|name| name.to_str());
-        if is_there && name.is_some_and(|name| name::is_ours(log, name)) {
-            let value = log.path.join(&log.prefix);
-            let allowed = format!("a file that no source reads, which {} is", source.display());
-            return Err(SettingsError::new(
-                object,
-                "path",
-                value.display(),
-                &allowed,
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// The path with its links followed as far as it exists.
-fn real(path: &Path) -> PathBuf {
-    if let Ok(real) = path.canonicalize() {
-        return real;
-    }
-    match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) if parent != Path::new("") => real(parent).join(name),
-        _ => path.to_path_buf(),
     }
 }
 

@@ -51,6 +51,7 @@ pub mod feed;
 mod file;
 mod interest;
 mod journal;
+mod later;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 mod outputs;
@@ -67,7 +68,7 @@ pub use driver::{Driver, DriverContext, Output};
 pub use file::{LogFileSink, check_not_a_source};
 pub use interest::{Interest, LevelOverrides};
 pub use journal::JournalSink;
-pub use outputs::{Outputs, OutputsContext, Refusal, Running, SinkMaker};
+pub use outputs::{Outputs, OutputsContext, Refusal, Running, SinkMaker, Then};
 pub use report::{Report, Reporter};
 pub use sink::{Batching, Failure, Outcome, Sink};
 pub use state::{SinkState, SinkStats};

@@ -40,6 +40,7 @@ mod trust;
 pub use self::collector::{
     MAX_EVENTS_PER_SPAN, MAX_SPAN_BYTES, MAX_SPANS, SPAN_HOLD, SpanCounters, SpanStats,
 };
+pub(crate) use self::endpoint::check_endpoint;
 pub use self::exporter::OtlpSink;
-pub use self::metrics::{MetricsPush, MetricsPushSettings, PushReport};
+pub use self::metrics::{LAST_PUSH, MetricsPush, MetricsPushSettings, PushReport};
 pub use self::transport::Identity;

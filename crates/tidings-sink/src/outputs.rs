@@ -11,6 +11,7 @@ use crate::cursors::Cursors;
 use crate::driver::{Driver, DriverContext, Output};
 use crate::feed::SpoolFeed;
 use crate::interest::{Interest, LevelOverrides};
+use crate::later::MadeLater;
 use crate::report::Reporter;
 use crate::settings::Tracer;
 use crate::sink::Sink;
@@ -20,7 +21,8 @@ use crate::state::SinkState;
 /// what it has not delivered then is delivered by its successor.
 const HAND_OVER: Duration = Duration::from_secs(5);
 
-/// Makes the sink of a tracer, or says in a sentence why it cannot be.
+/// Makes the sink of a tracer, or says in a sentence why it cannot be. It must not wait for long, and may
+/// be called on the thread of an output.
 pub type SinkMaker = dyn Fn(&Tracer) -> Result<Box<dyn Sink>, String> + Send + Sync;
 
 /// What [`Outputs`] works with.
@@ -74,8 +76,20 @@ pub struct Refusal {
     pub name: String,
     /// Why, in a sentence.
     pub reason: String,
-    /// Whether it goes on with the settings it had.
-    pub old_goes_on: bool,
+    /// What becomes of it.
+    pub then: Then,
+}
+
+/// What becomes of an output that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It goes on with the settings that it had.
+    OldGoesOn,
+    /// It is among the running ones, as failing, and is tried again with back-off until it can run; its
+    /// driver reports why it cannot.
+    TriedAgain,
+    /// It does not run until it is applied anew.
+    Nothing,
 }
 
 impl Outputs {
@@ -95,8 +109,9 @@ impl Outputs {
     ///   was, one that did not change is left alone. The cursor belongs to the name.
     /// * One that is gone delivers what it holds, ends, and its place is forgotten; one that is
     ///   disabled ends likewise, and begins at the end if it is enabled again.
-    /// * One that cannot be made, or wants no event at all, is told; if it ran before, it goes on as
-    ///   it was.
+    /// * One that cannot be made, or wants no event at all, is told. If it ran before, it goes on as
+    ///   it was; a new one that cannot be made is tried again for as long as it takes, and gets
+    ///   afterwards what happened meanwhile.
     pub fn apply(&mut self, tracers: &[Tracer], overrides: &LevelOverrides) -> Vec<Refusal> {
         let enabled: BTreeMap<&str, &Tracer> = tracers
             .iter()
@@ -120,13 +135,19 @@ impl Outputs {
                 continue;
             }
             let ran_before = old.is_some();
-            if let Err(reason) = self.replace(tracer) {
-                refusals.push(Refusal {
-                    name: (*name).to_owned(),
-                    reason,
-                    old_goes_on: ran_before && self.drivers.contains_key(*name),
-                });
-            }
+            let refused = match self.replace(tracer) {
+                Ok(None) => continue,
+                Ok(Some(reason)) => (reason, Then::TriedAgain),
+                Err(reason) if ran_before && self.drivers.contains_key(*name) => {
+                    (reason, Then::OldGoesOn)
+                }
+                Err(reason) => (reason, Then::Nothing),
+            };
+            refusals.push(Refusal {
+                name: (*name).to_owned(),
+                reason: refused.0,
+                then: refused.1,
+            });
         }
         // A refused new one keeps its place, so that it loses nothing once it can be started.
         self.context
@@ -185,13 +206,16 @@ impl Outputs {
         left_behind
     }
 
-    /// Starts a tracer in place of the one of its name, if there is one.
-    fn replace(&mut self, tracer: &Tracer) -> Result<(), String> {
+    /// Starts a tracer in place of the one of its name, if there is one. Gives the reason where it could
+    /// not be made and is tried again.
+    fn replace(&mut self, tracer: &Tracer) -> Result<Option<String>, String> {
         let OutputsContext { spool, cursors, .. } = &self.context;
         let stats = spool.stats();
         // Its place is fixed first: what comes while it is made is not missed.
-        let is_new = !self.drivers.contains_key(&tracer.name);
-        if is_new {
+        let old = self.drivers.get(&tracer.name);
+        // One that could never be made has nothing to go on with.
+        let ran_before = old.is_some_and(|old| old.driver.state().read().is_ready);
+        if old.is_none() {
             drop(cursors.take(&tracer.name, stats.oldest, stats.head));
             // Stored at once: killed within a second, it must not begin at a later end.
             cursors
@@ -209,15 +233,24 @@ impl Outputs {
         if interest.types().is_empty() {
             return Err("its level and its list of events leave no event".to_owned());
         }
+        let make = &self.context.make;
+        let (sink, refused) = match make(tracer) {
+            Ok(sink) => (sink, None),
+            Err(reason) if ran_before => return Err(reason),
+            Err(reason) => {
+                let later = MadeLater::new(Arc::clone(make), tracer.clone());
+                (Box::new(later) as Box<dyn Sink>, Some(reason))
+            }
+        };
         let output = Output {
             name: tracer.name.clone(),
             interest,
             lossy: tracer.lossy,
             error_kind: kind,
-            sink: (self.context.make)(tracer)?,
+            sink,
         };
         self.end(std::slice::from_ref(&tracer.name));
-        self.start(tracer, output)
+        self.start(tracer, output).map(|()| refused)
     }
 
     fn start(&mut self, tracer: &Tracer, output: Output) -> Result<(), String> {

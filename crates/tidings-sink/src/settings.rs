@@ -17,7 +17,7 @@ use tidings_event::{EventType, Level};
 
 pub use self::error::SettingsError;
 pub use self::raw::{RawHttpAuth, RawSecret, RawTracer};
-pub use self::secret::{Secret, SecretKey};
+pub use self::secret::{Secret, SecretKey, read_regular};
 pub use self::select::{EventPattern, EventSelection, EventsPolicy};
 
 /// One configured tracer: an output of events.
@@ -251,8 +251,9 @@ impl Variant {
     }
 }
 
-/// Checks what holds among all tracers: names are unique, and only one enabled tracer prints to the
-/// console and one writes to the journal.
+/// Checks what holds among all tracers: names are unique, only one enabled tracer prints to the
+/// console and one writes to the journal, and no two enabled ones write the same log files, however
+/// their paths are written.
 ///
 /// # Errors
 /// Names the later one of two that exclude each other.
@@ -275,6 +276,25 @@ pub fn check_together(tracers: &[Tracer]) -> Result<(), SettingsError> {
                         "false, as {:?} is an enabled tracer of type {word}",
                         before.name
                     ),
+                ));
+            }
+            if let (Variant::Log(log), Variant::Log(other)) = (&tracer.variant, &before.variant)
+                && tracer.enable
+                && before.enable
+                && crate::file::is_same_place(log, other)
+            {
+                let allowed = format!(
+                    "another directory, or another prefix than {:?}, as the tracer {:?} writes the \
+                     files {} there: each would take the other's away",
+                    log.prefix,
+                    before.name,
+                    other.path.join(&other.prefix).display()
+                );
+                return Err(SettingsError::new(
+                    &object(tracer),
+                    "path",
+                    log.path.display(),
+                    &allowed,
                 ));
             }
         }

@@ -24,10 +24,19 @@ use crate::batch::Batch;
 /// **Failure.** No method panics on data. A sink never emits events and never prints: it gives its
 /// failures to the driver, which counts and reports them.
 pub trait Sink: Send {
+    /// Gets ready to deliver. Called until it succeeds, with the driver's back-off between, before
+    /// anything else but [`tick`](Self::tick), [`sync`](Self::sync) and [`reopen`](Self::reopen).
+    ///
+    /// # Errors
+    /// When it cannot run yet.
+    fn prepare(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Delivers the events of a batch, which is never empty, and tells what became of them.
     fn deliver(&mut self, batch: &Batch<'_>) -> Outcome;
 
-    /// How batches are to be cut. Asked once, before the first delivery.
+    /// How batches are to be cut. Asked once it is ready, before the first delivery.
     fn batching(&self) -> Batching {
         Batching::default()
     }
@@ -76,7 +85,7 @@ pub enum Outcome {
     Delivered,
     /// It was taken but for some events that the receiver will not have, now or later.
     Partial {
-        /// How many.
+        /// How many; with none it took everything and had something to say.
         rejected: u64,
         /// What it said.
         failure: Failure,

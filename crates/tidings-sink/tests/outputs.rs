@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use tidings_event::{EventType, Header, Key, RecordWriter};
 use tidings_sink::settings::{LogFile, RawTracer, Tracer, Variant};
-use tidings_sink::{Cursors, LevelOverrides, LogFileSink, Outputs, OutputsContext, Report, Sink};
+use tidings_sink::{
+    Cursors, LevelOverrides, LogFileSink, Outputs, OutputsContext, Report, Sink, Then,
+};
 use tidings_spool::{Batch, Clock, DiskBackend, Identity, Spool, SpoolConfig, SystemClock};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -194,14 +196,23 @@ fn an_output_that_cannot_be_changed_goes_on_and_a_new_one_begins_at_the_head() {
         Tracer::check(&journal("new")).unwrap(),
         log("silent", &logs, |raw| {
             raw.events_policy = Some("include".to_owned());
+            raw.events = vec!["auth.success".to_owned()];
+            raw.level = Some("error".to_owned());
         }),
     ];
     let refusals = world.outputs.apply(&changed, &LevelOverrides::new());
     let told: Vec<_> = refusals
         .iter()
-        .map(|refusal| (refusal.name.as_str(), refusal.old_goes_on))
+        .map(|refusal| (refusal.name.as_str(), refusal.then))
         .collect();
-    assert_eq!(told, [("main", true), ("new", false), ("silent", false)]);
+    assert_eq!(
+        told,
+        [
+            ("main", Then::OldGoesOn),
+            ("new", Then::TriedAgain),
+            ("silent", Then::Nothing)
+        ]
+    );
     assert!(refusals[2].reason.contains("leave no event"));
     world.append(20..30);
     // The new one is repaired: it gets what came since it was first asked for.

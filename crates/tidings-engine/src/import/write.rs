@@ -20,6 +20,8 @@ pub(super) struct Written {
     pub(super) events: u64,
     pub(super) messages: u64,
     pub(super) open: u64,
+    /// Refused recipients that limits keep from their messages.
+    pub(super) unjoined: u64,
 }
 
 /// The writing side of an import: folds, builds parts, commits.
@@ -31,6 +33,7 @@ pub(super) fn write(
     let mut books = Books::open(engine)?;
     let done = books.take_all(chunks, used);
     books.written.open = books.folder.open_count() as u64;
+    books.written.unjoined = books.folder.take_unjoined();
     let handed_back = books.hand_back(done.is_ok());
     done.and(handed_back).map(|()| books.written)
 }

@@ -177,6 +177,7 @@ impl Keeper {
         let mut saved = Vec::new();
         folder.save(&mut saved);
         engine.note_early(folder.take_early());
+        engine.note_unjoined(folder.take_unjoined());
         let cursor = Cursor {
             epoch: self.spool.identity().epoch,
             sequence,

@@ -48,6 +48,11 @@ impl<'o, 'a> Emit<'o, 'a> {
         draft
     }
 
+    /// Whether the line has no event yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// Ends the line: a line without an event of its own gets `otherwise`. Gives the number of
     /// events.
     pub(super) fn finish(mut self, otherwise: EventType) -> u16 {

@@ -7,7 +7,7 @@
 //! events ([`crate::message`]).
 //!
 //! **Memory.** At most [`Limits::legs`] open queue ids and [`Limits::sessions`] sessions are
-//! remembered; beyond that the one heard of longest ago goes first. Removed queue ids stay for
+//! remembered; beyond that closed sessions go first, then what was opened longest ago. Removed queue ids stay for
 //! [`CLOSED_FOR_NS`] of log time, at most [`Limits::closed_legs`] of them, so that lines that
 //! come late still find them.
 //!
@@ -30,7 +30,7 @@ mod sessions;
 mod snapshot;
 mod spans;
 
-use tidings_event::{Drafts, EventType, stable_hash};
+use tidings_event::{Drafts, EventType, Key, stable_hash};
 
 use attempts::Attempts;
 use emit::Emit;
@@ -47,6 +47,9 @@ pub const CLOSED_FOR_NS: i64 = 30_000_000_000;
 
 /// How far lines may be out of order and still be put right.
 pub const DISORDER_NS: i64 = 2_000_000_000;
+
+/// Ends of lost sessions that one line's events tell of at most; the next lines go on.
+const LOST_AT_ONCE: usize = 256;
 
 /// How much the correlator remembers at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,6 +196,7 @@ impl Correlator {
         self.forget(at);
         let mut emit = Emit::new(out, at);
         postfix::step(self, lookup, line, &mut emit);
+        self.end_lost(&mut emit);
         emit.finish(EventType::SOURCE_LINE)
     }
 
@@ -212,6 +216,7 @@ impl Correlator {
         };
         let mut emit = Emit::new(out, &at);
         dovecot::step(self, line, &mut emit);
+        self.end_lost(&mut emit);
         emit.finish(EventType::SOURCE_LINE)
     }
 
@@ -227,6 +232,27 @@ impl Correlator {
         Emit::new(out, at).finish(EventType::SOURCE_LINE)
     }
 
+    /// How many sessions were told to have started and not to have ended yet: what the gauges of
+    /// active connections show of the lines so far.
+    pub fn active_sessions(&self) -> usize {
+        self.sessions.active()
+    }
+
+    /// Tells of the ends of sessions that the log leaves open. The first event of a line is its
+    /// own: it carries the line.
+    fn end_lost(&mut self, emit: &mut Emit<'_, '_>) {
+        if emit.is_empty() {
+            return;
+        }
+        for _ in 0..LOST_AT_ONCE {
+            let Some((span, kind)) = self.sessions.next_lost() else {
+                return;
+            };
+            let mut event = emit.event(kind.end(), Some(span));
+            event.str(Key::REASON, "its end is not in the log").finish();
+        }
+    }
+
     /// Begins a file, or what was `added` to one. What is remembered of a host's processes and short
     /// queue ids holds on only if its lines go on near where they stopped; else pids and short ids
     /// may mean others now. Messages of which both files tell are found by what they tell
@@ -235,11 +261,12 @@ impl Correlator {
         self.names.begin_file(added);
     }
 
-    /// Forgets what no line that comes after `now_ns` can mean: removed queue ids and closed
-    /// sessions of a log that ended before.
+    /// Forgets what no line that comes after `now_ns` can mean: removed queue ids, failed sign-ins.
+    /// Of sessions, those that were closed long before the end of their host's log: what is added
+    /// to it may begin with a line that repeats its last one, whenever it is read.
     pub fn forget_closed(&mut self, now_ns: i64) {
         self.legs.forget_closed(now_ns);
-        self.sessions.forget_closed(now_ns);
+        self.sessions.forget_closed(&self.names);
         self.attempts.forget_closed(now_ns);
         self.spans.forget();
     }
@@ -259,9 +286,11 @@ impl Correlator {
         }
         self.names.note_time(host, at.time_ns);
         self.legs.forget(&self.names, &self.limits);
-        self.sessions.forget(self.limits.sessions);
+        self.sessions.forget(self.limits.sessions, &self.names);
     }
 }
 
+#[cfg(test)]
+mod pair_tests;
 #[cfg(test)]
 mod tests;

@@ -5,13 +5,13 @@ use tidings_event::Id;
 use super::attempts::Attempts;
 use super::legs::{Leg, LegKey};
 use super::rules::Rules;
-use super::sessions::{Session, SessionKey};
+use super::sessions::{Kind, Session, SessionKey};
 use super::spans::SpanIds;
 use super::{Correlator, Limits};
 use crate::saved::{Load, Save, SavedError};
 
 /// First byte of a saved correlator.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 impl Correlator {
     /// Appends the whole state to `out`.
@@ -27,6 +27,11 @@ impl Correlator {
         save.number(self.sessions.in_order().count() as u64);
         for (key, session) in self.sessions.in_order() {
             save_session(&mut save, key, session);
+        }
+        save.number(self.sessions.lost().len() as u64);
+        for (span, kind) in self.sessions.lost() {
+            save.number(span.0);
+            save.number(*kind as u64);
         }
         save.number(self.legs.in_order().count() as u64);
         for (key, leg) in self.legs.in_order() {
@@ -58,6 +63,12 @@ impl Correlator {
         for _ in 0..load.number()? {
             let (key, session) = load_session(&mut load)?;
             state.sessions.open(key, session);
+        }
+        for _ in 0..load.number()? {
+            let span = Id(load.number()?);
+            state
+                .sessions
+                .restore_lost(span, Kind::saved(load.number()?)?);
         }
         for _ in 0..load.number()? {
             let key = load_key(&mut load)?;
@@ -105,9 +116,13 @@ fn save_session(save: &mut Save<'_>, key: &SessionKey, session: &Session) {
     save.ip(session.client);
     save.flag(session.implicit);
     save.flag(session.closed);
+    save.flag(session.ended_twice);
     save.flag(session.lost);
     save.number(session.user);
     save.option(session.leg.as_ref(), save_key);
+    save.number(session.kind as u64);
+    save.number(session.owner);
+    save.option(session.served_by, |save, pid| save.number(u64::from(pid)));
 }
 
 fn load_session(load: &mut Load<'_>) -> Result<(SessionKey, Session), SavedError> {
@@ -129,9 +144,13 @@ fn load_session(load: &mut Load<'_>) -> Result<(SessionKey, Session), SavedError
         client: load.ip()?,
         implicit: load.flag()?,
         closed: load.flag()?,
+        ended_twice: load.flag()?,
         lost: load.flag()?,
         user: load.number()?,
         leg: load.option(load_key)?,
+        kind: Kind::saved(load.number()?)?,
+        owner: load.number()?,
+        served_by: load.option(Load::small)?,
     };
     Ok((key, session))
 }

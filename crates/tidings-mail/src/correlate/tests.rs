@@ -1,18 +1,29 @@
 use tidings_event::{EventType, Key, Records};
 
 use super::*;
-use crate::envelope::{Format, Program, read};
+use crate::envelope::{Family, Format, Program, read};
 use crate::{dovecot, postfix};
 
 const START_NS: i64 = 1_795_352_324_000_000_000;
 
 /// Feeds `line` as line `number`, `number` seconds after the start, and appends its events.
 fn feed(state: &mut Correlator, number: u64, line: &str, out: &mut Drafts) {
+    feed_at(state, number, number, line, out);
+}
+
+/// As [`feed`], so many seconds after the start.
+pub(super) fn feed_at(
+    state: &mut Correlator,
+    number: u64,
+    second: u64,
+    line: &str,
+    out: &mut Drafts,
+) {
     let mut scratch = Vec::new();
     let envelope = read(line.as_bytes(), Format::Unknown, &mut scratch);
     let program = Program::of(envelope.tag, envelope.body);
     let at = LineAt {
-        time_ns: START_NS + number as i64 * 1_000_000_000,
+        time_ns: START_NS + second as i64 * 1_000_000_000,
         host: envelope.host,
         tag: envelope.tag,
         listener: program.listener,
@@ -23,7 +34,7 @@ fn feed(state: &mut Correlator, number: u64, line: &str, out: &mut Drafts) {
         stream_key: 7,
         repeated: 1,
     };
-    if envelope.tag == b"dovecot" {
+    if program.family == Family::Dovecot {
         state.dovecot(&at, &dovecot::read(&envelope), out);
     } else {
         let line = postfix::parse(program.service, envelope.body);
@@ -324,4 +335,81 @@ fn a_transaction_that_the_counters_count_is_not_given_up() {
     assert!(given_up(" ehlo=1 mail=2 rcpt=2 data=1 rset=1 commands=7"));
     assert!(given_up(" ehlo=1 mail=1 rcpt=1 data=0/1 commands=3/4"));
     assert!(given_up(""), "before 3.0 there are no counters");
+}
+
+/// Starts and ends of sessions, in order, and how many spans they are of.
+fn starts_and_ends(lines: &[&str]) -> (String, usize) {
+    let records = all(lines);
+    let mut spans = std::collections::BTreeSet::new();
+    let mut told = String::new();
+    for event in Records::new(&records).map(Result::unwrap) {
+        let name = event.kind().name();
+        if name.ends_with(".connection-start") || name.ends_with(".connection-end") {
+            told.push_str(if name.ends_with("start") { "<" } else { ">" });
+            spans.insert(event.span().unwrap());
+        }
+    }
+    (told, spans.len())
+}
+
+#[test]
+fn a_session_of_postscreen_ends_with_the_hand_over() {
+    const CONNECT: &str =
+        "Nov 22 12:58:44 mx postfix/postscreen[1]: CONNECT from [192.0.2.1]:99 to [192.0.2.25]:25";
+    const REJECT: &str = "Nov 22 12:58:44 mx postfix/postscreen[1]: NOQUEUE: reject: RCPT from [192.0.2.1]:99: 450 4.3.2 Service currently unavailable; from=<a@x>, to=<b@y>, proto=ESMTP, helo=<h>";
+    const DISCONNECT: &str = "Nov 22 12:58:44 mx postfix/postscreen[1]: DISCONNECT [192.0.2.1]:99";
+    let ended = ("<>".to_owned(), 1);
+    for verdict in ["PASS OLD", "PASS NEW", "ALLOWLISTED", "WHITELISTED"] {
+        let verdict = format!("Nov 22 12:58:44 mx postfix/postscreen[1]: {verdict} [192.0.2.1]:99");
+        assert_eq!(starts_and_ends(&[CONNECT, &verdict]), ended);
+        assert_eq!(starts_and_ends(&[CONNECT, &verdict, DISCONNECT]), ended);
+        assert_eq!(starts_and_ends(&[CONNECT, CONNECT, &verdict]), ended);
+        assert_eq!(starts_and_ends(&[&verdict]), ended);
+        assert_eq!(starts_and_ends(&[&verdict, DISCONNECT]), ended);
+        let again = [CONNECT, &verdict, CONNECT, DISCONNECT];
+        assert_eq!(starts_and_ends(&again), ("<><>".to_owned(), 2));
+        let kept = [CONNECT, REJECT, &verdict];
+        assert_eq!(starts_and_ends(&kept), ("<".to_owned(), 1));
+    }
+    for verdict in ["DENYLISTED", "ALLOWLIST VETO"] {
+        let verdict = format!("Nov 22 12:58:44 mx postfix/postscreen[1]: {verdict} [192.0.2.1]:99");
+        assert_eq!(starts_and_ends(&[CONNECT, &verdict]), ("<".to_owned(), 1));
+    }
+    assert_eq!(starts_and_ends(&[DISCONNECT, DISCONNECT]), ended);
+}
+
+#[test]
+fn a_session_told_only_at_its_end_has_a_start() {
+    let ended = ("<>".to_owned(), 1);
+    for line in [
+        "Nov 22 13:20:56 mx dovecot: imap-login: Disconnected (no auth attempts in 3 secs): user=<>, rip=192.0.2.9, lip=192.0.2.25, session=<abc>",
+        "Nov 22 13:20:56 mx dovecot: pop3-login: Aborted login (auth failed, 1 attempts in 2 secs): user=<a>, method=PLAIN, rip=192.0.2.9, lip=192.0.2.25",
+        "Nov 22 13:20:56 mx dovecot: imap(a)<7><abc>: Disconnected: Logged out in=57 out=807",
+        "Nov 22 13:20:56 mx dovecot: lmtp(7): Disconnect from local: Client has quit the connection (state=READY)",
+        "Nov 22 13:20:56 mx postfix/smtpd[7]: disconnect from x[192.0.2.1]",
+    ] {
+        assert_eq!(starts_and_ends(&[line]), ended, "{line}");
+    }
+    let records = all(&[
+        "Nov 22 13:20:56 mx dovecot: imap-login: Disconnected (no auth attempts in 3 secs): user=<>, rip=192.0.2.9, lip=192.0.2.25, session=<abc>",
+    ]);
+    let elapsed = Records::new(&records)
+        .map(Result::unwrap)
+        .find_map(|event| event.get(Key::ELAPSED).map(|value| format!("{value:?}")));
+    assert_eq!(elapsed.as_deref(), Some("Duration(3000)"));
+}
+
+#[test]
+fn lines_that_come_twice_or_late_neither_split_nor_end_a_session_again() {
+    const START: &str = "Nov 22 12:58:44 mx postfix/smtpd[252]: connect from x[192.0.2.1]";
+    const END: &str = "Nov 22 12:58:44 mx postfix/smtpd[252]: disconnect from x[192.0.2.1]";
+    let ended = ("<>".to_owned(), 1);
+    assert_eq!(starts_and_ends(&[START, START, END]), ended);
+    assert_eq!(starts_and_ends(&[START, END, END]), ended);
+    let twice = [START, END, START, END];
+    assert_eq!(starts_and_ends(&twice), ("<><>".to_owned(), 2));
+    let login = "Nov 22 12:58:57 mx dovecot: imap-login: Login: user=<a>, method=PLAIN, rip=192.0.2.9, lip=192.0.2.25, mpid=7, TLS, session=<abc>";
+    let end = "Nov 22 12:58:58 mx dovecot: imap(a)<7><abc>: Disconnected: Logged out in=57 out=807";
+    assert_eq!(starts_and_ends(&[login, login, end, end]), ended);
+    assert_eq!(starts_and_ends(&[end, login]), ended);
 }

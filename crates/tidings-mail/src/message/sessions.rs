@@ -12,6 +12,10 @@
 //! So the two are joined as soon as nothing speaks against it, and parted when something does. A
 //! refused command waits for that, as an open message, until its session has ended and no late
 //! line of it can come; one that may have a message is of a recipient, with a sender, by smtpd.
+//!
+//! **Limits.** At most 100,000 sessions are remembered, and 1,000 refused recipients of each. What a
+//! session refused that had to make room, or refused beyond, is not joined to its message: it stays
+//! a row of its own, and is counted ([`Folder::take_unjoined`]).
 
 use std::collections::VecDeque;
 
@@ -73,6 +77,8 @@ pub(super) struct Sessions {
     quiet: VecDeque<(u64, i64)>,
     /// Sessions that ended, with the time, in that order.
     ended: VecDeque<(u64, i64)>,
+    /// Refused recipients that the limits keep from their messages, since they were last taken.
+    unjoined: u64,
 }
 
 impl Sessions {
@@ -115,7 +121,13 @@ impl Sessions {
                 Some(last_ns) if !over && newest_ns.saturating_sub(last_ns) < quiet_ns => {
                     self.quiet.push_back((span, last_ns));
                 }
-                Some(_) => return self.remove(span),
+                Some(_) => {
+                    let session = self.remove(span)?;
+                    if over {
+                        self.unjoined += session.refused.len() as u64;
+                    }
+                    return Some(session);
+                }
                 None => {}
             }
         }
@@ -258,6 +270,7 @@ impl Folder {
         };
         let id = leg.id;
         if !self.sessions.note(span, facts.time_ns).refuse(id) {
+            self.sessions.unjoined += 1;
             return Some(entry);
         }
         let slot = self.insert(entry);
@@ -288,6 +301,12 @@ impl Folder {
         {
             self.weigh_session(span);
         }
+    }
+
+    /// How many refused recipients stay by themselves since the last call, although they may have a
+    /// message: of sessions that were too many (100,000 at a time), or that refused too many (1,000).
+    pub fn take_unjoined(&mut self) -> u64 {
+        std::mem::take(&mut self.sessions.unjoined)
     }
 
     /// Settles what sessions refused by themselves that are over.

@@ -280,3 +280,56 @@ fn open_messages_are_bounded_by_their_bytes() {
     folder.settle_all();
     assert_eq!(folder.open_bytes(), 0);
 }
+
+/// What a session refuses is of the message that it brings then.
+const REFUSED_IN_SESSION: &[&str] = &[
+    "Nov 22 13:20:57 mx postfix/smtpd[1]: connect from x[203.0.113.9]",
+    "Nov 22 13:20:57 mx postfix/smtpd[1]: NOQUEUE: reject: RCPT from x[203.0.113.9]: 550 5.1.1 <no@y>: User unknown; from=<a@x> to=<no@y> proto=ESMTP helo=<h>",
+    "Nov 22 13:20:57 mx postfix/smtpd[1]: 4jXV7r3l54z1YS3r: client=x[203.0.113.9]",
+    "Nov 22 13:20:57 mx postfix/qmgr[3]: 4jXV7r3l54z1YS3r: from=<a@x>, size=1, nrcpt=1 (queue active)",
+    "Nov 22 13:20:57 mx postfix/smtp[5]: 4jXV7r3l54z1YS3r: to=<b@y>, relay=m[203.0.113.1]:25, delay=1, dsn=2.0.0, status=sent (250 Ok)",
+    "Nov 22 13:20:57 mx postfix/qmgr[3]: 4jXV7r3l54z1YS3r: removed",
+    "Nov 22 13:20:57 mx postfix/smtpd[1]: disconnect from x[203.0.113.9] ehlo=1 mail=1 rcpt=1/2 data=1 quit=1 commands=5/6",
+];
+
+/// A doubled `connect` began another session, to which the message or the refusal did not belong.
+#[test]
+fn a_line_of_a_session_that_comes_twice_does_not_part_a_refusal_from_its_message() {
+    let both = [("b@y", Verdict::Delivered), ("no@y", Verdict::Rejected)];
+    let verdicts_of = |lines: &[&str]| {
+        let found = messages(lines);
+        let [message] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        let mut verdicts: Vec<_> = (verdicts(message).into_iter())
+            .map(|(to, verdict)| (to.to_owned(), verdict))
+            .collect();
+        verdicts.sort_by(|a, b| a.0.cmp(&b.0));
+        verdicts
+    };
+    let expected = both.map(|(to, verdict)| (to.to_owned(), verdict));
+    assert_eq!(verdicts_of(REFUSED_IN_SESSION), expected);
+    for twice in [0, REFUSED_IN_SESSION.len() - 1] {
+        let mut lines = REFUSED_IN_SESSION.to_vec();
+        lines.insert(twice, REFUSED_IN_SESSION[twice]);
+        assert_eq!(verdicts_of(&lines), expected, "line {twice}");
+    }
+    // The second `connect` comes late, when the session has refused and brought something.
+    for late in [1, 2] {
+        let mut lines = REFUSED_IN_SESSION.to_vec();
+        lines.insert(late, REFUSED_IN_SESSION[0]);
+        assert_eq!(verdicts_of(&lines), expected, "before line {late}");
+    }
+}
+
+#[test]
+fn refused_recipients_that_are_too_many_are_counted() {
+    let mut folder = folder();
+    let refused: Vec<String> = (0..1005)
+        .map(|number| REFUSED_IN_SESSION[1].replace("no@y", &format!("no{number}@y")))
+        .collect();
+    let lines: Vec<&str> = refused.iter().map(String::as_str).collect();
+    fold_into(&mut folder, &lines);
+    assert_eq!(folder.take_unjoined(), 5);
+    assert_eq!(folder.take_unjoined(), 0, "since they were last taken");
+}

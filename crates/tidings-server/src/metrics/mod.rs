@@ -6,6 +6,7 @@
 //! were counted where they arose.
 
 mod counting;
+mod labels;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -97,7 +98,7 @@ impl Metrics {
         *known = Arc::new(settings);
     }
 
-    /// What is measured now.
+    /// What is measured now; values of labels have no control characters.
     pub(crate) fn read(&self, set: Set) -> Vec<Reading> {
         self.look();
         let mut readings = Vec::new();
@@ -111,6 +112,7 @@ impl Metrics {
                 .iter()
                 .for_each(|other| readings.extend(other.read()));
         }
+        labels::escape(&mut readings);
         readings
     }
 

@@ -11,18 +11,18 @@ use std::time::Duration;
 use tidings::{Encoder, Written, emit_at};
 use tidings_engine::Live;
 use tidings_event::{Key, Level};
-use tidings_sink::otlp::OtlpSink;
-use tidings_sink::settings::{self, EventSelection, Tracer, Variant};
+use tidings_sink::otlp::{Identity, OtlpSink};
+use tidings_sink::settings::{self, EventSelection, Otel, SettingsError, Tracer, Variant};
 use tidings_sink::{
     ConsoleSink, Cursors, Found, JournalSink, LogFileSink, Outputs, OutputsContext, Refusal,
-    Report, Sink, check_not_a_source,
+    Report, Sink, Then, check_not_a_source,
 };
 use tidings_spool::{Clock, SystemClock};
 use tokio::runtime::Handle;
 
 use crate::console::Console;
 use crate::metrics::Metrics;
-use crate::settings::{Settings, USUAL_CONSOLE};
+use crate::settings::{Settings, USUAL_CONSOLE, in_words_of_the_file};
 use crate::source::Board;
 
 pub(crate) use places::LogPlaces;
@@ -57,6 +57,7 @@ impl Running {
         let console = around.console.clone();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let spool = live.shared_spool();
+        let origin = spool.identity().origin;
         let backend = Arc::clone(live.engine().backend());
         let cursors = Cursors::open(backend, Arc::clone(&clock), spool.identity().epoch)?;
         if let Found::Unusable(why) = cursors.found() {
@@ -76,7 +77,7 @@ impl Running {
             cursors: Arc::new(cursors),
             clock: Arc::clone(&clock),
             reporter,
-            make: Arc::new(move |tracer| make(tracer, &clock, &around)),
+            make: Arc::new(move |tracer| make(tracer, &clock, origin, &around)),
         };
         let outputs = Arc::new(Mutex::new(Some(Outputs::new(context))));
         metrics.add(Arc::new(measured::Measured::new(
@@ -102,16 +103,12 @@ impl Running {
         let Some(outputs) = outputs.as_mut() else {
             return;
         };
-        for Refusal {
-            name,
-            reason,
-            old_goes_on,
-        } in outputs.apply(&tracers, &settings.levels)
-        {
-            let then = if old_goes_on {
-                "; it goes on with its old settings"
-            } else {
-                ""
+        for Refusal { name, reason, then } in outputs.apply(&tracers, &settings.levels) {
+            let then = match then {
+                Then::OldGoesOn => "; it goes on with its old settings",
+                Then::Nothing => "",
+                // It says so itself, and again if that takes long.
+                Then::TriedAgain => continue,
             };
             self.console
                 .say(&format!("the tracer {name} cannot run: {reason}{then}"));
@@ -171,6 +168,7 @@ impl Running {
 fn make(
     tracer: &Tracer,
     clock: &Arc<dyn Clock>,
+    origin: u32,
     around: &Surroundings,
 ) -> Result<Box<dyn Sink>, String> {
     match &tracer.variant {
@@ -188,17 +186,27 @@ fn make(
             let sink = sink.map_err(|error| format!("{}: {error}", journal.socket.display()))?;
             Ok(Box::new(sink))
         }
-        Variant::OtelHttp(otel) => {
-            let (name, clock, runtime) = (&tracer.name, Arc::clone(clock), around.runtime.clone());
-            let sink = OtlpSink::http(name, otel, &identity()?, clock, runtime);
-            Ok(Box::new(sink.map_err(|error| error.to_string())?))
-        }
-        Variant::OtelGrpc(otel) => {
-            let (name, clock, runtime) = (&tracer.name, Arc::clone(clock), around.runtime.clone());
-            let sink = OtlpSink::grpc(name, otel, &identity()?, clock, runtime);
-            Ok(Box::new(sink.map_err(|error| error.to_string())?))
-        }
+        Variant::OtelHttp(otel) => collector(tracer, otel, OtlpSink::http, clock, around)
+            .map(|sink| Box::new(sink.with_ids_of(origin)) as Box<dyn Sink>),
+        Variant::OtelGrpc(otel) => collector(tracer, otel, OtlpSink::grpc, clock, around)
+            .map(|sink| Box::new(sink.with_ids_of(origin)) as Box<dyn Sink>),
     }
+}
+
+/// Makes an output to a collector, over either protocol.
+type MakeCollector =
+    fn(&str, &Otel, &Identity, Arc<dyn Clock>, Handle) -> Result<OtlpSink, SettingsError>;
+
+fn collector(
+    tracer: &Tracer,
+    otel: &Otel,
+    make: MakeCollector,
+    clock: &Arc<dyn Clock>,
+    around: &Surroundings,
+) -> Result<OtlpSink, String> {
+    let (clock, runtime) = (Arc::clone(clock), around.runtime.clone());
+    let sink = make(&tracer.name, otel, &identity()?, clock, runtime);
+    sink.map_err(|error| in_words_of_the_file("tracer", &error, &otel.auth))
 }
 
 /// A report as an event.

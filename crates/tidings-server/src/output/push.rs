@@ -1,9 +1,10 @@
 //! Metrics that are pushed to a collector: a task that is replaced when its settings change.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidings::emit;
-use tidings_sink::otlp::{Identity, MetricsPush, MetricsPushSettings, PushReport};
+use tidings_sink::otlp::{Identity, LAST_PUSH, MetricsPush, MetricsPushSettings, PushReport};
 use tidings_spool::SystemClock;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -11,6 +12,10 @@ use tokio::task::JoinHandle;
 
 use crate::console::Console;
 use crate::metrics::{Metrics, Set};
+use crate::settings::in_words_of_the_file;
+
+/// What comes after the last push has a moment of its own.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// The running push, if there is one.
 #[derive(Debug)]
@@ -50,7 +55,7 @@ impl Push {
                 move || metrics.read(Set::All),
                 move |report| tell(&console, report),
             );
-            push.map_err(|error| error.to_string())
+            push.map_err(|error| in_words_of_the_file("otel_metrics", &error, &settings.auth))
         });
         match push {
             Ok(push) => {
@@ -71,8 +76,14 @@ impl Push {
     pub(crate) async fn stop(&mut self) {
         if let Some((stop, task)) = self.running.take() {
             let _ = stop.send(());
-            // A push that panicked has said so.
-            let _ = task.await;
+            // It ends by itself in time; should it not, nobody waits for it. One that panicked has said so.
+            let abort = task.abort_handle();
+            if tokio::time::timeout(LAST_PUSH + MOMENT, task)
+                .await
+                .is_err()
+            {
+                abort.abort();
+            }
         }
     }
 }
@@ -99,6 +110,15 @@ fn tell(console: &Console, report: PushReport) {
                 details = details,
                 reason = reason,
                 count = count
+            );
+        }
+        PushReport::Warned { details, reason } => {
+            console.say(&format!("{details}: {reason}"));
+            emit!(
+                Telemetry::OtelMetricsExporterError,
+                details = details,
+                reason = reason,
+                count = 1_u64
             );
         }
     }

@@ -316,7 +316,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 takes: Takes::Time(SECOND, DAY),
                 default: "\"60s\"",
                 about: "Time between two pushes. The first is one interval after the start; the last \
-                        one when the server ends.",
+                        one when the server ends, within 5 s.",
             },
             TIMEOUT,
             Key {
@@ -414,13 +414,15 @@ const TRACER: Section = Section {
             name: "prefix",
             takes: Takes::Text,
             default: "\"tidings\"",
-            about: "`log`: name of the file, to which the date is added when it is rotated by time.",
+            about: "`log`: name of the file, to which the date is added when it is rotated by time. No two \
+                    tracers may write files of the same names.",
         },
         Key {
             name: "rotate",
             takes: Takes::Word(&["daily", "hourly", "minutely", "never"]),
             default: "\"daily\"",
-            about: "`log`: when a new file is begun, in UTC.",
+            about: "`log`: when a new file is begun, in UTC, by the times of the events; late ones go to \
+                    the newest file, or to today's.",
         },
         Key {
             name: "rotate_bytes",
@@ -563,7 +565,7 @@ const SECRET_FILE: Key = Key {
     name: "secret_file",
     takes: Takes::Path,
     default: "",
-    about: "A file that holds the password or token, instead of `secret`.",
+    about: "A regular file that holds the password or token, instead of `secret`; at most 64 KiB.",
 };
 
 const SECRET_ENV: Key = Key {

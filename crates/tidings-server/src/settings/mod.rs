@@ -10,6 +10,7 @@ mod outputs;
 mod read;
 #[cfg(test)]
 mod tests;
+mod told;
 mod value;
 
 use std::net::SocketAddr;
@@ -22,10 +23,11 @@ use tidings_engine::RetentionRules;
 use tidings_event::Level;
 use tidings_sink::LevelOverrides;
 use tidings_sink::otlp::MetricsPushSettings;
-use tidings_sink::settings::Tracer;
+use tidings_sink::settings::{Tracer, read_regular};
 
 pub(crate) use outputs::USUAL_CONSOLE;
 use read::{File, Table, Tables};
+pub(crate) use told::in_words_of_the_file;
 use value::{Given, is_secret};
 
 /// Longest settings file.
@@ -189,8 +191,9 @@ fn checked(mut tables: Tables, path: &Path) -> Result<Settings, Failure> {
 
 fn source(table: &Table, path: &Path) -> Result<SourceSettings, Failure> {
     let Some(Given::Texts(patterns)) = table.get("paths") else {
-        return Err(wrong(
+        return Err(table.wrong(
             path,
+            "paths",
             "a [[source]] has no paths; write paths = [\"/var/log/mail.log\"]",
         ));
     };
@@ -212,8 +215,9 @@ fn http(table: &Table, path: &Path) -> Result<HttpSettings, Failure> {
     let api = flag(table, "api");
     if token.is_none() {
         if let Some(open) = listen.iter().find(|address| !address.ip().is_loopback()) {
-            return Err(wrong(
+            return Err(table.wrong(
                 path,
+                "listen",
                 &format!(
                     "http.listen has {open}, which other machines can reach; that needs a token: set \
                      http.token_file, or listen on 127.0.0.1 or [::1] only"
@@ -221,8 +225,9 @@ fn http(table: &Table, path: &Path) -> Result<HttpSettings, Failure> {
             ));
         }
         if api {
-            return Err(wrong(
+            return Err(table.wrong(
                 path,
+                "api",
                 "http.api = true needs a token: set http.token_file",
             ));
         }
@@ -242,8 +247,9 @@ fn http(table: &Table, path: &Path) -> Result<HttpSettings, Failure> {
 fn token(table: &Table, path: &Path) -> Result<Option<Token>, Failure> {
     let given = text(table, "token");
     match (given, table.get("token_file")) {
-        (Some(_), Some(_)) => Err(wrong(
+        (Some(_), Some(_)) => Err(table.wrong(
             path,
+            "token_file",
             "http.token and http.token_file are both set; keep one",
         )),
         (None, Some(Given::Path(file))) => read_token(&file).map(Some),
@@ -252,7 +258,9 @@ fn token(table: &Table, path: &Path) -> Result<Option<Token>, Failure> {
 }
 
 fn read_token(file: &Path) -> Result<Token, Failure> {
-    let text = read_text(file, TOKEN_FILE_BYTES_MAX, "http.token_file")?;
+    let text = read_regular(file, TOKEN_FILE_BYTES_MAX).map_err(|error| {
+        Failure::usage(format!("cannot read http.token_file {}", file.display())).because(error)
+    })?;
     let token = text.lines().next().unwrap_or_default().trim();
     if is_secret(token) {
         return Ok(Token(token.to_owned()));
@@ -270,8 +278,9 @@ fn ingest(table: &Table, path: &Path) -> Result<IngestSettings, Failure> {
         waiting_bytes_max: size(table, "waiting"),
     };
     if ingest.waiting_bytes_max < ingest.body_bytes_max {
-        return Err(wrong(
+        return Err(table.wrong(
             path,
+            "waiting",
             "ingest.waiting is less than ingest.body; it must be at least as much",
         ));
     }
@@ -285,18 +294,22 @@ fn metrics(table: &Table, path: &Path) -> Result<MetricsSettings, Failure> {
     };
     let names = texts(table, "metrics");
     let selection = Selection::new(policy, names.iter().map(String::as_str))
-        .map_err(|error| wrong(path, &format!("metrics.metrics: {error}")))?;
+        .map_err(|error| table.wrong(path, "metrics", &format!("metrics.metrics: {error}")))?;
     let secret = outputs::secret(table, path)?;
     let user = match (text(table, "username"), secret) {
+        (Some(name), Some(_)) if name.contains(':') => {
+            let why = format!("metrics.username = {name:?}: it must be a name without a colon");
+            return Err(table.wrong(path, "username", &why));
+        }
         (Some(name), Some(secret)) => Some(Token(format!("{name}:{}", secret.reveal()))),
         (None, None) => None,
         (Some(_), None) => {
             let why = "metrics.username is set without a secret; set metrics.secret_file too";
-            return Err(wrong(path, why));
+            return Err(table.wrong(path, "username", why));
         }
         (None, Some(_)) => {
             let why = "metrics has a secret without a user; set metrics.username too";
-            return Err(wrong(path, why));
+            return Err(table.wrong(path, "secret_file", why));
         }
     };
     Ok(MetricsSettings {
@@ -320,10 +333,6 @@ fn retention(table: &Table) -> RetentionRules {
         imported_ns: hold("keep_imported"),
         max_bytes,
     }
-}
-
-fn wrong(path: &Path, why: &str) -> Failure {
-    Failure::usage(format!("{}: {why}", path.display()))
 }
 
 /// Reads a small text file.

@@ -14,25 +14,28 @@ use tidings_sink::settings::{
 use tidings_wire::otlp::Temporality;
 
 use super::read::Table;
+use super::told::{SECRETS, told};
 use super::value::Given;
-use super::wrong;
 
 /// Name of the tracer that stands for `[console]`.
 pub(crate) const USUAL_CONSOLE: &str = "stderr";
 
 /// The tracers of a file, in its order.
 pub(super) fn tracers(tables: &[Table], path: &Path) -> Result<Vec<Tracer>, Failure> {
-    let tracers = tables.iter().map(|table| {
+    let mut tracers: Vec<Tracer> = Vec::new();
+    for table in tables {
         let raw = raw_tracer(table, path)?;
-        Tracer::check(&raw).map_err(|error| wrong(path, &error.to_string()))
-    });
-    let tracers = tracers.collect::<Result<Vec<_>, Failure>>()?;
-    if tracers.iter().any(|tracer| tracer.name == USUAL_CONSOLE) {
-        let why =
-            format!("the tracer {USUAL_CONSOLE} is that of [console]; give this one another name");
-        return Err(wrong(path, &why));
+        let tracer = Tracer::check(&raw).map_err(|error| told(table, path, &error))?;
+        if tracer.name == USUAL_CONSOLE {
+            let why = format!(
+                "the tracer {USUAL_CONSOLE} is that of [console]; give this one another name"
+            );
+            return Err(table.wrong(path, "name", &why));
+        }
+        tracers.push(tracer);
+        // With each one, so that an error is of the one that came last.
+        check_together(&tracers).map_err(|error| told(table, path, &error))?;
     }
-    check_together(&tracers).map_err(|error| wrong(path, &error.to_string()))?;
     Ok(tracers)
 }
 
@@ -41,8 +44,9 @@ pub(super) fn levels(tables: &[Table], path: &Path) -> Result<LevelOverrides, Fa
     let mut levels = BTreeMap::new();
     for table in tables {
         let Some(name) = text(table, "event") else {
-            return Err(wrong(
+            return Err(table.wrong(
                 path,
+                "event",
                 "an [[event_level]] has no event; write event = \"auth.failed\"",
             ));
         };
@@ -54,7 +58,7 @@ pub(super) fn levels(tables: &[Table], path: &Path) -> Result<LevelOverrides, Fa
         let level = word.parse().unwrap_or(Level::Info);
         if levels.insert(kind.id(), (kind, level)).is_some() {
             let why = format!("{} has two [[event_level]]; keep one", kind.name());
-            return Err(wrong(path, &why));
+            return Err(table.wrong(path, "event", &why));
         }
     }
     Ok(levels.into_values().collect())
@@ -77,7 +81,7 @@ pub(super) fn pushed(table: &Table, path: &Path) -> Result<Option<MetricsPushSet
         gzip: flag(table, "gzip"),
         ..RawTracer::default()
     };
-    let tracer = Tracer::check(&raw).map_err(|error| wrong(path, &error.to_string()))?;
+    let tracer = Tracer::check(&raw).map_err(|error| told(table, path, &error))?;
     let (Variant::OtelHttp(otel) | Variant::OtelGrpc(otel)) = tracer.variant else {
         return Ok(None);
     };
@@ -101,7 +105,7 @@ fn raw_tracer(table: &Table, path: &Path) -> Result<RawTracer, Failure> {
     let Some(variant) = text(table, "type") else {
         let why = "a [[tracer]] has no type; write type = \"log\", \"console\", \"journal\", \
                    \"otel-http\" or \"otel-grpc\"";
-        return Err(wrong(path, why));
+        return Err(table.wrong(path, "type", why));
     };
     // A file is read with a pager as often as with a terminal.
     let is_text = matches!(variant.as_str(), "log" | "console");
@@ -151,19 +155,52 @@ pub(super) fn auth(table: &Table, path: &Path) -> Result<Option<RawHttpAuth>, Fa
         file_path: text(table, "secret_file"),
     };
     let is_secret = secret != RawSecret::default();
-    let is_needed = !matches!(variant.as_deref(), None | Some("unauthenticated"));
-    if !is_needed && (is_secret || username.is_some()) {
-        let why = format!(
-            "{} has a username or secret without http_auth; set it to \"basic\" or \"bearer\"",
-            table.name()
-        );
-        return Err(wrong(path, &why));
-    }
+    check_auth(table, path, variant.as_deref())?;
     Ok(variant.map(|variant| RawHttpAuth {
         variant,
         username,
         secret: is_secret.then_some(secret),
     }))
+}
+
+/// Whether what is given fits how we sign in, in the words of the file.
+fn check_auth(table: &Table, path: &Path, variant: Option<&str>) -> Result<(), Failure> {
+    let section = table.name();
+    let given = |name: &&&str| table.given(name).is_some();
+    let secrets: Vec<&&str> = SECRETS.iter().filter(given).collect();
+    let username = table.given("username").is_some();
+    let (key, why) = match (variant, secrets.as_slice()) {
+        (Some("basic"), _) if !username => (
+            "http_auth",
+            format!("{section}.http_auth is \"basic\" without a username; set username too"),
+        ),
+        (Some("bearer"), _) if username => (
+            "username",
+            format!(
+                "{section}.username is set, but http_auth is \"bearer\"; take one of them away"
+            ),
+        ),
+        (Some(word @ ("basic" | "bearer")), []) => (
+            "http_auth",
+            format!("{section}.http_auth is {word:?} without a secret; set secret_file too"),
+        ),
+        (Some("basic" | "bearer"), [_]) => return Ok(()),
+        (Some("basic" | "bearer"), [_, second, ..]) => (**second, too_many(section)),
+        (_, [secret, ..]) => (**secret, unused_auth(section)),
+        (_, []) if username => ("username", unused_auth(section)),
+        (_, []) => return Ok(()),
+    };
+    Err(table.wrong(path, key, &why))
+}
+
+fn too_many(section: &str) -> String {
+    format!("{section} has more than one of secret, secret_file and secret_env; keep one")
+}
+
+fn unused_auth(section: &str) -> String {
+    format!(
+        "{section} has a username or secret without http_auth; set it to \"basic\" or \"bearer\""
+    )
 }
 
 pub(super) fn headers(table: &Table) -> Vec<(String, String)> {
@@ -176,23 +213,18 @@ pub(super) fn headers(table: &Table) -> Vec<(String, String)> {
 /// The secret of a section, from the one of its three places that is given.
 pub(super) fn secret(table: &Table, path: &Path) -> Result<Option<Secret>, Failure> {
     let section = table.name();
-    let places = ["secret", "secret_file", "secret_env"].map(|name| text(table, name));
+    let places = SECRETS.map(|name| text(table, name));
     let (field, key) = match places {
         [None, None, None] => return Ok(None),
         [Some(secret), None, None] => ("secret", SecretKey::Value(Secret::new(secret))),
         [None, Some(file), None] => ("secret_file", SecretKey::File(file.into())),
         [None, None, Some(name)] => ("secret_env", SecretKey::EnvironmentVariable(name)),
         _ => {
-            let why = format!(
-                "{section} has more than one of secret, secret_file and secret_env; keep one"
-            );
-            return Err(wrong(path, &why));
+            return Err(table.wrong(path, "secret_env", &too_many(section)));
         }
     };
     let secret = key.resolve(section, field);
-    secret
-        .map(Some)
-        .map_err(|error| wrong(path, &error.to_string()))
+    secret.map(Some).map_err(|error| told(table, path, &error))
 }
 
 fn text(table: &Table, name: &str) -> Option<String> {

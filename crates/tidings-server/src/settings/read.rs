@@ -20,6 +20,10 @@ const SHOWN_CHARS: usize = 60;
 pub(super) struct Table {
     section: &'static Section,
     given: BTreeMap<&'static str, Given>,
+    /// Where it begins; nothing if it does not stand in the file.
+    line: Option<usize>,
+    /// Where its settings stand.
+    lines: BTreeMap<&'static str, usize>,
 }
 
 impl Table {
@@ -30,12 +34,23 @@ impl Table {
         Table {
             section,
             given: BTreeMap::new(),
+            line: None,
+            lines: BTreeMap::new(),
         }
     }
 
     /// The name of its section.
     pub(super) fn name(&self) -> &'static str {
         self.section.name
+    }
+
+    /// What is wrong with a setting: told with its line, or that of the table where it is not given.
+    pub(super) fn wrong(&self, path: &Path, name: &str, why: &str) -> Failure {
+        let path = path.display();
+        Failure::usage(match self.lines.get(name).copied().or(self.line) {
+            Some(line) => format!("{path}, line {line}: {why}"),
+            None => format!("{path}: {why}"),
+        })
     }
 
     /// The value that the file gives for a setting.
@@ -132,17 +147,28 @@ impl<'a> File<'a> {
             )
         };
         match value.get_ref() {
-            DeValue::Table(table) if !section.is_list => Ok(vec![self.table(section, table)?]),
+            DeValue::Table(table) if !section.is_list => {
+                Ok(vec![self.table(section, table, value.span().start)?])
+            }
             DeValue::Array(tables) if section.is_list => tables
                 .iter()
-                .map(|table| self.table(section, table.get_ref().as_table().ok_or_else(wrong)?))
+                .map(|spanned| {
+                    let table = spanned.get_ref().as_table().ok_or_else(wrong)?;
+                    self.table(section, table, spanned.span().start)
+                })
                 .collect(),
             _ => Err(wrong()),
         }
     }
 
-    fn table(&self, section: &'static Section, table: &DeTable<'_>) -> Result<Table, Failure> {
-        let mut given = BTreeMap::new();
+    /// Reads a table that begins at a place, given in bytes.
+    fn table(
+        &self,
+        section: &'static Section,
+        table: &DeTable<'_>,
+        at: usize,
+    ) -> Result<Table, Failure> {
+        let (mut given, mut lines) = (BTreeMap::new(), BTreeMap::new());
         for (name, value) in table {
             let key = section
                 .keys
@@ -165,15 +191,22 @@ impl<'a> File<'a> {
                 .read(value.get_ref())
                 .ok_or_else(|| self.not_allowed(section, key, value))?;
             given.insert(key.name, read);
+            lines.insert(key.name, self.line(name.span().start));
         }
-        Ok(Table { section, given })
+        Ok(Table {
+            section,
+            given,
+            line: Some(self.line(at)),
+            lines,
+        })
     }
 
     fn not_allowed(&self, section: &Section, key: &Key, value: &Spanned<DeValue<'_>>) -> Failure {
-        let shown = match key.name {
-            // A secret stays one in a message, too.
-            "token" | "secret" | "http_headers" | "endpoint" => "(not shown)".to_owned(),
-            _ => shortened(self.text.get(value.span()).unwrap_or_default()),
+        let text = self.text.get(value.span()).unwrap_or_default();
+        let shown = if is_hidden(key.name, text) {
+            "(not shown)".to_owned()
+        } else {
+            shortened(text)
         };
         let allowed = key.takes.allowed();
         self.wrong(
@@ -214,13 +247,24 @@ impl<'a> File<'a> {
 
     /// What is wrong at a place, given in bytes.
     pub(super) fn wrong(&self, at: usize, why: &str) -> Failure {
-        let before = self
-            .text
-            .as_bytes()
-            .get(..at)
-            .unwrap_or(self.text.as_bytes());
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        Failure::usage(format!("{}, line {line}: {why}", self.path.display()))
+        let (path, line) = (self.path.display(), self.line(at));
+        Failure::usage(format!("{path}, line {line}: {why}"))
+    }
+
+    fn line(&self, at: usize) -> usize {
+        let text = self.text.as_bytes();
+        let before = text.get(..at).unwrap_or(text);
+        1 + before.iter().filter(|byte| **byte == b'\n').count()
+    }
+}
+
+/// Whether the value of a setting is kept out of messages: a secret, or what may hold one.
+pub(super) fn is_hidden(key: &str, value: &str) -> bool {
+    match key {
+        "token" | "secret" | "http_headers" => true,
+        // A password, or a token in the query.
+        "endpoint" => value.contains(['@', '?', '#']),
+        _ => false,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use tidings_sink::settings::{HttpAuth, Variant};
+
 use super::declare::SECTIONS;
 use super::read::default_of;
 use super::*;
@@ -288,4 +290,142 @@ fn the_example_file_is_good_and_names_every_setting() {
         })
         .collect();
     read(&uncommented.join("\n")).unwrap();
+}
+
+/// An exporter, begun in line 2 of the file.
+fn exporter(more: &str) -> String {
+    format!("\n[[tracer]]\ntype = \"otel-http\"\nendpoint = \"http://127.0.0.1:4318\"\n{more}\n")
+}
+
+#[test]
+fn what_outputs_cannot_use_is_told_with_line_and_name_as_written() {
+    let log = "\n[[tracer]]\ntype = \"log\"\n";
+    let cases = [
+        (
+            log.to_owned(),
+            "t.toml, line 2: tracer.path is not set: it must be a directory",
+        ),
+        (
+            format!("{log}path = \"/x\"\nevents_policy = \"include\""),
+            "t.toml, line 2: tracer.events is not set: it must be at least one event",
+        ),
+        (
+            format!("{log}path = \"/x\"\nevents_policy = \"include\"\nevents = []"),
+            "t.toml, line 6: tracer.events = \"\": it must be at least one event",
+        ),
+        (
+            format!("{log}path = \"/x\"\nendpoint = \"http://c\""),
+            "t.toml, line 5: tracer.endpoint = \"set\": it must be left out in a tracer of type log",
+        ),
+        (
+            format!("{log}path = \"/x\"\n{log}path = \"/y\""),
+            "t.toml, line 6: tracer.name = \"log\": it must be a name that no other output has",
+        ),
+        (
+            format!("{log}path = \"/x/../y/\"\n{log}name = \"b\"\npath = \"/y\""),
+            "t.toml, line 9: tracer.path = \"/y\": it must be another directory, or another prefix \
+             than \"tidings\", as the tracer \"log\" writes the files",
+        ),
+        (
+            exporter("enable_log_exporter = false\nenable_span_exporter = false"),
+            "t.toml, line 6: tracer.enable_span_exporter = \"false\": it must be true, or",
+        ),
+        (
+            exporter("http_headers = { X-A = \"1\", Content-Length = \"5\" }"),
+            "t.toml, line 5: tracer.http_headers.Content-Length = (not shown): it must be left out",
+        ),
+        (
+            exporter("http_headers = { \"a b\" = \"hidden\" }"),
+            "t.toml, line 5: tracer.http_headers.\"a b\" = (not shown): it must be under a name",
+        ),
+        (
+            exporter("http_headers = { a = \"hidd\\u0007en\" }"),
+            "t.toml, line 5: tracer.http_headers.a = (not shown): it must be visible ASCII",
+        ),
+        (
+            exporter("http_auth = \"basic\"\nusername = \"a:b\"\nsecret = \"x\""),
+            "t.toml, line 6: tracer.username = \"a:b\": it must be a name without a colon",
+        ),
+        (
+            exporter("http_auth = \"basic\"\nusername = \"a\""),
+            "t.toml, line 5: tracer.http_auth is \"basic\" without a secret; set secret_file too",
+        ),
+        (
+            exporter("http_auth = \"bearer\"\nsecret = \"x\"\nsecret_env = \"X\""),
+            "t.toml, line 7: tracer has more than one of secret, secret_file and secret_env",
+        ),
+        (
+            exporter("secret = \"x\""),
+            "t.toml, line 5: tracer has a username or secret without http_auth",
+        ),
+        (
+            "[otel_metrics]\nprotocol = \"http\"\nendpoint = \"http://c:70000\"".to_owned(),
+            "t.toml, line 3: otel_metrics.endpoint = \"http://c:70000\": it must be a URL that begins \
+             with http:// or https:// (invalid port number)",
+        ),
+        (
+            "[otel_metrics]\nprotocol = \"http\"".to_owned(),
+            "t.toml, line 1: otel_metrics.endpoint is not set: it must be a URL",
+        ),
+        (
+            "[metrics]\nusername = \"a:b\"\nsecret = \"x\"".to_owned(),
+            "t.toml, line 2: metrics.username = \"a:b\": it must be a name without a colon",
+        ),
+        (
+            "[metrics]\nusername = \"a\"\nsecret_file = \"/dev/null\"".to_owned(),
+            "t.toml, line 3: metrics.secret_file = \"/dev/null\": it must be a readable file: it is a \
+             device, no regular file",
+        ),
+        (
+            "[http]\napi = true".to_owned(),
+            "t.toml, line 2: http.api = true needs a token",
+        ),
+    ];
+    for (text, expected) in cases {
+        let failure = refused(&text);
+        assert!(
+            failure.starts_with(expected),
+            "{failure}\nis not\n{expected}"
+        );
+        assert!(!failure.contains("hidd"), "{failure}");
+    }
+    let with_password = refused(&exporter("").replace("127.0.0.1", "jo:s3cret@c"));
+    assert!(!with_password.contains("s3cret"), "{with_password}");
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_is_told_in_words_of_the_file() {
+    let settings = read(&exporter(
+        "http_auth = \"bearer\"\nsecret_file = \"/dev/null\"",
+    ))
+    .unwrap();
+    let Variant::OtelHttp(otel) = &settings.tracers[0].variant else {
+        panic!("{settings:?}")
+    };
+    let HttpAuth::Bearer { token } = &otel.auth else {
+        panic!("{otel:?}")
+    };
+    let error = token
+        .resolve("Tracer \"x\"", "httpAuth.bearerToken")
+        .unwrap_err();
+    assert_eq!(
+        in_words_of_the_file("tracer", &error, &otel.auth),
+        "tracer.secret_file = \"/dev/null\": it must be a readable file: it is a device, no regular file"
+    );
+}
+
+#[test]
+fn a_token_file_that_is_no_file_holds_up_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("token");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    let failure = refused(&format!(
+        "[http]\ntoken_file = {:?}",
+        fifo.to_str().unwrap()
+    ));
+    assert!(
+        failure.contains("it is a FIFO, no regular file"),
+        "{failure}"
+    );
 }

@@ -1,11 +1,16 @@
 //! Outputs of a running server: what they get, over restarts and changed settings.
 
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::support::{Place, append, mail};
+use super::run::get;
+use super::support::{Place, Server, append, mail};
 
 /// The delivered recipients in all files of a tracer, in their order.
 fn delivered(directory: &Path) -> Vec<String> {
@@ -120,5 +125,113 @@ fn bad_settings_at_a_reload_change_nothing() {
     );
     append(&place.log(), &mail(0..2));
     wait_for(&logs, 2);
+    assert_eq!(server.stop(), 0);
+}
+
+/// The value of a metric of an output on the page for scrapers.
+fn metric(server: &Server, name: &str, output: &str) -> Option<String> {
+    let page = get(server, "/metrics");
+    let start = format!("{name}{{output=\"{output}\"}} ");
+    let line = page.lines().find_map(|line| line.strip_prefix(&start))?;
+    Some(line.to_owned())
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_tracer_that_cannot_run_at_the_start_is_tried_again_and_misses_nothing() {
+    let place = Place::new();
+    append(&place.log(), "");
+    let socket = place.path("journal.socket");
+    let tracer = format!(
+        "[[tracer]]\ntype = \"journal\"\nevents = [\"delivery.delivered\"]\nevents_policy = \"include\"\n\
+         socket = {:?}\n",
+        socket.to_str().unwrap()
+    );
+    let server = place.serve(&place.following(&tracer));
+    let said = server.wait_for("the tracer journal: ");
+    assert!(
+        said.contains("it cannot run yet and is tried again") && said.contains("journal.socket"),
+        "{said}"
+    );
+    append(&place.log(), &mail(0..3));
+    let shows =
+        |name: &str, value: &str| metric(&server, name, "journal").as_deref() == Some(value);
+    wait_until("it is shown as down", || {
+        shows("tidings_output_up", "0") && !shows("tidings_output_retries_total", "0")
+    });
+    assert_eq!(server.said().matches("the tracer journal: ").count(), 1);
+    let journald = UnixDatagram::bind(&socket).unwrap();
+    journald
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    let mut delivered = 0;
+    while delivered < 3 {
+        let mut entry = [0; 65_536];
+        let length = journald.recv(&mut entry).unwrap();
+        delivered += usize::from(length > 0);
+    }
+    wait_until("it is shown as up", || shows("tidings_output_up", "1"));
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
+fn a_collector_that_is_silent_does_not_hold_up_the_end() {
+    let place = Place::new();
+    append(&place.log(), "");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let push = format!(
+        "[otel_metrics]\nprotocol = \"http\"\nendpoint = \"http://{}\"\ntimeout = \"10m\"\ninterval = \"1s\"\n",
+        silent.local_addr().unwrap()
+    );
+    let server = place.serve(&place.following(&push));
+    server.wait_for("following");
+    // It takes the request, and never answers.
+    let (mut connection, _) = silent.accept().unwrap();
+    assert!(connection.read(&mut [0; 1024]).unwrap() > 0);
+    let begun = Instant::now();
+    assert_eq!(server.stop(), 0);
+    assert!(begun.elapsed() < Duration::from_secs(8));
+}
+
+#[test]
+fn names_from_a_log_are_not_raw_on_the_page_of_metrics() {
+    let place = Place::new();
+    append(&place.log(), &mail(0..1));
+    let line = mail(0..1).lines().next().unwrap().to_owned();
+    let (head, _) = line.split_once(" postfix/").expect("a line of Postfix");
+    append(
+        &place.log(),
+        &format!("{head} po\u{1b}[31m\u{7}st[12]: hello\n"),
+    );
+    let server = place.serve(&place.following(""));
+    wait_until("the name", || {
+        get(&server, "/metrics").contains("{program=\"po")
+    });
+    let page = get(&server, "/metrics");
+    let (_, body) = page.split_once("\r\n\r\n").unwrap();
+    assert!(!body.contains(['\u{1b}', '\u{7}']), "{body:?}");
+    if let Some(python) = std::env::var_os("TIDINGS_PROMETHEUS_PYTHON") {
+        let file = place.path("page");
+        std::fs::write(&file, body).unwrap();
+        let program = "import sys\n\
+             from prometheus_client.parser import text_string_to_metric_families as read\n\
+             names = [s.labels.get('program') for f in read(open(sys.argv[1]).read()) for s in f.samples]\n\
+             assert any(name and name.startswith('po') for name in names), names";
+        let read = Command::new(python)
+            .args(["-c", program])
+            .arg(&file)
+            .output();
+        let read = read.unwrap();
+        assert!(read.status.success(), "{read:?}");
+    } else {
+        eprintln!("skipped: TIDINGS_PROMETHEUS_PYTHON names no Python with prometheus-client");
+    }
     assert_eq!(server.stop(), 0);
 }

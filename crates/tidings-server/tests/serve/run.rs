@@ -16,7 +16,7 @@ fn http(server: &Server, request: &str) -> String {
     answer
 }
 
-fn get(server: &Server, path: &str) -> String {
+pub(super) fn get(server: &Server, path: &str) -> String {
     http(
         server,
         &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),

@@ -14,8 +14,11 @@ use crate::state::add;
 const BACKOFF_MIN: Duration = Duration::from_millis(500);
 /// At most.
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
-/// At most, where the receiver says how long.
-const AFTER_MAX: Duration = Duration::from_secs(3600);
+/// At most, where the receiver says how long. The OTLP specification has clients honour `Retry-After` and
+/// `RetryInfo` and knows no bound. Ours is there because a slip (milliseconds for seconds, a date by a
+/// clock that is off) must not silence an output for days; an hour is little of the days that the spool
+/// holds. The report of the failure says both times.
+pub(crate) const AFTER_MAX: Duration = Duration::from_secs(3600);
 /// Waiting is cut into pieces of this length, between which other things are looked after.
 const NAP: Duration = Duration::from_millis(250);
 /// Events rejected one by one before the rest of a batch of which nothing was taken goes with them.
@@ -32,6 +35,25 @@ struct Progress {
 }
 
 impl Run {
+    /// Makes the sink, and tries again until that succeeds; what comes meanwhile waits in the feed, or
+    /// is skipped and counted if the output is lossy.
+    pub(super) fn make_ready(&mut self) -> Result<(), End> {
+        let mut failures: u32 = 0;
+        while let Err(failure) = self.sink.prepare() {
+            failures = failures.saturating_add(1);
+            self.failed(failure, 1);
+            self.pause(None, failures)?;
+            if self.is_too_far_behind() {
+                self.skip()?;
+            }
+            add(&self.state.retries, 1);
+        }
+        self.batching = self.sink.batching();
+        self.state.is_ready.store(true, Ordering::Relaxed);
+        self.recovered();
+        Ok(())
+    }
+
     /// Delivers the batch; comes back when it is delivered, rejected or skipped.
     pub(super) fn deliver(&mut self) -> Result<(), End> {
         let mut progress = Progress::default();
@@ -42,8 +64,9 @@ impl Run {
             }
             let now = self.clock.monotonic_ns();
             self.delivered_ns = Some(now);
-            // It may take long: meanwhile it is to be seen what waits.
-            self.show_place(now);
+            // It may take long: meanwhile it is to be seen what waits, and since when.
+            self.lag.sample(self.feed.head(), self.done, now);
+            self.show_place();
             let rest = self.batch.batch().split_at(from).1;
             match self.sink.deliver(&rest.split_at(to - from).0) {
                 Outcome::Delivered => self.took(to - from, &mut progress),
@@ -51,7 +74,12 @@ impl Run {
                     let rejected = rejected.min((to - from) as u64);
                     self.took(to - from, &mut progress);
                     self.state.delivered.fetch_sub(rejected, Ordering::Relaxed);
-                    self.reject(rejected, failure);
+                    if rejected == 0 {
+                        // It has everything: that is worth a word, but no failure.
+                        self.tell(failure, 1);
+                    } else {
+                        self.reject(rejected, failure);
+                    }
                 }
                 Outcome::Rejected { index, failure } => {
                     self.rejected((from, to), index, failure, &mut progress);
@@ -91,6 +119,10 @@ impl Run {
         add(&self.state.delivered, count as u64);
         add(&self.state.batches, 1);
         (progress.is_taken, progress.failures) = (true, 0);
+        self.recovered();
+    }
+
+    fn recovered(&mut self) {
         if self.state.is_failing.swap(false, Ordering::Relaxed) {
             self.report(Report {
                 kind: EventType::TELEMETRY_OUTPUT_RECOVERED,

@@ -39,10 +39,14 @@ impl Lag {
         }
     }
 
+    /// Since when the oldest event has been waiting, if any is: it came at the latest then.
+    pub(super) fn since_ns(&self) -> Option<u64> {
+        self.samples.front().map(|(_, at)| *at)
+    }
+
     pub(super) fn behind_ns(&self, now_ns: u64) -> u64 {
-        self.samples
-            .front()
-            .map_or(0, |(_, at)| now_ns.saturating_sub(*at))
+        self.since_ns()
+            .map_or(0, |since| now_ns.saturating_sub(since))
     }
 
     pub(super) fn is_too_far(&self, behind: Behind, now_ns: u64) -> bool {

@@ -29,6 +29,8 @@ struct Script {
     /// Calls that began.
     begun: u64,
     is_held: bool,
+    /// How often it cannot get ready before it can.
+    unready: u64,
     reopened: bool,
     batching: Batching,
 }
@@ -52,6 +54,15 @@ fn oops() -> Failure {
 }
 
 impl Sink for Scripted {
+    fn prepare(&mut self) -> Result<(), Failure> {
+        let mut script = self.script();
+        if script.unready == 0 {
+            return Ok(());
+        }
+        script.unready -= 1;
+        Err(oops())
+    }
+
     fn deliver(&mut self, batch: &Batch<'_>) -> Outcome {
         self.script().begun += 1;
         while self.script().is_held {
@@ -624,4 +635,71 @@ fn a_panic_ends_the_output_and_is_told() {
     );
     assert_eq!(world.kinds(), [EventType::TELEMETRY_OUTPUT_STOPPED]);
     assert!(driver.finish(LIMIT));
+}
+
+#[test]
+fn a_sink_that_is_not_ready_is_tried_again_and_shown_as_failing() {
+    let world = World::new();
+    let sink = Scripted::default();
+    sink.script().unready = 2;
+    let driver = world.start("main", false, &sink);
+    let state = driver.state();
+    world.append(0..5);
+    wait_until("the first failure", || state.read().is_failing);
+    let stats = state.read();
+    assert!(!stats.is_ready && stats.last_failure.unwrap().contains("oops"));
+    wait_until("the events", || sink.numbers().len() == 5);
+    let stats = state.read();
+    assert_eq!((stats.failures, stats.retries), (2, 2));
+    assert!(stats.is_ready && !stats.is_failing);
+    assert!(driver.finish(LIMIT));
+    let told = [
+        EventType::TELEMETRY_LOG_ERROR,
+        EventType::TELEMETRY_OUTPUT_RECOVERED,
+        EventType::TELEMETRY_LOG_ERROR,
+    ];
+    assert_eq!(
+        world.kinds(),
+        told,
+        "the second one was held back to the end"
+    );
+}
+
+#[test]
+fn waiting_is_seen_while_a_delivery_hangs() {
+    let world = World::new();
+    let sink = Scripted::default();
+    sink.script().is_held = true;
+    let driver = world.start("main", false, &sink);
+    let state = driver.state();
+    world.append(0..3);
+    wait_until("the delivery", || sink.script().begun == 1);
+    let before = state.read().behind_ns;
+    std::thread::sleep(Duration::from_millis(300));
+    let after = state.read().behind_ns;
+    assert!(after >= before + 290_000_000, "{before} {after}");
+    sink.script().is_held = false;
+    wait_until("the end", || state.read().behind_ns == 0);
+    assert!(driver.finish(LIMIT));
+}
+
+#[test]
+fn what_is_taken_with_a_warning_is_delivered_and_told_of() {
+    let world = World::new();
+    let sink = Scripted::default();
+    let warned = Outcome::Partial {
+        rejected: 0,
+        failure: oops(),
+    };
+    sink.script().answers = VecDeque::from([warned]);
+    let driver = world.start("main", false, &sink);
+    let state = driver.state();
+    world.append(0..3);
+    wait_until("the end", || state.read().delivered == 3);
+    assert!(driver.finish(LIMIT));
+    let stats = state.read();
+    assert_eq!((stats.rejected, stats.failures), (0, 0));
+    assert!(!stats.is_failing);
+    assert_eq!(world.kinds(), [EventType::TELEMETRY_LOG_ERROR]);
+    assert_eq!(world.reports.lock().unwrap()[0].count, 1);
 }

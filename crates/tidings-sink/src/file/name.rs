@@ -43,17 +43,33 @@ pub(super) fn period_of(rotate: Rotate, time_ns: i64) -> String {
 
 /// The first nanosecond after the period of a time; the end of time for [`Rotate::Never`].
 pub(super) fn period_end_ns(rotate: Rotate, time_ns: i64) -> i64 {
+    match length_ns(rotate) {
+        Some(length) => start_ns(rotate, time_ns).saturating_add(length),
+        None => i64::MAX,
+    }
+}
+
+/// The first nanosecond of the period of a time; the beginning of time for [`Rotate::Never`].
+pub(super) fn start_ns(rotate: Rotate, time_ns: i64) -> i64 {
+    match length_ns(rotate) {
+        Some(length) => time_ns.div_euclid(length).saturating_mul(length),
+        None => i64::MIN,
+    }
+}
+
+/// The first nanosecond of the period before one that begins at `start_ns`.
+pub(super) fn previous_start_ns(rotate: Rotate, start_ns: i64) -> i64 {
+    start_ns.saturating_sub(length_ns(rotate).unwrap_or(i64::MAX))
+}
+
+fn length_ns(rotate: Rotate) -> Option<i64> {
     let seconds = match rotate {
         Rotate::Daily => 1440 * MINUTE,
         Rotate::Hourly => 60 * MINUTE,
         Rotate::Minutely => MINUTE,
-        Rotate::Never => return i64::MAX,
+        Rotate::Never => return None,
     };
-    let length = seconds * NANOS_PER_SECOND;
-    time_ns
-        .div_euclid(length)
-        .saturating_add(1)
-        .saturating_mul(length)
+    Some(seconds * NANOS_PER_SECOND)
 }
 
 /// The first nanosecond of a period that a name tells, if it is one of this rotation.

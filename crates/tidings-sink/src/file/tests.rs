@@ -145,6 +145,40 @@ fn a_backlog_goes_to_the_files_of_its_time() {
 }
 
 #[test]
+fn a_replay_of_an_old_log_turns_the_file_with_the_days() {
+    let day = 86_400 * SECOND;
+    let old = EVENING - 900 * day;
+    let place = Place::new(|_| ());
+    let mut sink = place.sink();
+    deliver(&mut sink, [(1, EVENING)]);
+    for at in 2..5 {
+        // Nothing but old events: each day has a file all the same.
+        place.clock.advance(day);
+        deliver(&mut sink, [(at, old + at as i64 * SECOND)]);
+        deliver(&mut place.sink(), [(at + 10, old)]);
+    }
+    let names: Vec<String> = (3..7)
+        .map(|day| format!("tidings.2026-02-0{day}"))
+        .collect();
+    assert_eq!(place.names(), names);
+    for (name, expected) in names
+        .iter()
+        .zip([vec![1], vec![2, 12], vec![3, 13], vec![4, 14]])
+    {
+        assert_eq!(place.read(name), expected);
+    }
+    // In a directory of its own it has the files of its own days, late events within a day included.
+    let other = Place::new(|_| ());
+    let mut sink = other.sink();
+    deliver(
+        &mut sink,
+        [(1, old), (2, old + day), (3, old), (4, old + 2 * day)],
+    );
+    assert_eq!(other.names().len(), 3);
+    assert_eq!(other.read(&other.names()[1]), [2, 3]);
+}
+
+#[test]
 fn size_sets_files_aside_with_rising_numbers() {
     let place = Place::new(|log| {
         log.rotate = Rotate::Never;

@@ -4,6 +4,14 @@ use reqwest::Url;
 
 use crate::settings::SettingsError;
 
+/// Whether a text can be an endpoint.
+///
+/// # Errors
+/// As [`Endpoint::parse`].
+pub(crate) fn check_endpoint(object: &str, text: &str) -> Result<(), SettingsError> {
+    Endpoint::parse(object, text).map(|_| ())
+}
+
 /// What a request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
@@ -60,14 +68,31 @@ impl Endpoint {
         let wrong = |value: &str, allowed: &str| {
             Err(SettingsError::new(object, "endpoint", value, allowed))
         };
-        let Ok(url) = Url::parse(text.trim()) else {
-            return wrong(text, "a URL that begins with http:// or https://");
+        // What holds a password or a token is not shown.
+        let shown = if text.contains(['@', '?', '#']) {
+            "…"
+        } else {
+            text
         };
+        let url = match Url::parse(text.trim()) {
+            Ok(url) => url,
+            Err(error) => {
+                // It says what is wrong of the text but shows none of it.
+                let allowed = format!("a URL that begins with http:// or https:// ({error})");
+                return wrong(shown, &allowed);
+            }
+        };
+        if url.port() == Some(0) {
+            return wrong(shown, "a URL with a port from 1 to 65535");
+        }
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return wrong(text, "a URL that begins with http:// or https://");
+            return wrong(shown, "a URL that begins with http:// or https://");
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return wrong("…", "a URL without name and password: set httpAuth");
+            return wrong(
+                "…",
+                "a URL without name and password, which have settings of their own",
+            );
         }
         Ok(Endpoint { url })
     }
@@ -144,6 +169,10 @@ mod tests {
             "http://",
             "unix:/x",
             "http://u:secret@c",
+            "http://u:secret@c:99999",
+            "http://c:99999",
+            "http://c:0",
+            "http://c:port",
         ] {
             let error = Endpoint::parse("Tracer \"o\"", bad)
                 .unwrap_err()

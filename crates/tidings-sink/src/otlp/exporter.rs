@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_event::EventType;
+use tidings_event::{EventId, EventRef, EventType, Header, RecordWriter};
 use tidings_spool::Clock;
 use tidings_wire::otlp::{Encoded, Origin, Reply, Request, TraceIds};
 use tokio::runtime::Handle;
@@ -42,6 +42,8 @@ pub struct OtlpSink {
     logs: bool,
     spans: Option<Collector>,
     traces: TraceIds,
+    /// The spool whose sequences the events have.
+    spool: Option<u32>,
     throttle: Duration,
     /// Sequence up to which events have gone to the collector of spans.
     taken: Option<u64>,
@@ -109,12 +111,22 @@ impl OtlpSink {
             logs: settings.logs,
             spans: settings.spans.then(Collector::default),
             traces: TraceIds::default(),
+            spool: None,
             throttle: settings.throttle,
             taken: None,
             sent: None,
             clock,
             runtime,
         })
+    }
+
+    /// Gives events that have no id of their own one of this spool, `origin` being that of its
+    /// identity: with their sequence it is their `log.record.uid`, by which a receiver recognises what
+    /// it gets twice. Not for sequences that begin anew with the process.
+    #[must_use]
+    pub fn with_ids_of(mut self, origin: u32) -> Self {
+        self.spool = Some(origin);
+        self
     }
 
     /// Counters of what becomes of spans, to be read while the sink is in its driver's hands; nothing
@@ -179,7 +191,7 @@ impl OtlpSink {
     async fn try_logs(&mut self, batch: &Batch<'_>, tally: &mut Tally) -> Result<(), SendError> {
         let now_ns = self.clock.now_ns();
         let mut request = Request::new(&self.origin);
-        let mut last = 0;
+        let (mut last, mut record) = (0, Vec::new());
         for item in batch.events() {
             if self.sent.is_some_and(|sent| item.sequence <= sent) {
                 continue;
@@ -188,12 +200,16 @@ impl OtlpSink {
                 .event
                 .span()
                 .map(|span| self.traces.trace_of(span, |id| start_of(batch, &item, id)));
+            let event = match self.spool {
+                Some(spool) => identified(&item, spool, &mut record),
+                None => item.event,
+            };
             let mark = request.mark();
-            request.push_log(&item.event, trace, now_ns);
+            request.push_log(&event, trace, now_ns);
             if request.bytes_max() > self.lane.request_bytes && request.len() > 1 {
                 request.take_back(mark);
                 self.ship_logs(&mut request, last, now_ns, tally).await?;
-                request.push_log(&item.event, trace, now_ns);
+                request.push_log(&event, trace, now_ns);
             }
             last = item.sequence;
         }
@@ -280,12 +296,34 @@ impl OtlpSink {
     }
 }
 
+/// The event with an id: its own, or its place in the spool. `record` is memory for it.
+fn identified<'e>(
+    item: &crate::batch::BatchEvent<'e>,
+    origin: u32,
+    record: &'e mut Vec<u8>,
+) -> EventRef<'e> {
+    let header = item.event.header();
+    if header.event_id.is_some() {
+        return item.event;
+    }
+    let number = item.sequence;
+    let header = Header {
+        event_id: Some(EventId { origin, number }),
+        ..*header
+    };
+    record.clear();
+    RecordWriter::begin(record, &header)
+        .pairs(item.event.pairs())
+        .finish();
+    EventRef::read(record).map_or(item.event, |(event, _)| event)
+}
+
 /// The event that opened a span, as far as the batch knows.
 fn start_of<'b>(
     batch: &Batch<'b>,
     item: &crate::batch::BatchEvent<'b>,
     id: tidings_event::Id,
-) -> Option<tidings_event::EventRef<'b>> {
+) -> Option<EventRef<'b>> {
     let own = item.span_start.filter(|start| start.span() == Some(id));
     own.or_else(|| batch.span_start(id))
 }
@@ -362,7 +400,7 @@ impl Lane {
         let (what, whom) = (signal.items(), self.transport.shown());
         let details = format!("cannot send {what} to {whom}");
         let kind = EventType::TELEMETRY_OTEL_EXPORTER_ERROR;
-        Failure::new(kind, details, error.reason)
+        Failure::new(kind, details, error.to_string())
     }
 
     fn partial(&self, signal: Signal, reply: Reply) -> Failure {

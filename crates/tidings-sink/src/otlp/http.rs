@@ -81,8 +81,13 @@ impl Http {
     }
 }
 
-/// What was said with a success. Some receivers answer with nothing or with JSON; that they took it
-/// is what counts. Anything else may well be the page of a web server.
+/// What was said with a success.
+///
+/// The specification has a receiver answer 200, with an `Export…ServiceResponse`, if and only if it
+/// accepted the data; only `partial_success` in that answer takes some of it back, and a client must
+/// not send again what was accepted. So it is the status that counts: whatever the body is, the events
+/// are delivered and none is rejected. Some receivers answer with nothing or with JSON. Anything else may
+/// well be the page of a web server, which is worth a word to the operator and no failure.
 fn taken(answer: &[u8], is_json: bool) -> Reply {
     match Reply::read(answer) {
         Ok(reply) => reply,

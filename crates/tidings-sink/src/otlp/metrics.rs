@@ -2,27 +2,32 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tidings_event::{EventType, Header, Key, Reading, RecordWriter};
 use tidings_spool::Clock;
 use tidings_wire::otlp::{Deltas, MetricsTime, Origin, Request, Temporality};
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
 use super::endpoint::Signal;
 use super::exporter::{Lane, Tally};
 use super::transport::{Identity, Protocol, Remedy, SendError, Transport, TransportSettings};
+use crate::driver::AFTER_MAX;
 use crate::report::REPORT_INTERVAL_NS;
 use crate::settings::{HttpAuth, SettingsError};
+use crate::sink::Failure;
 
 /// Waiting after a failed push, doubled after each further one, up to the interval.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 
-/// At most, where the receiver says how long.
-const AFTER_MAX: Duration = Duration::from_secs(3600);
+/// How long the end waits for the push that is under way and the last one together, whatever the
+/// time-out of the settings: a collector that is silent must not hold up the end of the program.
+pub const LAST_PUSH: Duration = Duration::from_secs(5);
 
 /// Where metrics are pushed, and how (`openTelemetry` of the `Metrics` object).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +97,14 @@ pub enum PushReport {
         /// How often it happened since the last such report.
         count: u64,
     },
+    /// They were all taken, but what was said to that is worth a word
+    /// (`telemetry.otel-metrics-exporter-error`). At most once a minute.
+    Warned {
+        /// What was sent, where.
+        details: String,
+        /// What was said.
+        reason: String,
+    },
 }
 
 impl PushReport {
@@ -112,17 +125,22 @@ impl PushReport {
                 details,
                 reason,
                 count,
-            } => {
-                let kind = EventType::TELEMETRY_OTEL_METRICS_EXPORTER_ERROR;
-                RecordWriter::begin(&mut out, &Header::new(kind, time_ns))
-                    .str(Key::DETAILS, details)
-                    .str(Key::REASON, reason)
-                    .uint(Key::COUNT, *count)
-                    .finish();
+            } => error_record(&mut out, time_ns, (details, reason), *count),
+            Self::Warned { details, reason } => {
+                error_record(&mut out, time_ns, (details, reason), 1);
             }
         }
         out
     }
+}
+
+fn error_record(out: &mut Vec<u8>, time_ns: i64, (details, reason): (&str, &str), count: u64) {
+    let kind = EventType::TELEMETRY_OTEL_METRICS_EXPORTER_ERROR;
+    RecordWriter::begin(out, &Header::new(kind, time_ns))
+        .str(Key::DETAILS, details)
+        .str(Key::REASON, reason)
+        .uint(Key::COUNT, count)
+        .finish();
 }
 
 /// Reads the meters; called on a thread of the runtime, so it must be quick.
@@ -141,7 +159,6 @@ pub struct MetricsPush {
     lane: Lane,
     origin: Origin,
     interval: Duration,
-    timeout: Duration,
     deltas: Option<Deltas>,
     clock: Arc<dyn Clock>,
     meters: Meters,
@@ -149,6 +166,7 @@ pub struct MetricsPush {
     /// Failures that were not reported yet, and when the last report was.
     unreported: u64,
     reported_ns: Option<u64>,
+    warned_ns: Option<u64>,
 }
 
 impl fmt::Debug for MetricsPush {
@@ -195,40 +213,58 @@ impl MetricsPush {
             lane: Lane::new(Transport::new(&transport, identity, runtime)?),
             origin: Origin::new(&identity.resource, "tidings", &identity.version),
             interval: settings.interval,
-            timeout: settings.timeout,
             deltas: is_delta.then(Deltas::default),
             clock,
             meters: Box::new(meters),
             reports: Box::new(reports),
             unreported: 0,
             reported_ns: None,
+            warned_ns: None,
         })
     }
 
-    /// Runs until `stop` is ready; then pushes once more, within the time-out of the settings.
+    /// Runs until `stop` is ready; then pushes once more, and ends within [`LAST_PUSH`].
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
-        let mut stop = std::pin::pin!(stop);
+        let (tell, told) = watch::channel(false);
+        let has_ended = {
+            let mut work = pin!(self.push_until(told));
+            let mut end = pin!(async {
+                stop.await;
+                tell.send_replace(true);
+                sleep(LAST_PUSH).await;
+            });
+            std::future::poll_fn(|context| {
+                if work.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(true);
+                }
+                end.as_mut().poll(context).map(|()| false)
+            })
+            .await
+        };
+        if !has_ended {
+            let seconds = LAST_PUSH.as_secs();
+            let reason = format!("the collector did not answer within {seconds} s at the end");
+            self.fail(&SendError::new(Remedy::None, reason));
+        }
+    }
+
+    /// Pushes at every interval, and once more after it was told to stop.
+    async fn push_until(&mut self, mut told: watch::Receiver<bool>) {
         let mut wait = self.interval;
-        while timeout(wait, stop.as_mut()).await.is_err() {
+        while !is_told(&mut told, wait).await {
             let began_ns = self.clock.monotonic_ns();
-            if self.push_until_due(began_ns, stop.as_mut()).await {
+            if self.push_until_due(began_ns, &mut told).await {
                 break;
             }
             let spent = Duration::from_nanos(self.clock.monotonic_ns().saturating_sub(began_ns));
             wait = self.interval.saturating_sub(spent);
         }
-        if timeout(self.timeout, self.push()).await.is_err() {
-            let error = SendError::new(Remedy::None, "no time was left at the end");
-            self.fail(&error);
-        }
+        // What went wrong is reported there.
+        let _ = self.push().await;
     }
 
     /// Pushes, and tries again until the next push is due; whether it is time to stop.
-    async fn push_until_due<S: Future<Output = ()>>(
-        &mut self,
-        began_ns: u64,
-        mut stop: Pin<&mut S>,
-    ) -> bool {
+    async fn push_until_due(&mut self, began_ns: u64, told: &mut watch::Receiver<bool>) -> bool {
         let mut wait = RETRY_MIN;
         loop {
             let Err(error) = self.push().await else {
@@ -242,7 +278,7 @@ impl MetricsPush {
             if after.is_none() && spent + pause >= self.interval {
                 return false; // the next push says it all
             }
-            if timeout(pause, stop.as_mut()).await.is_ok() {
+            if is_told(told, pause).await {
                 return true;
             }
             wait = wait.saturating_mul(2);
@@ -255,9 +291,10 @@ impl MetricsPush {
         let readings = (self.meters)();
         let mut tally = Tally::default();
         let result = self.send(&readings, &mut tally).await;
-        if let Some(failure) = tally.failure {
-            let error = SendError::new(Remedy::None, failure.to_string());
-            self.fail(&error);
+        match tally.failure {
+            Some(failure) if tally.rejected == 0 => self.warn(failure),
+            Some(failure) => self.fail(&SendError::new(Remedy::None, failure.to_string())),
+            None => {}
         }
         match &result {
             Ok(metrics) => {
@@ -319,14 +356,24 @@ impl MetricsPush {
         Ok(sent)
     }
 
+    /// Reports what a collector said that took everything, at most once a minute.
+    fn warn(&mut self, failure: Failure) {
+        let now_ns = self.clock.monotonic_ns();
+        if is_recent(self.warned_ns, now_ns) {
+            return;
+        }
+        self.warned_ns = Some(now_ns);
+        (self.reports)(PushReport::Warned {
+            details: failure.details,
+            reason: failure.reason,
+        });
+    }
+
     /// Reports a failure, at most once a minute.
     fn fail(&mut self, error: &SendError) {
         self.unreported += 1;
         let now_ns = self.clock.monotonic_ns();
-        let is_early = self
-            .reported_ns
-            .is_some_and(|last| now_ns.saturating_sub(last) < REPORT_INTERVAL_NS);
-        if is_early {
+        if is_recent(self.reported_ns, now_ns) {
             return;
         }
         self.reported_ns = Some(now_ns);
@@ -337,4 +384,15 @@ impl MetricsPush {
             count: std::mem::take(&mut self.unreported),
         });
     }
+}
+
+/// Whether something was reported less than a minute ago.
+fn is_recent(reported_ns: Option<u64>, now_ns: u64) -> bool {
+    reported_ns.is_some_and(|last| now_ns.saturating_sub(last) < REPORT_INTERVAL_NS)
+}
+
+/// Waits until it is told to stop, or so long; whether it was.
+async fn is_told(told: &mut watch::Receiver<bool>, wait: Duration) -> bool {
+    let told = async { told.wait_for(|is_told| *is_told).await.is_ok() };
+    timeout(wait, told).await.unwrap_or(false)
 }

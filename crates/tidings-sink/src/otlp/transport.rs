@@ -1,5 +1,6 @@
 //! Sending a request, whatever the protocol: what goes out, and what may come of it.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,10 +11,14 @@ use super::endpoint::{Endpoint, Signal};
 use super::grpc::Grpc;
 use super::http::Http;
 use super::{auth, trust};
+use crate::driver::AFTER_MAX;
 use crate::settings::{HttpAuth, SettingsError};
 
 /// Answers are read up to this size; what lies beyond is not needed and not trusted.
 pub(super) const ANSWER_BYTES_MAX: usize = 256 << 10;
+
+/// A wait that a receiver asks for is told where it is longer: nobody would understand the silence.
+const TOLD_AFTER: Duration = Duration::from_secs(60);
 
 /// Who we are to a collector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,6 +169,22 @@ impl SendError {
         SendError {
             remedy,
             reason: reason.into(),
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    /// The reason, and how long is waited where the receiver asks for more than our own back-off would.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)?;
+        match self.remedy {
+            Remedy::Retry(Some(asked)) if asked > TOLD_AFTER => write!(
+                f,
+                "; it asks to be left alone for {} s, and is tried again after {} s",
+                asked.as_secs(),
+                asked.min(AFTER_MAX).as_secs()
+            ),
+            _ => Ok(()),
         }
     }
 }

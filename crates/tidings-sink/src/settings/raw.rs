@@ -11,6 +11,22 @@ use super::{
 };
 use crate::cursors::MAX_NAME_BYTES;
 
+/// Headers that say how a request is carried; the transports set them.
+const OUR_HEADERS: [&str; 12] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// The fields of a `Tracer` as they were written; nothing where one was left out.
 ///
 /// Names are those of the management API in snake case, times are milliseconds, sizes bytes.
@@ -123,6 +139,11 @@ impl Tracer {
             object: format!("Tracer {name:?}"),
             raw,
         };
+        let policy = check.policy()?;
+        if policy == EventsPolicy::Include && raw.events.is_empty() {
+            let allowed = "at least one event, as it is to get none but those that stand here";
+            return check.wrong("events", "", allowed);
+        }
         let variant = check.variant()?;
         check.no_foreign_fields(&variant)?;
         Ok(Tracer {
@@ -132,7 +153,7 @@ impl Tracer {
             lossy: raw.lossy.unwrap_or(false),
             selection: EventSelection::new(
                 &check.object,
-                check.policy()?,
+                policy,
                 raw.events.iter().map(String::as_str),
             )?,
             variant,
@@ -283,9 +304,15 @@ impl Check<'_> {
                 "a URL that begins with http:// or https://",
             );
         }
+        #[cfg(feature = "otlp")]
+        crate::otlp::check_endpoint(&self.object, endpoint)?;
         let mut otel = Otel::new(endpoint);
         otel.logs = raw.enable_log_exporter.unwrap_or(otel.logs);
         otel.spans = raw.enable_span_exporter.unwrap_or(otel.spans);
+        if !otel.logs && !otel.spans {
+            let allowed = "true, or the exporter of logs must be on: this one would send nothing";
+            return self.wrong("enableSpanExporter", "false", allowed);
+        }
         otel.gzip = raw.gzip.unwrap_or(otel.gzip);
         if let Some(millis) = self.at_least("throttle", raw.throttle_ms, 1)? {
             otel.throttle = Duration::from_millis(millis);
@@ -295,27 +322,36 @@ impl Check<'_> {
         }
         otel.auth = self.auth()?;
         for (name, value) in &raw.http_headers {
-            self.header(name, value)?;
+            self.header(name, value, otel.auth != HttpAuth::Unauthenticated)?;
         }
         otel.headers.clone_from(&raw.http_headers);
         Ok(otel)
     }
 
     /// The value may be a secret and is not shown.
-    fn header(&self, name: &str, value: &str) -> Result<(), SettingsError> {
+    fn header(&self, name: &str, value: &str, has_auth: bool) -> Result<(), SettingsError> {
         let is_token =
             |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let field = format!("httpHeaders.{name}");
         if name.is_empty() || !name.bytes().all(is_token) {
-            let allowed = "names of letters, digits and hyphens";
-            return self.wrong("httpHeaders", name, allowed);
+            let field = format!("httpHeaders.{name:?}");
+            let allowed = "under a name of letters, digits and hyphens";
+            return self.wrong(&field, "…", allowed);
         }
-        if value.is_empty() || value.contains(|c: char| c.is_control() && c != '\t') {
-            let field = format!("httpHeaders.{name}");
-            return self.wrong(
-                &field,
-                "…",
-                "a text that is not empty, without control characters",
-            );
+        let lower = name.to_ascii_lowercase();
+        if OUR_HEADERS.contains(&lower.as_str()) || lower.starts_with("grpc-") {
+            let allowed = "left out, as this header belongs to the transport";
+            return self.wrong(&field, "…", allowed);
+        }
+        if lower == "authorization" && has_auth {
+            return self.wrong(&field, "…", "left out where httpAuth says how we sign in");
+        }
+        let is_text = value
+            .bytes()
+            .all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+        if value.trim().is_empty() || !is_text || value.trim() != value {
+            let allowed = "visible ASCII characters, with blanks only between them";
+            return self.wrong(&field, "…", allowed);
         }
         Ok(())
     }

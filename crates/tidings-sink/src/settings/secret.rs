@@ -1,7 +1,12 @@
 //! Secrets, which are never printed, and where they come from.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::SettingsError;
 
@@ -64,7 +69,7 @@ impl SecretKey {
             },
             Self::File(path) => {
                 let shown = path.display().to_string();
-                let text = read_small(path)
+                let text = read_regular(path, MAX_FILE_BYTES)
                     .map_err(|error| fail(shown.clone(), &format!("a readable file: {error}")))?;
                 let text = text.trim_end();
                 if text.is_empty() {
@@ -76,10 +81,75 @@ impl SecretKey {
     }
 }
 
-fn read_small(path: &std::path::Path) -> std::io::Result<String> {
-    use std::io::Read;
+/// Reads a small text file that holds a secret, and nothing but a regular file: opening a FIFO
+/// would wait for somebody to write to it, and a device need not end.
+///
+/// # Errors
+/// When it is not there, is no regular file, is longer than `bytes_max`, or is not UTF-8.
+pub fn read_regular(path: &Path, bytes_max: u64) -> io::Result<String> {
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = OpenOptions::new()
+        .read(true)
+        // No effect on regular files; everything else is refused below instead of waited for.
+        .custom_flags(nonblocking)
+        .open(path)?;
+    let kind = file.metadata()?.file_type();
+    if !kind.is_file() {
+        let what = if kind.is_dir() {
+            "a directory"
+        } else if kind.is_fifo() {
+            "a FIFO"
+        } else if kind.is_char_device() || kind.is_block_device() {
+            "a device"
+        } else {
+            "something else"
+        };
+        return Err(io::Error::other(format!("it is {what}, no regular file")));
+    }
     let mut text = String::new();
-    let file = std::fs::File::open(path)?;
-    file.take(MAX_FILE_BYTES).read_to_string(&mut text)?;
+    file.take(bytes_max.saturating_add(1))
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > bytes_max {
+        let why = format!("it is longer than the {} KiB allowed", bytes_max >> 10);
+        return Err(io::Error::other(why));
+    }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_regular_file_is_read_and_nothing_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.unwrap().success());
+        let long = directory.path().join("long");
+        std::fs::write(&long, "x".repeat(70_000)).unwrap();
+        for (path, why) in [
+            (
+                fifo.as_path(),
+                "a readable file: it is a FIFO, no regular file",
+            ),
+            (
+                directory.path(),
+                "a readable file: it is a directory, no regular",
+            ),
+            (
+                Path::new("/dev/zero"),
+                "a readable file: it is a device, no regular",
+            ),
+            (
+                &long,
+                "a readable file: it is longer than the 64 KiB allowed",
+            ),
+        ] {
+            let error = SecretKey::File(path.into()).resolve("Tracer", "httpAuth.secret");
+            let error = error.unwrap_err().to_string();
+            let expected = format!("httpAuth.secret is {path:?}: it must be {why}");
+            assert!(error.contains(&expected), "{error}");
+        }
+    }
 }

@@ -44,7 +44,7 @@ fn defaults_are_those_of_the_reference() {
 #[test]
 fn errors_name_object_field_value_and_what_is_allowed() {
     type Change = fn(&mut RawTracer);
-    let cases: [(&str, Change, &str); 16] = [
+    let cases: [(&str, Change, &str); 25] = [
         (
             "log",
             |raw| raw.path = None,
@@ -120,6 +120,57 @@ fn errors_name_object_field_value_and_what_is_allowed() {
                 })
             },
             "Tracer \"main\": httpAuth.username is \"\"",
+        ),
+        (
+            "log",
+            |raw| raw.events_policy = Some("include".into()),
+            "Tracer \"main\": events is \"\": it must be at least one event",
+        ),
+        (
+            "otelHttp",
+            |raw| raw.endpoint = Some("http://otel:70000".into()),
+            "Tracer \"main\": endpoint is \"http://otel:70000\": it must be a URL that begins with http:// or https:// (invalid port number)",
+        ),
+        (
+            "otelHttp",
+            |raw| raw.endpoint = Some("http://otel:0".into()),
+            "Tracer \"main\": endpoint is \"http://otel:0\": it must be a URL with a port from 1 to 65535",
+        ),
+        (
+            "otelHttp",
+            |raw| raw.http_headers = vec![("Content-Length".into(), "1".into())],
+            "Tracer \"main\": httpHeaders.Content-Length is \"…\": it must be left out",
+        ),
+        (
+            "otelHttp",
+            |raw| raw.http_headers = vec![("hOst".into(), "1".into())],
+            "Tracer \"main\": httpHeaders.hOst is \"…\": it must be left out",
+        ),
+        (
+            "otelHttp",
+            |raw| raw.http_headers = vec![("Transfer-Encoding".into(), "1".into())],
+            "Tracer \"main\": httpHeaders.Transfer-Encoding is \"…\": it must be left out",
+        ),
+        (
+            "otelGrpc",
+            |raw| raw.http_headers = vec![("a b".into(), "1".into())],
+            "Tracer \"main\": httpHeaders.\"a b\" is \"…\": it must be under a name",
+        ),
+        (
+            "otelGrpc",
+            |raw| (raw.enable_log_exporter, raw.enable_span_exporter) = (Some(false), Some(false)),
+            "Tracer \"main\": enableSpanExporter is \"false\": it must be true, or",
+        ),
+        (
+            "otelHttp",
+            |raw| {
+                raw.http_auth = Some(RawHttpAuth {
+                    variant: "basic".into(),
+                    username: Some("jo:anne".into()),
+                    ..RawHttpAuth::default()
+                })
+            },
+            "Tracer \"main\": httpAuth.username is \"jo:anne\": it must be a name without a colon",
         ),
         (
             "journal",
@@ -199,7 +250,46 @@ fn some_tracers_exclude_each_other() {
         Ok(())
     );
     assert_eq!(
-        both(named("a", "log", true), named("b", "log", true)),
+        both(named("a", "log", true), named("b", "log", false)),
         Ok(())
     );
+}
+
+#[test]
+fn two_tracers_do_not_write_the_same_files() {
+    let here = std::env::current_dir().unwrap();
+    let log = |name: &str, path: &str, prefix: Option<&str>| {
+        let raw = RawTracer {
+            name: name.into(),
+            path: Some(path.into()),
+            prefix: prefix.map(str::to_owned),
+            ..raw("log")
+        };
+        Tracer::check(&raw).unwrap()
+    };
+    let absolute = here.join("logs");
+    let absolute = absolute.to_str().unwrap();
+    for other in [absolute, "logs", "./x/../logs/"] {
+        let error = check_together(&[log("a", absolute, None), log("b", other, None)]);
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!(
+                "Tracer \"b\": path is {other:?}: it must be another directory, or another prefix than \
+                 \"tidings\", as the tracer \"a\" writes the files {absolute}/tidings there"
+            )),
+            "{error}"
+        );
+    }
+    let error = check_together(&[
+        log("a", "logs", Some("mail")),
+        log("b", "logs", Some("mail.1")),
+    ]);
+    assert!(error.is_err(), "one sets aside under the other's name");
+    let both = [
+        log("a", "logs", Some("mail")),
+        log("b", "logs", Some("mail.log")),
+    ];
+    assert_eq!(check_together(&both), Ok(()));
+    let apart = [log("a", "logs", None), log("b", "logs/b", None)];
+    assert_eq!(check_together(&apart), Ok(()));
 }

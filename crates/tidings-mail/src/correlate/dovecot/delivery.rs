@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use tidings_event::{Draft, EventType, Key, stable_hash};
+use tidings_event::{Draft, EventType, Id, Key, stable_hash};
 
 use super::Step;
+use crate::correlate::DISORDER_NS;
 use crate::correlate::emit::Emit;
-use crate::correlate::sessions::{SessionKey, new_session};
+use crate::correlate::sessions::{Ending, SessionKey, new_session};
 use crate::dovecot::{Message, Relayed, Says, Sieve, SieveAction};
 
 /// How long the delivery agent is silent within one run at most: scripts may call programs.
@@ -19,24 +20,62 @@ impl Step<'_, '_> {
         peer: &[u8],
         ip: Option<IpAddr>,
     ) {
-        let (span, time_ns) = (self.state.spans.fresh(emit.at()), emit.at().time_ns);
-        if let Some(pid) = emit.at().pid {
-            let key = SessionKey::Process {
-                host: self.host,
-                pid,
-            };
-            self.state
-                .sessions
-                .open(key, new_session(span, time_ns, ip, false));
+        let time_ns = emit.at().time_ns;
+        let key = self.connection_key(emit, peer);
+        let known = self.state.sessions.get_mut(&key, time_ns);
+        if let Some(known) = known.filter(|known| known.is_same_start(time_ns, ip)) {
+            let span = known.span;
+            emit.event(EventType::SOURCE_LINE, Some(span)).finish();
+            return;
         }
-        let mut event = emit.event(EventType::SMTP_CONNECTION_START, Some(span));
-        event
-            .str(Key::LISTENER_ID, "lmtp")
-            .text_if(Key::HOSTNAME, peer);
-        if let Some(ip) = ip {
-            event.ip(Key::REMOTE_IP, ip);
+        let known = self.state.sessions.get_mut(&key, time_ns);
+        let is_over = known.is_some_and(|known| known.ended_with_next(time_ns, ip));
+        let span = self.state.spans.fresh(emit.at());
+        if !is_over {
+            let session = new_session(span, time_ns, ip, false);
+            self.state.sessions.open(key, session);
         }
-        event.finish();
+        of_lmtp(emit, EventType::SMTP_CONNECTION_START, Some(span), peer, ip).finish();
+        if is_over {
+            of_lmtp(emit, EventType::SMTP_CONNECTION_END, Some(span), peer, ip).finish();
+        }
+    }
+
+    /// What tells a connection from others: its process. Where the log has no process ids, a server
+    /// has one connection at a time, so that each start still has its end.
+    fn connection_key(&self, emit: &Emit<'_, '_>, peer: &[u8]) -> SessionKey {
+        let host = self.host;
+        match emit.at().pid {
+            Some(pid) => SessionKey::Process { host, pid },
+            None => SessionKey::Hash {
+                host,
+                hash: stable_hash(&[b"lmtp", peer]),
+            },
+        }
+    }
+
+    /// Ends the connection that this process is in.
+    fn end_lmtp(
+        &mut self,
+        emit: &Emit<'_, '_>,
+        peer: &[u8],
+        ip: Option<IpAddr>,
+    ) -> (Option<Id>, Ending) {
+        let key = self.connection_key(emit, peer);
+        let time_ns = emit.at().time_ns;
+        let known = self.state.sessions.get_mut(&key, time_ns);
+        let known = known.filter(|known| !known.closed || time_ns - known.last_ns <= DISORDER_NS);
+        let session = match known {
+            Some(known) => known,
+            None => {
+                let span = self.state.spans.fresh(emit.at());
+                self.state
+                    .sessions
+                    .open(key, new_session(span, time_ns, ip, true))
+            }
+        };
+        session.last_ns = session.last_ns.max(time_ns);
+        (Some(session.span), session.end())
     }
 
     pub(super) fn lmtp_disconnect(
@@ -47,15 +86,15 @@ impl Step<'_, '_> {
         reason: &[u8],
         state: &[u8],
     ) {
-        let span = self.span(emit);
-        let mut event = emit.event(EventType::SMTP_CONNECTION_END, span);
-        event
-            .str(Key::LISTENER_ID, "lmtp")
-            .text_if(Key::HOSTNAME, peer);
-        if let Some(ip) = ip {
-            event.ip(Key::REMOTE_IP, ip);
+        let (span, ending) = self.end_lmtp(emit, peer, ip);
+        if ending == Ending::Told {
+            emit.event(EventType::SOURCE_LINE, span).finish();
+            return;
         }
-        event
+        if ending == Ending::Both {
+            of_lmtp(emit, EventType::SMTP_CONNECTION_START, span, peer, ip).finish();
+        }
+        of_lmtp(emit, EventType::SMTP_CONNECTION_END, span, peer, ip)
             .text_if(Key::REASON, reason)
             .text_if(Key::STAGE, state)
             .finish();
@@ -194,7 +233,7 @@ impl Step<'_, '_> {
             host: host_number,
             hash,
         };
-        let known = self.state.sessions.get_mut(&key);
+        let known = self.state.sessions.get_mut(&key, time_ns);
         let known = known.filter(|run| (time_ns - run.last_ns).abs() <= RUN_NS);
         let run = match known {
             Some(run) => run,
@@ -242,6 +281,24 @@ fn is_duplicate(text: &[u8]) -> bool {
 }
 
 /// Mail filed as spam counts as such.
+/// An event of a connection over LMTP.
+fn of_lmtp<'e>(
+    emit: &'e mut Emit<'_, '_>,
+    kind: EventType,
+    span: Option<Id>,
+    peer: &[u8],
+    ip: Option<IpAddr>,
+) -> Draft<'e> {
+    let mut event = emit.event(kind, span);
+    event
+        .str(Key::LISTENER_ID, "lmtp")
+        .text_if(Key::HOSTNAME, peer);
+    if let Some(ip) = ip {
+        event.ip(Key::REMOTE_IP, ip);
+    }
+    event
+}
+
 fn ingest_of(mailbox: &[u8]) -> EventType {
     let name = mailbox
         .rsplit(|byte| matches!(byte, b'/' | b'.'))

@@ -2,29 +2,33 @@
 
 use tidings_event::{EventType, Key};
 
-use super::{Step, end_of};
+use super::{Step, listener};
 use crate::correlate::emit::Emit;
+use crate::correlate::sessions::Ending;
 use crate::dovecot::{MailAction, MailEvent, MailboxAction, SessionEnd};
 
 impl Step<'_, '_> {
     pub(super) fn session_end(&mut self, emit: &mut Emit<'_, '_>, end: &SessionEnd<'_>) {
-        let time_ns = emit.at().time_ns;
         let session = self.line.base_session();
-        let found = self.session(emit, session, false).map(|session| {
-            session.closed = true;
-            (
-                session.span,
-                (!session.implicit).then_some((time_ns - session.start_ns) / 1_000_000),
-            )
-        });
-        let mut event = emit.event(end_of(self.line.service), found.map(|(span, _)| span));
+        let ended = self.end(emit, session, self.line.user);
+        let (span, kind) = (ended.span, ended.kind);
+        if ended.ending == Ending::Told {
+            emit.event(EventType::SOURCE_LINE, span).finish();
+            return;
+        }
+        if ended.ending == Ending::Both {
+            let mut event = emit.event(kind.start(), span);
+            event
+                .text(Key::LISTENER_ID, listener(self.line.service))
+                .text_if(Key::ACCOUNT_NAME, self.line.user)
+                .text_if(Key::SESSION, session);
+            event.finish();
+        }
+        let mut event = emit.event(kind.end(), span);
         event
             .text_if(Key::ACCOUNT_NAME, self.line.user)
             .text_if(Key::SESSION, session);
-        if let Some(elapsed_ms) = found
-            .and_then(|(_, elapsed)| elapsed)
-            .and_then(|ms| u64::try_from(ms).ok())
-        {
+        if let Some(elapsed_ms) = ended.known_ms {
             event.duration_ms(Key::ELAPSED, elapsed_ms);
         }
         for (key, count) in [

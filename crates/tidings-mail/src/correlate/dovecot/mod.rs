@@ -8,12 +8,13 @@ mod delivery;
 mod mailbox;
 mod server;
 mod sign_in;
+mod without_id;
 
 use tidings_event::{EventType, Id, Key, stable_hash};
 
 use crate::correlate::Correlator;
 use crate::correlate::emit::Emit;
-use crate::correlate::sessions::{Session, SessionKey, new_session};
+use crate::correlate::sessions::{Ending, Kind, Session, SessionKey, new_session};
 use crate::dovecot::{Level, Line, Says};
 
 /// Takes one statement and writes its events.
@@ -86,23 +87,23 @@ impl Step<'_, '_> {
     }
 
     /// The span of the session with this id, opened here if its start was not seen.
-    fn session(
-        &mut self,
-        emit: &Emit<'_, '_>,
-        session: &[u8],
-        start: bool,
-    ) -> Option<&mut Session> {
+    fn session(&mut self, emit: &Emit<'_, '_>, session: &[u8]) -> Option<&mut Session> {
         let key = self.key_of(session)?;
+        Some(self.session_at(emit, key))
+    }
+
+    /// The session under this key, opened here if none is known.
+    fn session_at(&mut self, emit: &Emit<'_, '_>, key: SessionKey) -> &mut Session {
         let time_ns = emit.at().time_ns;
-        if self.state.sessions.get_mut(&key).is_none() {
-            self.state.sessions.open(
-                key,
-                new_session(self.state.spans.fresh(emit.at()), time_ns, None, !start),
-            );
+        if self.state.sessions.get_mut(&key, time_ns).is_none() {
+            let span = self.state.spans.fresh(emit.at());
+            let session = new_session(span, time_ns, None, true);
+            self.state.sessions.open(key, session);
         }
-        let session = self.state.sessions.get_mut(&key)?;
+        let session = self.state.sessions.get_mut(&key, time_ns);
+        let session = session.expect("it is known, or was opened at this time");
         session.last_ns = session.last_ns.max(time_ns);
-        Some(session)
+        session
     }
 
     /// The span of this line: of its session id, else of the LMTP connection its process is in.
@@ -113,15 +114,20 @@ impl Step<'_, '_> {
                 host: self.host,
                 pid,
             };
-            return self
-                .state
-                .sessions
-                .get_mut(&key)
-                .map(|session| session.span);
+            let session = self.state.sessions.get_mut(&key, emit.at().time_ns);
+            return session.map(|session| session.span);
         }
         let session = self.line.base_session();
-        self.session(emit, session, false)
-            .map(|session| session.span)
+        self.session(emit, session).map(|session| session.span)
+    }
+
+    /// Ends the session with this id; without one, that of this account, as far as lines tell.
+    fn end(&mut self, emit: &Emit<'_, '_>, session: &[u8], account: &[u8]) -> Ended {
+        let kind = kind_of(self.line.service);
+        match self.key_of(session) {
+            Some(key) => end(self.session_at(emit, key), kind, emit.at().time_ns),
+            None => self.end_without_id(emit, account),
+        }
     }
 
     fn is_delivery(&self) -> bool {
@@ -141,21 +147,35 @@ impl Step<'_, '_> {
     }
 }
 
-fn start_of(service: &[u8]) -> EventType {
-    match listener(service) {
-        b"pop3" => EventType::POP3_CONNECTION_START,
-        b"managesieve" => EventType::MANAGE_SIEVE_CONNECTION_START,
-        b"submission" | b"lmtp" => EventType::SMTP_CONNECTION_START,
-        _ => EventType::IMAP_CONNECTION_START,
+/// What a line that ends a session has to tell.
+struct Ended {
+    span: Option<Id>,
+    ending: Ending,
+    /// For how long it was known, in milliseconds, if its start was told.
+    known_ms: Option<u64>,
+    kind: Kind,
+}
+
+/// Ends a session. Its end counts where its start did; `kind` is told of one that had none.
+fn end(session: &mut Session, kind: Kind, time_ns: i64) -> Ended {
+    let known_ms = u64::try_from(time_ns.saturating_sub(session.start_ns) / 1_000_000).ok();
+    if !session.is_started() {
+        session.kind = kind;
+    }
+    Ended {
+        span: Some(session.span),
+        known_ms: known_ms.filter(|_| !session.implicit),
+        kind: session.kind,
+        ending: session.end(),
     }
 }
 
-fn end_of(service: &[u8]) -> EventType {
+fn kind_of(service: &[u8]) -> Kind {
     match listener(service) {
-        b"pop3" => EventType::POP3_CONNECTION_END,
-        b"managesieve" => EventType::MANAGE_SIEVE_CONNECTION_END,
-        b"submission" | b"lmtp" => EventType::SMTP_CONNECTION_END,
-        _ => EventType::IMAP_CONNECTION_END,
+        b"pop3" => Kind::Pop3,
+        b"managesieve" => Kind::ManageSieve,
+        b"submission" | b"lmtp" => Kind::Smtp,
+        _ => Kind::Imap,
     }
 }
 

@@ -1,10 +1,11 @@
 //! Sign-ins: of login processes, and what the password databases say of them.
 
-use tidings_event::{Draft, EventType, Key};
+use tidings_event::{Draft, EventType, Id, Key};
 
-use super::{Step, end_of, listener, start_of};
+use super::{Ended, Step, kind_of, listener};
 use crate::correlate::attempts::Teller;
 use crate::correlate::emit::Emit;
+use crate::correlate::sessions::Ending;
 use crate::dovecot::{Auth, AuthOutcome, LoginCause, LoginEnd, Proxy, ProxyStep, Tls, Who};
 
 /// Nobody has told of a failed sign-in in a session.
@@ -18,36 +19,63 @@ const TOLD_BY_LOGIN: u64 = 2;
 
 impl Step<'_, '_> {
     pub(super) fn login(&mut self, emit: &mut Emit<'_, '_>, who: &Who<'_>) {
-        let span = self.session(emit, who.session, true).map(|session| {
-            session.implicit = false;
-            session.span
-        });
-        let span = span.or_else(|| Some(self.state.spans.fresh(emit.at())));
-        let service = self.line.service;
-        let mut event = emit.event(start_of(service), span);
-        event.text(Key::LISTENER_ID, listener(service));
-        client(&mut event, who);
-        event.finish();
-        drop(event);
+        let begun = self.begin(emit, who, who.user);
+        let (span, service) = (Some(begun.span), self.line.service);
+        if begun.is_new {
+            self.start(emit, span, who);
+        }
         let mut event = emit.event(EventType::AUTH_SUCCESS, span);
         event.text(Key::LISTENER_ID, listener(service));
         account(&mut event, who);
         event.finish();
+        drop(event);
+        if begun.has_no_end {
+            self.end_unknown(emit, span);
+        }
+    }
+
+    /// Tells of the end of a session together with its start, since no later line can.
+    fn end_unknown(&self, emit: &mut Emit<'_, '_>, span: Option<Id>) {
+        let service = self.line.service;
+        let mut event = emit.event(kind_of(service).end(), span);
+        event.text(Key::LISTENER_ID, listener(service));
+        event.str(Key::REASON, "its end cannot be told").finish();
+    }
+
+    /// Tells of the start of a session.
+    fn start(&self, emit: &mut Emit<'_, '_>, span: Option<Id>, who: &Who<'_>) {
+        let service = self.line.service;
+        let mut event = emit.event(kind_of(service).start(), span);
+        event.text(Key::LISTENER_ID, listener(service));
+        client(&mut event, who);
+        event.finish();
+    }
+
+    /// Ends the connection to a login process. Without a session id, the line is all that is told
+    /// of it.
+    fn end_of_login(&mut self, emit: &Emit<'_, '_>, session: &[u8]) -> Ended {
+        if !session.is_empty() {
+            return self.end(emit, session, b"");
+        }
+        Ended {
+            span: Some(self.state.spans.fresh(emit.at())),
+            ending: Ending::Both,
+            known_ms: None,
+            kind: kind_of(self.line.service),
+        }
     }
 
     pub(super) fn login_end(&mut self, emit: &mut Emit<'_, '_>, end: &LoginEnd<'_>) {
         let key = self.key_of(end.who.session);
         let known = key
-            .and_then(|key| self.state.sessions.get_mut(&key))
-            .map(|session| {
-                session.closed = true;
-                (session.span, session.user)
-            });
-        let span = known.map(|(span, _)| span);
+            .and_then(|key| self.state.sessions.get_mut(&key, emit.at().time_ns))
+            .map(|session| session.user);
+        let ended = self.end_of_login(emit, end.who.session);
+        let (span, ending) = (ended.span, ended.ending);
         // Other lines may have told of the same attempts already.
         let attempts = end.attempts.max(1);
         let told = match (known, end.who.rip) {
-            (Some((_, user)), _) if user != NOBODY => attempts,
+            (Some(user), _) if user != NOBODY => attempts,
             (_, Some(ip)) if end.cause == LoginCause::AuthFailed => {
                 let time_ns = emit.at().time_ns;
                 let state = &mut self.state.attempts;
@@ -69,6 +97,9 @@ impl Step<'_, '_> {
             _ => None,
         };
         let service = self.line.service;
+        if ending == Ending::Both {
+            self.start(emit, span, &end.who);
+        }
         if let Some(kind) = kind {
             let mut event = emit.event(kind, span);
             event.text(Key::LISTENER_ID, listener(service));
@@ -79,8 +110,18 @@ impl Step<'_, '_> {
             }
             event.finish();
         }
-        let mut event = emit.event(end_of(service), span);
+        if ending == Ending::Told {
+            if kind.is_none() {
+                emit.event(EventType::SOURCE_LINE, span).finish();
+            }
+            return;
+        }
+        let mut event = emit.event(ended.kind.end(), span);
         event.text(Key::LISTENER_ID, listener(service));
+        let told_ms = end.seconds.map(|seconds| seconds.saturating_mul(1000));
+        if let Some(elapsed_ms) = ended.known_ms.max(told_ms) {
+            event.duration_ms(Key::ELAPSED, elapsed_ms);
+        }
         if kind.is_none() {
             account(&mut event, &end.who);
             event.text_if(Key::DETAILS, end.detail);
@@ -97,7 +138,7 @@ impl Step<'_, '_> {
     ) {
         let is_failure = cause == LoginCause::AuthFailed;
         let mut is_told = false;
-        let span = self.session(emit, who.session, false).map(|session| {
+        let span = self.session(emit, who.session).map(|session| {
             is_told = session.user == TOLD_BY_DATABASE;
             if is_failure && !is_told {
                 session.user = TOLD_BY_LOGIN;
@@ -116,15 +157,43 @@ impl Step<'_, '_> {
     }
 
     pub(super) fn proxy(&mut self, emit: &mut Emit<'_, '_>, proxy: &Proxy<'_>) {
-        let kind = match proxy.what {
-            ProxyStep::Started => start_of(self.line.service),
-            ProxyStep::Ended => end_of(self.line.service),
-            ProxyStep::Failed => EventType::NETWORK_PROXY_ERROR,
-            ProxyStep::Note => EventType::SERVER_NOTICE,
+        let id = proxy.who.session;
+        let user = match proxy.user.is_empty() {
+            true => proxy.who.user,
+            false => proxy.user,
         };
-        let span = self
-            .session(emit, proxy.who.session, proxy.what == ProxyStep::Started)
-            .map(|session| session.span);
+        let mut has_no_end = false;
+        let (span, kind) = match proxy.what {
+            ProxyStep::Started => {
+                let begun = self.begin(emit, &proxy.who, user);
+                let kind = match begun.is_new {
+                    true => kind_of(self.line.service).start(),
+                    false => EventType::SERVER_NOTICE,
+                };
+                has_no_end = begun.has_no_end;
+                (Some(begun.span), kind)
+            }
+            ProxyStep::Ended => {
+                let ended = self.end(emit, id, user);
+                if ended.ending == Ending::Both {
+                    self.start(emit, ended.span, &proxy.who);
+                }
+                match ended.ending {
+                    Ending::Told => (ended.span, EventType::SERVER_NOTICE),
+                    Ending::End | Ending::Both => (ended.span, ended.kind.end()),
+                }
+            }
+            ProxyStep::Failed | ProxyStep::Note => {
+                let span = self.session(emit, id).map(|session| session.span);
+                let failed = proxy.what == ProxyStep::Failed;
+                let kind = if failed {
+                    EventType::NETWORK_PROXY_ERROR
+                } else {
+                    EventType::SERVER_NOTICE
+                };
+                (span, kind)
+            }
+        };
         let mut event = emit.event(kind, span);
         account(
             &mut event,
@@ -137,6 +206,10 @@ impl Step<'_, '_> {
             .text_if(Key::RELAY, proxy.to)
             .text_if(Key::DETAILS, proxy.text)
             .finish();
+        drop(event);
+        if has_no_end {
+            self.end_unknown(emit, span);
+        }
     }
 
     pub(super) fn auth(&mut self, emit: &mut Emit<'_, '_>, auth: &Auth<'_>) {
@@ -146,7 +219,7 @@ impl Step<'_, '_> {
             auth.session
         };
         let refused = auth.outcome.is_refusal();
-        let span = self.session(emit, session, false).map(|session| {
+        let span = self.session(emit, session).map(|session| {
             if refused {
                 session.user = TOLD_BY_DATABASE;
             }

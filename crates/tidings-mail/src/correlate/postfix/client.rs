@@ -26,7 +26,7 @@ impl Step<'_, '_> {
                     EventType::DELIVERY_START_TLS
                 };
                 let span = if *inbound {
-                    self.session_of(other).or(span)
+                    self.session_of(emit, other).or(span)
                 } else {
                     span
                 };
@@ -76,7 +76,7 @@ impl Step<'_, '_> {
         (what, stage, data): (&[u8], &[u8], &[u8]),
         client: &Peer<'_>,
     ) {
-        let span = self.session_of(client);
+        let span = self.session_of(emit, client);
         let mut event = emit.event(EventType::SMTP_PROTOCOL_VIOLATION, span);
         peer(&mut event, client);
         event
@@ -108,7 +108,7 @@ impl Step<'_, '_> {
             } => {
                 let kind = self.sasl_failure(emit, client, user, reason, *aborted);
                 let span = self
-                    .session_of(client)
+                    .session_of(emit, client)
                     .or_else(|| self.session_of_process(emit));
                 let mut event = emit.event(kind, span);
                 peer(&mut event, client);

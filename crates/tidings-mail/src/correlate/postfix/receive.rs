@@ -21,13 +21,11 @@ impl Step<'_, '_> {
             nonzero(stable_hash(&[of.sasl_username]))
         };
         let key = self.leg_key();
-        let mut signed_in_now = false;
-        let span = self.session_with(emit, of.client.ip).map(|session| {
-            session.leg = key;
-            signed_in_now = user != 0 && session.user != user;
-            session.user = user;
-            session.span
-        });
+        let session = self.session_with(emit, of.client.ip);
+        session.leg = key;
+        let signed_in_now = user != 0 && session.user != user;
+        session.user = user;
+        let span = Some(session.span);
         let mta = self.id.unwrap_or_default();
         let queue_id = self.leg(emit, Role::Opens { pid }).map(|(_, leg)| {
             leg.opened.get_or_insert((time_ns, pid));

@@ -16,12 +16,10 @@ impl Step<'_, '_> {
             self.note_sender(emit, &reject.client, from);
         }
         let (leg_span, ids) = self.ids(emit, Role::Continues);
+        self.note_answered(emit, &reject.client);
         let span = leg_span
-            .or_else(|| self.session_of(&reject.client))
-            .or_else(|| {
-                self.session_with(emit, reject.client.ip)
-                    .map(|session| session.span)
-            });
+            .or_else(|| self.session_of(emit, &reject.client))
+            .or_else(|| Some(self.session_with(emit, reject.client.ip).span));
         let kind = match reject.by {
             RejectBy::Warning => EventType::SMTP_CONTENT_ACTION,
             _ => rejection::event_of(reject),
@@ -58,10 +56,7 @@ impl Step<'_, '_> {
             self.note_sender(emit, &action.client, from);
         }
         let (leg_span, ids) = self.ids(emit, Role::Continues);
-        let span = leg_span.or_else(|| {
-            self.session_with(emit, action.client.ip)
-                .map(|session| session.span)
-        });
+        let span = leg_span.or_else(|| Some(self.session_with(emit, action.client.ip).span));
         let kind = match action.action {
             b"hold" => EventType::QUEUE_HELD,
             b"discard" => EventType::DELIVERY_DISCARDED,

@@ -7,38 +7,46 @@ use tidings_event::{EventType, Id, Key, stable_hash};
 use super::{Ids, Step, peer};
 use crate::correlate::DISORDER_NS;
 use crate::correlate::emit::Emit;
-use crate::correlate::sessions::{Session, SessionKey, new_session};
+use crate::correlate::sessions::{Ending, Session, SessionKey, new_session};
 use crate::counters::taken;
 use crate::postfix::{Lost, Peer};
 
 impl Step<'_, '_> {
     pub(super) fn connect(&mut self, emit: &mut Emit<'_, '_>, client: &Peer<'_>) {
         let time_ns = emit.at().time_ns;
+        let key = self.session_key(emit, client.ip);
+        let known = self.state.sessions.get_mut(&key, time_ns);
+        if let Some(known) = known.filter(|known| known.is_same_start(time_ns, client.ip)) {
+            let span = known.span;
+            emit.event(EventType::SOURCE_LINE, Some(span)).finish();
+            return;
+        }
+        let listener = emit.at().listener;
+        let known = self.state.sessions.get_mut(&key, time_ns);
+        let is_over = known.is_some_and(|known| known.ended_with_next(time_ns, client.ip));
         let mut span = self.state.spans.fresh(emit.at());
+        if is_over {
+            start(emit, span, listener, client);
+            return finish(emit, span, listener, client);
+        }
         self.end_rules(emit);
-        if let Some(key) = self.process_key(emit) {
-            let adopted = self.state.sessions.get_mut(&key).filter(|session| {
-                session.implicit
-                    && session.client == client.ip
-                    && (time_ns - session.start_ns).abs() <= DISORDER_NS
-            });
-            match adopted {
-                Some(session) => {
-                    session.implicit = false;
-                    span = session.span;
-                }
-                None => {
-                    self.state
-                        .sessions
-                        .open(key, new_session(span, time_ns, client.ip, false));
-                }
+        let known = self.state.sessions.get_mut(&key, time_ns);
+        let adopted = known.filter(|session| {
+            !session.is_started()
+                && session.client == client.ip
+                && (time_ns - session.start_ns).abs() <= DISORDER_NS
+        });
+        match adopted {
+            Some(session) => {
+                session.implicit = false;
+                span = session.span;
+            }
+            None => {
+                let session = new_session(span, time_ns, client.ip, false);
+                self.state.sessions.open(key, session);
             }
         }
-        let at = emit.at();
-        let mut event = emit.event(EventType::SMTP_CONNECTION_START, Some(span));
-        event.text_if(Key::LISTENER_ID, at.listener);
-        peer(&mut event, client);
-        event.finish();
+        start(emit, span, listener, client);
     }
 
     pub(super) fn disconnect(
@@ -48,18 +56,21 @@ impl Step<'_, '_> {
         commands: &[u8],
     ) {
         let time_ns = emit.at().time_ns;
-        let mut span = None;
-        let mut elapsed_ms = None;
-        if let Some(session) = self.session_with(emit, client.ip) {
-            session.closed = true;
-            span = Some(session.span);
-            if !session.implicit {
-                elapsed_ms = u64::try_from((time_ns - session.start_ns) / 1_000_000).ok();
+        let session = self.session_with(emit, client.ip);
+        let (span, ending) = (session.span, session.end());
+        let known_ms = u64::try_from((time_ns - session.start_ns) / 1_000_000).ok();
+        let elapsed_ms = known_ms.filter(|_| !session.implicit);
+        let listener = emit.at().listener;
+        match ending {
+            Ending::Told => {
+                emit.event(EventType::SOURCE_LINE, Some(span)).finish();
+                return;
             }
+            Ending::Both => start(emit, span, listener, client),
+            Ending::End => {}
         }
-        let at = emit.at();
-        let mut event = emit.event(EventType::SMTP_CONNECTION_END, span);
-        event.text_if(Key::LISTENER_ID, at.listener);
+        let mut event = emit.event(EventType::SMTP_CONNECTION_END, Some(span));
+        event.text_if(Key::LISTENER_ID, listener);
         peer(&mut event, client);
         if let Some(elapsed_ms) = elapsed_ms {
             event.duration_ms(Key::ELAPSED, elapsed_ms);
@@ -85,7 +96,8 @@ impl Step<'_, '_> {
     /// The session's message is complete, whatever its other lines, which may come later, say.
     fn forget_leg(&mut self, emit: &Emit<'_, '_>) {
         let key = self.process_key(emit);
-        if let Some(session) = key.and_then(|key| self.state.sessions.get_mut(&key)) {
+        let time_ns = emit.at().time_ns;
+        if let Some(session) = key.and_then(|key| self.state.sessions.get_mut(&key, time_ns)) {
             session.leg = None;
         }
     }
@@ -99,10 +111,9 @@ impl Step<'_, '_> {
     ) {
         // What was lost later was complete: it is in the queue, or on hold.
         let in_content = stage.starts_with(b"DATA") || stage.starts_with(b"BDAT");
-        let span = self.session_with(emit, client.ip).map(|session| {
-            session.lost |= in_content;
-            session.span
-        });
+        let session = self.session_with(emit, client.ip);
+        session.lost |= in_content;
+        let span = Some(session.span);
         let kind = match how {
             Lost::Connection => EventType::NETWORK_CLOSED,
             Lost::Timeout => EventType::NETWORK_TIMEOUT,
@@ -127,6 +138,18 @@ impl Step<'_, '_> {
         })
     }
 
+    /// What tells a session from others: its process. A log may have lost the process ids on its
+    /// way; then a client has one session at a time, so that each start still has its end.
+    fn session_key(&self, emit: &Emit<'_, '_>, client: Option<IpAddr>) -> SessionKey {
+        self.process_key(emit).unwrap_or_else(|| {
+            let client = client.map(|ip| ip.to_string()).unwrap_or_default();
+            SessionKey::Hash {
+                host: self.host,
+                hash: stable_hash(&[b"smtpd", client.as_bytes()]),
+            }
+        })
+    }
+
     pub(super) fn endpoint_key(&self, client: &Peer<'_>) -> Option<SessionKey> {
         let (ip, port) = (client.ip?, client.port?);
         let hash = stable_hash(&[ip.to_string().as_bytes(), &port.to_le_bytes()]);
@@ -137,45 +160,38 @@ impl Step<'_, '_> {
     }
 
     /// The postscreen session of this client, if one is known.
-    pub(super) fn session_of(&mut self, client: &Peer<'_>) -> Option<Id> {
+    pub(super) fn session_of(&mut self, emit: &Emit<'_, '_>, client: &Peer<'_>) -> Option<Id> {
         let key = self.endpoint_key(client)?;
-        self.state
-            .sessions
-            .get_mut(&key)
-            .map(|session| session.span)
+        let session = self.state.sessions.get_mut(&key, emit.at().time_ns);
+        session.map(|session| session.span)
     }
 
     /// The session that this process is in, if one is known.
     pub(super) fn session_of_process(&mut self, emit: &Emit<'_, '_>) -> Option<Id> {
         let key = self.process_key(emit)?;
-        self.state
-            .sessions
-            .get_mut(&key)
-            .map(|session| session.span)
+        let session = self.state.sessions.get_mut(&key, emit.at().time_ns);
+        session.map(|session| session.span)
     }
 
     /// The session that this process is in with this client. A line that comes before its
     /// `connect`, or whose `connect` is not in the log, opens the session.
-    pub(super) fn session_with(
-        &mut self,
-        emit: &Emit<'_, '_>,
-        ip: Option<IpAddr>,
-    ) -> Option<&mut Session> {
-        let key = self.process_key(emit)?;
+    pub(super) fn session_with(&mut self, emit: &Emit<'_, '_>, ip: Option<IpAddr>) -> &mut Session {
+        let key = self.session_key(emit, ip);
         let time_ns = emit.at().time_ns;
-        let known = self.state.sessions.get_mut(&key).is_some_and(|session| {
+        let known = self.state.sessions.get_mut(&key, time_ns);
+        let known = known.is_some_and(|session| {
             let late = session.closed && time_ns > session.last_ns + DISORDER_NS;
-            session.client == ip && !late
+            // Not all lines name the client: `proxy-accept` does not.
+            (ip.is_none() || session.client == ip) && !late
         });
         if !known {
-            self.state.sessions.open(
-                key,
-                new_session(self.state.spans.fresh(emit.at()), time_ns, ip, true),
-            );
+            let session = new_session(self.state.spans.fresh(emit.at()), time_ns, ip, true);
+            self.state.sessions.open(key, session);
         }
-        let session = self.state.sessions.get_mut(&key)?;
+        let session = self.state.sessions.get_mut(&key, time_ns);
+        let session = session.expect("it is known, or was opened at this time");
         session.last_ns = session.last_ns.max(time_ns);
-        Some(session)
+        session
     }
 
     /// The message that the session was receiving did not make it into the queue: its client
@@ -184,7 +200,7 @@ impl Step<'_, '_> {
         let Some(key) = self.process_key(emit) else {
             return;
         };
-        let Some(session) = self.state.sessions.get_mut(&key) else {
+        let Some(session) = self.state.sessions.get_mut(&key, emit.at().time_ns) else {
             return;
         };
         let (span, lost, leg_key) = (session.span, session.lost, session.leg.take());
@@ -204,6 +220,22 @@ impl Step<'_, '_> {
         ids.write(&mut event);
         event.text_if(Key::REASON, reason).finish();
     }
+}
+
+/// Tells of the start of a session.
+fn start(emit: &mut Emit<'_, '_>, span: Id, listener: &[u8], client: &Peer<'_>) {
+    let mut event = emit.event(EventType::SMTP_CONNECTION_START, Some(span));
+    event.text_if(Key::LISTENER_ID, listener);
+    peer(&mut event, client);
+    event.finish();
+}
+
+/// Tells of the end of a session whose own line came before.
+fn finish(emit: &mut Emit<'_, '_>, span: Id, listener: &[u8], client: &Peer<'_>) {
+    let mut event = emit.event(EventType::SMTP_CONNECTION_END, Some(span));
+    event.text_if(Key::LISTENER_ID, listener);
+    peer(&mut event, client);
+    event.finish();
 }
 
 /// Whether a session's counters (`mail=2 rcpt=3/4 data=2 quit=1`, since 3.0) say that every
