@@ -207,7 +207,8 @@ pub fn line_key(line: &[u8]) -> Option<(u64, &[u8])> {
     let text = if is_rfc5424(line) {
         after_fields(rest)?
     } else {
-        &rest[memchr::memmem::find(rest, b": ")? + 2..]
+        let is_end_of_tag = |at: &usize| rest.get(at + 1) == Some(&b' ');
+        &rest[memchr::memchr_iter(b':', rest).find(is_end_of_tag)? + 2..]
     };
     Some((time, text.trim_ascii()))
 }
