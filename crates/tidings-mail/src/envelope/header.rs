@@ -55,9 +55,12 @@ fn with_host<'a>(
     priority: Option<u8>,
 ) -> Header<'a> {
     if let Some(header) = tagged(rest, known_only) {
-        // OpenWrt and busybox write `mail.info` where others write the host.
+        // OpenWrt and busybox write `mail.info` where others write the host; templates of rsyslog
+        // in containers write `INFO`.
         let named = if host.contains(&b'.') {
             priority_of_name(host)
+        } else if host.iter().all(u8::is_ascii_uppercase) {
+            severity_alone(host)
         } else {
             None
         };
@@ -223,7 +226,7 @@ fn solaris_id(text: &[u8]) -> Option<(Option<u8>, &[u8])> {
 }
 
 /// `<2.6>` or `<mail.info>` of FreeBSD's `syslogd -v`.
-fn bracketed_priority(text: &[u8]) -> (Option<u8>, &[u8]) {
+pub(super) fn bracketed_priority(text: &[u8]) -> (Option<u8>, &[u8]) {
     let Some(end) = text.iter().take(24).position(|byte| *byte == b'>') else {
         return (None, text);
     };
@@ -242,11 +245,39 @@ fn bracketed_priority(text: &[u8]) -> (Option<u8>, &[u8]) {
 /// busybox' `mail.info ` and AIX's `mail:info ` between host and tag.
 fn named_priority(text: &[u8]) -> Option<(u8, &[u8])> {
     let end = memchr::memchr(b' ', text)?;
-    Some((priority_of_name(&text[..end])?, skip_blanks(&text[end..])))
+    let word = &text[..end];
+    let priority = priority_of_name(word).or_else(|| severity_alone(word))?;
+    Some((priority, skip_blanks(&text[end..])))
+}
+
+/// `INFO` and the like without a facility: that of mail is meant.
+fn severity_alone(word: &[u8]) -> Option<u8> {
+    const MAIL: u8 = 2 * 8;
+    const LONGEST: usize = 8;
+    let mut lower = [0; LONGEST];
+    let lower = lower.get_mut(..word.len())?;
+    lower.copy_from_slice(word);
+    lower.make_ascii_lowercase();
+    severity(lower).map(|severity| MAIL + severity)
+}
+
+/// The number of `info`.
+fn severity(name: &[u8]) -> Option<u8> {
+    Some(match name {
+        b"emerg" | b"panic" => 0,
+        b"alert" => 1,
+        b"crit" => 2,
+        b"err" | b"error" => 3,
+        b"warning" | b"warn" => 4,
+        b"notice" => 5,
+        b"info" => 6,
+        b"debug" => 7,
+        _ => return None,
+    })
 }
 
 /// The number of `mail.info`: facility times 8 plus severity.
-fn priority_of_name(name: &[u8]) -> Option<u8> {
+pub(super) fn priority_of_name(name: &[u8]) -> Option<u8> {
     const FACILITIES: [&[u8]; 24] = [
         b"kern",
         b"user",
@@ -273,10 +304,6 @@ fn priority_of_name(name: &[u8]) -> Option<u8> {
         b"local6",
         b"local7",
     ];
-    const SEVERITIES: [&[u8]; 11] = [
-        b"emerg", b"alert", b"crit", b"err", b"warning", b"notice", b"info", b"debug", b"error",
-        b"warn", b"panic",
-    ];
     let split = name
         .iter()
         .take(10)
@@ -284,16 +311,8 @@ fn priority_of_name(name: &[u8]) -> Option<u8> {
     let facility = FACILITIES
         .iter()
         .position(|known| *known == &name[..split])?;
-    let severity = SEVERITIES
-        .iter()
-        .position(|known| *known == &name[split + 1..])?;
-    let severity = match severity {
-        8 => 3,
-        9 => 4,
-        10 => 0,
-        severity => severity,
-    };
-    u8::try_from(facility * 8 + severity).ok()
+    let facility = u8::try_from(facility * 8).ok()?;
+    severity(&name[split + 1..]).map(|severity| facility + severity)
 }
 
 /// Whether a first word that ends in a colon is an address all the same: `fe80::`.

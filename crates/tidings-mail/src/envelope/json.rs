@@ -1,7 +1,7 @@
-//! Log lines wrapped in JSON: Docker's `json-file`, `journalctl -o json`, and the flat objects
-//! that log shippers make of syslog.
+//! Log lines wrapped in JSON: Docker's `json-file`, `journalctl -o json`, and the objects that log
+//! shippers make of syslog, flat or as the Elastic Common Schema nests them.
 //!
-//! A small reader of one flat object, tolerant and without allocation; only texts that were
+//! A small reader of one object, tolerant and without allocation; only texts that were
 //! escaped are written out, into the caller's scratch buffer.
 
 use super::stamp::{self, Precision, Stamp};
@@ -22,7 +22,9 @@ pub(super) enum Value<'a> {
 pub(super) struct Fields<'a> {
     pub(super) message: Option<Value<'a>>,
     pub(super) stamp: Option<Stamp>,
-    pub(super) host: Option<&'a [u8]>,
+    host: Option<&'a [u8]>,
+    /// The host of the shipper, as the Elastic Common Schema names it: the line's own is better.
+    shipper: Option<&'a [u8]>,
     pub(super) tag: Option<&'a [u8]>,
     pub(super) pid: Option<u32>,
     pub(super) severity: Option<u8>,
@@ -33,7 +35,16 @@ pub(super) struct Fields<'a> {
     pid_rank: u8,
 }
 
-impl Fields<'_> {
+impl<'a> Fields<'a> {
+    /// The host: that of the object, else that of the line within, else that of its shipper.
+    pub(super) fn host(&self, inner: &'a [u8]) -> &'a [u8] {
+        match (self.host, inner) {
+            (Some(host), _) => host,
+            (None, b"") => self.shipper.unwrap_or_default(),
+            (None, inner) => inner,
+        }
+    }
+
     pub(super) fn priority(&self) -> Option<u8> {
         let severity = self.severity?;
         self.facility
@@ -46,24 +57,32 @@ impl Fields<'_> {
 /// Reads the object that `line` is; `None` if it is none, or has no message.
 pub(super) fn fields(line: &[u8]) -> Option<Fields<'_>> {
     let mut fields = Fields::default();
-    let mut rest = line.strip_prefix(b"{")?;
+    each(line, |key, value| take(&mut fields, key, value))?;
+    fields.message.is_some().then_some(fields)
+}
+
+/// Calls `put` for every member of an object; `None` if it is none, at the place where it breaks.
+fn each<'a>(object: &'a [u8], mut put: impl FnMut(&'a [u8], Value<'a>)) -> Option<()> {
+    let mut rest = object.strip_prefix(b"{")?;
     loop {
         rest = skip_space(rest);
         let (key, after) = text(rest)?;
         rest = skip_space(skip_space(after).strip_prefix(b":")?);
         let (value, after) = value(rest)?;
-        take(&mut fields, key, value);
+        put(key, value);
         rest = skip_space(after);
         match rest.first()? {
             b',' => rest = &rest[1..],
-            b'}' => break,
+            b'}' => return Some(()),
             _ => return None,
         }
     }
-    fields.message.is_some().then_some(fields)
 }
 
 fn take<'a>(fields: &mut Fields<'a>, key: &[u8], value: Value<'a>) {
+    if let Value::Other(object @ [b'{', ..]) = value {
+        return take_nested(fields, key, object);
+    }
     match key {
         b"log" | b"MESSAGE" | b"message" | b"msg" | b"@message" => fields.message = Some(value),
         b"_HOSTNAME" | b"host" | b"hostname" => fields.host = plain(value).or(fields.host),
@@ -79,6 +98,50 @@ fn take<'a>(fields: &mut Fields<'a>, key: &[u8], value: Value<'a>) {
         b"_SOURCE_REALTIME_TIMESTAMP" => set_micros(fields, value, 3),
         b"__REALTIME_TIMESTAMP" => set_micros(fields, value, 2),
         b"time" | b"@timestamp" | b"timestamp" | b"timereported" | b"ts" => set_time(fields, value),
+        b"host.hostname"
+        | b"host.name"
+        | b"log.syslog.hostname"
+        | b"process.name"
+        | b"process.pid"
+        | b"log.syslog.appname"
+        | b"log.syslog.procid" => {
+            take_common(fields, key, value);
+        }
+        _ => {}
+    }
+}
+
+/// Reads the objects of the Elastic Common Schema that tell of host and program; three names deep
+/// at most, so that nesting costs no stack.
+fn take_nested<'a>(fields: &mut Fields<'a>, outer: &[u8], object: &'a [u8]) {
+    // A member that breaks off ends the object: what was read before it stands.
+    let _ = each(object, |key, value| match (outer, key, value) {
+        (b"host", b"hostname", _) => take_common(fields, b"host.hostname", value),
+        (b"host", b"name", _) => take_common(fields, b"host.name", value),
+        (b"process", b"name", _) => take_common(fields, b"process.name", value),
+        (b"process", b"pid", _) => take_common(fields, b"process.pid", value),
+        (b"log", b"syslog", Value::Other(inner @ [b'{', ..])) => {
+            let _ = each(inner, |key, value| match key {
+                b"hostname" => take_common(fields, b"log.syslog.hostname", value),
+                b"appname" => take_common(fields, b"log.syslog.appname", value),
+                b"procid" => take_common(fields, b"log.syslog.procid", value),
+                _ => {}
+            });
+        }
+        _ => {}
+    });
+}
+
+/// Takes a member of the Elastic Common Schema by its full name.
+fn take_common<'a>(fields: &mut Fields<'a>, name: &[u8], value: Value<'a>) {
+    match name {
+        b"log.syslog.hostname" => fields.host = plain(value).or(fields.host),
+        b"host.hostname" => fields.shipper = plain(value).or(fields.shipper),
+        b"host.name" => fields.shipper = fields.shipper.or(plain(value)),
+        b"log.syslog.appname" => set_tag(fields, value, 3),
+        b"process.name" => set_tag(fields, value, 2),
+        b"log.syslog.procid" => set_pid(fields, value, 2),
+        b"process.pid" => set_pid(fields, value, 1),
         _ => {}
     }
 }

@@ -2,7 +2,7 @@
 
 use super::header::{self, Header};
 use super::stamp::{self, Stamp};
-use super::{Envelope, Repeat, dirt, json, rfc5424};
+use super::{Envelope, Repeat, dirt, json, rfc5424, wrapped};
 
 /// Longest container name looked for before ` | `.
 const LONGEST_CONTAINER: usize = 80;
@@ -30,7 +30,8 @@ pub enum Format {
     DovecotFile,
     /// A time and a text without host and tag: Exim's and Rspamd's own files.
     Bare,
-    /// `name  | ` of a container runner, or its time and stream, before a line of another shape.
+    /// `name  | ` of a container runner, or its time and stream, or a file's name of grep, before
+    /// a line of another shape; a line within another one.
     Container,
     /// A JSON object.
     Json,
@@ -139,8 +140,19 @@ fn any(line: &[u8], depth: u8) -> Envelope<'_> {
             let has_year = matches!(stamp, Stamp::Civil(civil) if civil.year.is_some());
             unwrap_inner(after_stamp(stamp, rest, has_year, Format::Other), depth)
         }
-        None => without_stamp(line),
+        None => without_stamp(line, depth),
     }
+}
+
+/// A line behind something that is no part of it, where that leaves a line with a time.
+fn behind_prefix(line: &[u8], depth: u8) -> Option<Envelope<'_>> {
+    let prefix = wrapped::prefix(line).filter(|_| depth < DEEPEST)?;
+    let inner = any(header::skip_blanks(&line[prefix.length..]), depth + 1);
+    (inner.stamp != Stamp::None).then_some(Envelope {
+        priority: inner.priority.or(prefix.priority),
+        format: Format::Container,
+        ..inner
+    })
 }
 
 /// Takes off what a container runner put around another line: `2026-…Z stdout F …` of Kubernetes,
@@ -316,18 +328,22 @@ fn with_priority(line: &[u8]) -> Option<Envelope<'_>> {
 }
 
 /// A line without a time: `postfix/smtpd[725]: text`, `imap-login: Info: text`, or text alone.
-fn without_stamp(line: &[u8]) -> Envelope<'_> {
+fn without_stamp(line: &[u8], depth: u8) -> Envelope<'_> {
     if crate::dovecot::is_own_file_text(line) {
         return dovecot_file(Stamp::None, line);
     }
-    let header = match header::tag(line) {
-        Some(found) if found.pid.is_some() || is_known(found.tag) => found,
-        _ => Header {
+    if let Some(found) = header::tag(line)
+        && (found.pid.is_some() || is_known(found.tag))
+    {
+        return envelope(Stamp::None, found, Format::Other);
+    }
+    behind_prefix(line, depth).unwrap_or_else(|| {
+        let header = Header {
             body: line,
             ..Header::default()
-        },
-    };
-    envelope(Stamp::None, header, Format::Other)
+        };
+        envelope(Stamp::None, header, Format::Other)
+    })
 }
 
 fn is_known(tag: &[u8]) -> bool {
@@ -376,7 +392,7 @@ fn unwrap_json<'a>(fields: &json::Fields<'a>, scratch: &'a mut Vec<u8>) -> Envel
     let (tag, tag_pid) = fields.tag.map_or((inner.tag, inner.pid), split_tag);
     finish(Envelope {
         stamp: fields.stamp.unwrap_or(inner.stamp),
-        host: fields.host.unwrap_or(inner.host),
+        host: fields.host(inner.host),
         tag,
         pid: fields.pid.or(tag_pid),
         priority: fields.priority().or(inner.priority),
@@ -393,9 +409,24 @@ fn split_tag(tag: &[u8]) -> (&[u8], Option<u32>) {
     }
 }
 
-/// Reads the folding of repeated lines.
+/// Takes a line out of another one, and reads the folding of repeated lines.
 #[inline]
 fn finish(envelope: Envelope<'_>) -> Envelope<'_> {
+    if wrapped::may_hold_line(&envelope) {
+        let inner = any(envelope.body, 1);
+        return unfold(wrapped::join(
+            envelope,
+            Envelope {
+                format: Format::Container,
+                ..inner
+            },
+        ));
+    }
+    unfold(envelope)
+}
+
+#[inline]
+fn unfold(envelope: Envelope<'_>) -> Envelope<'_> {
     match envelope.body.first() {
         Some(b'm' | b'l' | b'L' | b'-' | b'a') => folded(envelope),
         _ => envelope,

@@ -28,6 +28,7 @@ mod month;
 mod program;
 mod rfc5424;
 mod stamp;
+mod wrapped;
 
 pub use clock::{Clock, ClockSettings, LAG_SECONDS, LocalOffset, Resolved, Zone, ZoneRule};
 pub use dirt::unescape_controls;

@@ -126,7 +126,7 @@ fn plain(letter: char) -> char {
 const NAMES: [&str; 12] = [
     "jan january januar janner janv janvier ene enero gen gennaio gener janeiro januari tammi sty led ian oca янв января",
     "feb february februar febr fevr fev fevrier febrero febbraio fevereiro februari helmi lut uno sub фев февраля",
-    "mar march marz mars marc mrt marzo marco maart maalis bre мар марта",
+    "mar march marz mrz mars marc mrt marzo marco maart maalis bre мар марта",
     "apr april avr avril abr abril aprile huhti kwi dub nis апр апреля",
     "may mai maj mei mag mayo maggio maio maig touko kve мая май",
     "jun june juni juin junio giu giugno junho juny kesa cze iun haz июн июня cvn",
@@ -149,6 +149,7 @@ mod tests {
             (b"Dez 22", 12, 3),
             ("Mär 3".as_bytes(), 3, 4),
             (b"M\xe4r 3", 3, 3),
+            (b"Mrz  5", 3, 3),
             ("févr. 3".as_bytes(), 2, 6),
             (b"f\xe9vr. 3", 2, 5),
             ("août 3".as_bytes(), 8, 5),

@@ -155,8 +155,16 @@ fn any_bare(text: &[u8]) -> Option<(Stamp, usize)> {
     if day_name == 0 { epoch(rest) } else { None }
 }
 
-/// What may follow the time: a year (`Nov 22 13:08:45 2026`), a zone as number or name.
+/// What may follow the time: `AM` or `PM`, a year (`Nov 22 13:08:45 2026`), a zone as number or
+/// name.
 fn tail(mut civil: Civil, mut length: usize, text: &[u8]) -> (Civil, usize) {
+    if let Some(hour) = text
+        .get(length..)
+        .and_then(|rest| half_day(civil.hour, rest))
+    {
+        civil.hour = hour;
+        length += 3;
+    }
     for _ in 0..2 {
         let Some(rest) = text.get(length..).and_then(|rest| rest.strip_prefix(b" ")) else {
             break;
@@ -176,6 +184,17 @@ fn tail(mut civil: Civil, mut length: usize, text: &[u8]) -> (Civil, usize) {
         }
     }
     (civil, length)
+}
+
+/// The hour of the day that `hour` and ` AM` or ` PM` at the head mean; `None` where neither stands
+/// there, or the hour is not one of twelve.
+fn half_day(hour: u8, text: &[u8]) -> Option<u8> {
+    let is_hour = (1..=12).contains(&hour);
+    match text.first_chunk::<4>() {
+        Some(b" AM " | b" am ") if is_hour => Some(hour % 12),
+        Some(b" PM " | b" pm ") if is_hour => Some(hour % 12 + 12),
+        _ => None,
+    }
 }
 
 /// `Nov 22 13:08:45`, `nov. 22 13:08:45`, `Nov 22 2026 13:08:45`, `11月 22 13:08:45`.
