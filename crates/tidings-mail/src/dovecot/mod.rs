@@ -125,9 +125,11 @@ fn says<'a>(prefix: &Prefix<'a>) -> Option<Says<'a>> {
             mailbox::read(text).or_else(|| delivery::read(text))
         }
         b"" => without_service(text),
-        _ => mailbox::read(text)
+        b"managesieve" | b"submission" | b"imap-hibernate" | b"imap-urlauth" => mailbox::read(text)
             .or_else(|| delivery::read(text))
             .or_else(|| session::read(text)),
+        // A connection between services is no session.
+        _ => mailbox::read(text).or_else(|| delivery::read(text)),
     };
     special.or_else(|| server::read(prefix.service, text))
 }
@@ -200,6 +202,12 @@ mod tests {
         assert_eq!(
             parse(b"imap(a)<9><s>: Error: boom", false).says,
             Says::Trouble { text: b"boom" }
+        );
+        assert_eq!(
+            parse(b"replicator: Error: Disconnected from notify", false).says,
+            Says::Trouble {
+                text: b"Disconnected from notify"
+            }
         );
         assert_eq!(
             parse(b"imap(a)<9><s>: boom", false).says,

@@ -139,12 +139,18 @@ fn failed_step(text: &[u8], temporary: bool, code: u16) -> EventType {
         let stage = stage.strip_suffix(b")").unwrap_or(stage);
         return refused_at(stage.strip_suffix(b" command").unwrap_or(stage), temporary);
     }
+    let text = text
+        .strip_prefix(b"delivery temporarily suspended: ")
+        .unwrap_or(text);
     let has = |needle: &str| memchr::memmem::find(text, needle.as_bytes()).is_some();
     if has(" refused to talk to me") || has("while receiving the initial server greeting") {
         EventType::DELIVERY_GREETING_FAILED
     } else if has("nullMX") {
         EventType::DELIVERY_NULL_MX
-    } else if has("Host or domain name not found") || has("Name service error") {
+    } else if has("Host or domain name not found")
+        || has("Name service error")
+        || text.starts_with(b"unable to look up host ")
+    {
         EventType::DELIVERY_MX_LOOKUP_FAILED
     } else if has("TLS is required") {
         EventType::DELIVERY_START_TLS_UNAVAILABLE
