@@ -136,6 +136,7 @@ fn an_address_probe_is_no_message() {
     for rest in [
         "relay=m.y[192.0.2.9]:25, delay=0.4, delays=0/0/0/0.4, dsn=2.1.5, status=deliverable (250 2.1.5 Ok)",
         "relay=none, delay=0.4, delays=0/0/0/0.4, dsn=4.4.1, status=undeliverable (connect to m.y[192.0.2.9]:25: Connection refused)",
+        "relay=m.y[192.0.2.9]:25, delay=0.4, delays=0/0/0/0.4, dsn=5.1.1, status=undeliverable-but-not-cached (host m.y[192.0.2.9] said: 550 5.1.1 no such user (in reply to RCPT TO command))",
     ] {
         assert_eq!(delivered("smtp", rest), [], "{rest}");
     }

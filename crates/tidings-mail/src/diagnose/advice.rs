@@ -7,6 +7,9 @@ use super::evidence::{Direction, Permanence};
 /// The advice for a success.
 pub(super) const NOTHING: &str = "Nothing to do.";
 
+/// The advice where a content filter took a message and threw it away.
+pub(super) const THROWN_AWAY: &str = "A content filter took the message and did not pass it on: its own log, or its quarantine, says why.";
+
 /// The action for a judgement as seen from our side.
 pub(super) fn action(
     class: Class,

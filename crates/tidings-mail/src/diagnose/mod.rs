@@ -87,7 +87,7 @@ pub struct Diagnosis {
 #[must_use]
 pub fn diagnose(reply: &Reply<'_>) -> Diagnosis {
     if matches!(reply.code, Some(200..=399)) {
-        return ACCEPTED;
+        return thrown_away(reply.text).unwrap_or(ACCEPTED);
     }
     let permanence = permanence(reply);
     let found = of_rule(of_sender(judge(reply, permanence), reply.stage), reply);
@@ -141,6 +141,47 @@ const ACCEPTED: Diagnosis = Diagnosis {
     wording: None,
     advice: advice::NOTHING,
 };
+
+/// Whether a content filter accepted the message with this reply, and threw it away or put it under
+/// quarantine: amavis' `Ok, discarded, id=1-2 - INFECTED` and `Ok, id=1-2, BOUNCE`, clamsmtp's
+/// `Virus Detected; Discarded Email`.
+pub(crate) fn is_thrown_away(reply: &[u8]) -> bool {
+    let says_so = |word: &[u8]| {
+        word == b"DISCARD"
+            || word.eq_ignore_ascii_case(b"discarded")
+            || word.eq_ignore_ascii_case(b"quarantined")
+    };
+    reply.ends_with(b", BOUNCE") || words(reply).any(says_so)
+}
+
+/// Addresses and host names stay one word.
+fn words(reply: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = |byte: &u8| matches!(byte, b' ' | b',' | b';' | b':' | b'(' | b')');
+    let words = reply.split(ends);
+    words.map(|word| word.strip_suffix(b".").unwrap_or(word))
+}
+
+/// What it was taken for, where a filter threw a message away.
+fn thrown_away(reply: &[u8]) -> Option<Diagnosis> {
+    if !is_thrown_away(reply) {
+        return None;
+    }
+    let class_of = |word: &[u8]| {
+        Some(match word.to_ascii_lowercase().as_slice() {
+            b"virus" | b"infected" => Class::Virus,
+            b"spam" | b"ube" => Class::Spam,
+            b"banned" => Class::Content,
+            _ => return None,
+        })
+    };
+    Some(Diagnosis {
+        class: words(reply).find_map(class_of).unwrap_or(Class::Discarded),
+        scope: Scope::Message,
+        advice: advice::THROWN_AWAY,
+        evidence: Evidence::Wording,
+        ..ACCEPTED
+    })
+}
 
 fn permanence(reply: &Reply<'_>) -> Permanence {
     match (reply.code, reply.enhanced.map(|e| e.class)) {

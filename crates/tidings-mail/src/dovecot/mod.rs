@@ -206,6 +206,12 @@ mod tests {
             Says::Trouble { text: b"boom" }
         );
         assert_eq!(
+            parse(b"replicator: Error: Disconnected from notify", false).says,
+            Says::Trouble {
+                text: b"Disconnected from notify"
+            }
+        );
+        assert_eq!(
             parse(b"imap(a)<9><s>: boom", false).says,
             Says::Unrecognised
         );

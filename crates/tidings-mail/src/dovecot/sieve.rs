@@ -49,6 +49,7 @@ const ACTIONS: &[(&[u8], SieveAction)] = &[
     (b"Execution of Sieve filters ", SieveAction::Failed),
     (b"execution of script ", SieveAction::Failed),
     (b"Aborted script execution", SieveAction::Failed),
+    (b"error: ", SieveAction::Failed),
 ];
 
 /// Whether such a text is an action of a script.
@@ -120,7 +121,18 @@ fn without_frame(text: &[u8]) -> &[u8] {
         b"addheader action: ",
         b"report: ",
     ];
+    let text = behind_line(text).unwrap_or(text);
     scan::strip_any(text, FRAMES).unwrap_or(text)
+}
+
+/// The text behind `main_script: line 3: `; the name of the script is one word.
+fn behind_line(text: &[u8]) -> Option<&[u8]> {
+    const LONGEST: usize = 256;
+    let start = &text[..text.len().min(LONGEST)];
+    let end = start.iter().position(|byte| matches!(byte, b':' | b' '))?;
+    let rest = text[end..].strip_prefix(b": line ")?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    rest[digits..].strip_prefix(b": ")
 }
 
 /// What the action went to: `'Junk'`, `<a@b>`, a program in quotes.
@@ -175,6 +187,11 @@ mod tests {
                 "msgid=<a@b>: fileinto action: stored mail into mailbox 'it's'",
                 SieveAction::Stored,
                 "it's",
+            ),
+            (
+                "main_script: line 3: error: unknown command 'fooo'",
+                SieveAction::Failed,
+                "",
             ),
             (
                 "msgid=<a@b>: stored mail into mailbox INBOX",

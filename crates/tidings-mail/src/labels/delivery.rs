@@ -3,8 +3,7 @@
 use tidings_event::EventType;
 
 use super::{Facts, Family, Measurement};
-use crate::diagnose::{Class, Enhanced, Fate, Reply, diagnose};
-use crate::message;
+use crate::diagnose::{Class, Enhanced, Fate, Reply, diagnose, is_thrown_away};
 use crate::provider::Providers;
 
 /// How a delivery ended, for one recipient and for now.
@@ -63,7 +62,7 @@ pub(super) fn measure<'a>(
     put: &mut impl FnMut(Measurement<'a>),
 ) {
     let outcome = match outcome {
-        Outcome::Delivered if message::is_filtered(facts.details) => Outcome::Filtered,
+        Outcome::Delivered if is_thrown_away(facts.details) => Outcome::Filtered,
         outcome => outcome,
     };
     let (provider, class) = match outcome.fate() {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use tidings_event::{EventType, Header, Id, Key, Value};
 
 use super::Verdict;
+use crate::diagnose::is_thrown_away;
 
 /// The pairs of an event that matter to a message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -122,7 +123,7 @@ impl<'a> Facts<'a> {
     pub(super) fn verdict(&self, kind: EventType) -> Option<Verdict> {
         Some(match kind {
             EventType::DELIVERY_DELIVERED => match self.details {
-                Some(reply) if is_filtered(reply.as_bytes()) => Verdict::Filtered,
+                Some(reply) if is_thrown_away(reply.as_bytes()) => Verdict::Filtered,
                 _ => Verdict::Delivered,
             },
             EventType::MESSAGE_INGEST_HAM
@@ -160,11 +161,6 @@ fn is_filing(kind: EventType) -> bool {
             | EventType::SIEVE_ACTION_REJECT
             | EventType::SIEVE_ACTION_REDIRECT
     )
-}
-
-/// Whether a content filter accepted the message with this reply and threw it away.
-pub(crate) fn is_filtered(reply: &[u8]) -> bool {
-    memchr::memmem::find(reply, b", discarded, id=").is_some()
 }
 
 /// Events of this type can be the refusal of a command.

@@ -153,7 +153,8 @@ impl Life {
     }
 }
 
-fn is_opened<S>(leg: &Leg<S>) -> bool {
+/// Whether its beginning was seen.
+pub(super) fn is_opened<S>(leg: &Leg<S>) -> bool {
     leg.local || leg.client_name.is_some() || leg.client_ip.is_some()
 }
 

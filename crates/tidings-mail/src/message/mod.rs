@@ -28,7 +28,7 @@ use std::fmt;
 use std::ops::Deref;
 
 pub use depth::QueueDepth;
-pub(crate) use facts::{is_filtered, may_refuse};
+pub(crate) use facts::may_refuse;
 pub use fold::{Folder, FolderLimits, Name, refused_id};
 pub use leg::Leg;
 pub use settled::{Reopen, Since};

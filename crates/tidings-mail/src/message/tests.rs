@@ -183,6 +183,47 @@ fn an_expired_message_expires_for_those_who_had_not_got_it() {
 }
 
 #[test]
+fn who_is_not_named_expires_with_the_message_if_its_beginning_was_seen() {
+    const REST: [&str; 4] = [
+        "Nov 22 13:20:57 mx postfix/qmgr[3]: 4jXV7r3l54z1YS3r: from=<a@x>, size=1, nrcpt=2 (queue active)",
+        "Nov 22 13:20:57 mx postfix/smtp[5]: 4jXV7r3l54z1YS3r: to=<b@y>, relay=m[203.0.113.1]:25, delay=1, dsn=2.0.0, status=sent (250 Ok)",
+        "Nov 22 13:20:58 mx postfix/qmgr[3]: 4jXV7r3l54z1YS3r: from=<a@x>, status=expired, returned to sender",
+        "Nov 22 13:20:58 mx postfix/qmgr[3]: 4jXV7r3l54z1YS3r: removed",
+    ];
+    assert_eq!(
+        verdicts(&messages(&REST)[0]),
+        [("b@y", Verdict::Delivered)],
+        "the other one may have got it before"
+    );
+    assert_eq!(verdicts(&messages(&REST[2..])[0]), [("", Verdict::Expired)]);
+    let begun = "Nov 22 13:20:56 mx postfix/smtpd[1]: 4jXV7r3l54z1YS3r: client=c.test[203.0.113.9]";
+    let whole = [&[begun], REST.as_slice()].concat();
+    assert_eq!(
+        verdicts(&messages(&whole)[0]),
+        [("b@y", Verdict::Delivered), ("", Verdict::Expired)]
+    );
+}
+
+#[test]
+fn what_a_filter_threw_away_is_not_delivered() {
+    for reply in [
+        "250 2.7.0 Ok, discarded, id=02494-03 - INFECTED: Eicar",
+        "254 2.7.1 Ok, discarded, UBE, id=18545-06",
+        "250 2.5.0 Ok, id=02494-03, BOUNCE",
+        "250 Virus Detected; Discarded Email",
+    ] {
+        let line = format!(
+            "Nov 22 13:20:57 mx postfix/smtp[5]: 4jXV7r3l54z1YS3r: to=<b@y>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, dsn=2.7.0, status=sent ({reply})"
+        );
+        assert_eq!(
+            verdicts(&messages(&[&line])[0]),
+            [("b@y", Verdict::Filtered)],
+            "{reply}"
+        );
+    }
+}
+
+#[test]
 fn a_refused_command_is_a_row_of_its_own() {
     let found = messages(&[
         "Nov 22 13:20:57 mx postfix/smtpd[1]: NOQUEUE: reject: RCPT from x[203.0.113.9]: 554 5.7.1 <b@y>: Relay access denied; from=<a@x> to=<b@y> proto=ESMTP helo=<h>",

@@ -6,6 +6,7 @@ use super::evidence::{Handed, is_same_recipient};
 use super::facts::session_base;
 use super::fold::{Entry, Link};
 use super::leg::{Leg, Outcome};
+use super::lives::is_opened;
 use super::{Join, JoinBy, Kind, Message, Recipient, Relation, Text, Verdict};
 use crate::diagnose::{Action, Class, Direction, Enhanced, Fate, Reply, Scope, Stage, diagnose};
 use crate::provider::Providers;
@@ -471,21 +472,23 @@ fn rest_of<'e, S: Text>(entry: &Entry<S>, leg: &'e Leg<S>) -> Option<Recipient<&
             let given_up = verdict == Verdict::Unknown && leg.message_id.is_none();
             return (!given_up && !came_to_nothing(leg, whole)).then_some(shown);
         }
-        return match (leg.queued, leg.removed) {
-            (_, true) => Some(bare(Verdict::Unknown, leg.last_ns)),
-            (true, false) => Some(bare(
-                if leg.expired {
-                    Verdict::Expired
-                } else {
-                    Verdict::InQueue
-                },
-                leg.last_ns,
-            )),
-            (false, false) => None,
+        let verdict = match (leg.expired, leg.removed, leg.queued) {
+            (true, ..) => Verdict::Expired,
+            (false, true, _) => Verdict::Unknown,
+            (false, false, true) => Verdict::InQueue,
+            (false, false, false) => return None,
         };
+        return Some(bare(verdict, leg.last_ns));
     }
-    let missing = leg.queued && !leg.removed && leg.total > leg.outcomes.len() as u64;
-    missing.then(|| bare(Verdict::InQueue, leg.last_ns))
+    if leg.total <= leg.outcomes.len() as u64 {
+        return None;
+    }
+    // Where the beginning is missing, an earlier log may tell of a delivery.
+    match leg.expired && is_opened(leg) {
+        true => Some(bare(Verdict::Expired, leg.last_ns)),
+        false if leg.removed || !leg.queued => None,
+        false => Some(bare(Verdict::InQueue, leg.last_ns)),
+    }
 }
 
 /// Where a single recipient led to a further leg, that leg's recipients show it as their origin.

@@ -100,7 +100,7 @@ fn set_status<'a>(d: &mut Delivery<'a>, text: &'a [u8]) {
         b"bounced" => Status::Bounced,
         b"expired" | b"force-expired" => Status::Expired,
         b"deliverable" => Status::Deliverable,
-        b"undeliverable" => Status::Undeliverable,
+        b"undeliverable" | b"undeliverable-but-not-cached" => Status::Undeliverable,
         _ => Status::Other,
     };
 }

@@ -433,7 +433,7 @@ pub enum Status {
     Expired,
     /// `deliverable`: an address probe.
     Deliverable,
-    /// `undeliverable`: an address probe.
+    /// `undeliverable`, `undeliverable-but-not-cached`: an address probe.
     Undeliverable,
     /// `filtered`, or a word this version does not know: the text is in the event.
     Other,

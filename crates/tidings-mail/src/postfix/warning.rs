@@ -201,7 +201,10 @@ fn sasl<'a>(client: Peer<'a>, text: &'a [u8]) -> Option<Says<'a>> {
         None => (true, rest.strip_prefix(b"authentication aborted")?),
     };
     let (reason, user) = scan::cut(rest, b", sasl_username=").unwrap_or((rest, b""));
-    let reason = reason.strip_prefix(b": ").unwrap_or(reason);
+    let reason = reason
+        .strip_prefix(b":")
+        .unwrap_or(reason)
+        .trim_ascii_start();
     let user = if user == b"(unavailable)" { b"" } else { user };
     Some(Says::SaslFailed {
         client,

@@ -118,7 +118,7 @@ fn by_code(reject: &Reject<'_>) -> EventType {
             _,
             _,
             b"header" | b"body" | b"content" | b"mime-header" | b"nested-header" | b"mime-error"
-            | b"END-OF-MESSAGE" | b"DATA",
+            | b"END-OF-MESSAGE" | b"DATA" | b"BDAT",
         ) => EventType::SMTP_DATA_REJECTED,
         _ => EventType::SMTP_REJECTED,
     }
