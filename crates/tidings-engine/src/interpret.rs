@@ -98,6 +98,12 @@ impl Interpreter {
         }
     }
 
+    /// Tells the time of the first line that has one: lines before it were written then, or shortly
+    /// before, as where a file begins in the middle of a line.
+    pub(crate) fn begin_at(&mut self, first_ns: i64) {
+        self.last_ns = first_ns;
+    }
+
     /// As [`new`](Self::new), for a stream whose lines up to here left this trail.
     pub(crate) fn behind(
         stream: u32,

@@ -19,6 +19,7 @@ use tidings_engine::{
     Engine, Error, EventQuery, ImportOptions, Interpreter, MessageQuery, StoryQuery,
 };
 use tidings_event::Drafts;
+use tidings_event::EventRef;
 use tidings_event::time::rfc3339;
 use tidings_mail::correlate::{Correlator, Limits, NoLookup};
 use tidings_mail::envelope::{ClockSettings, Zone};
@@ -523,6 +524,27 @@ fn ingested_text_is_the_same_before_and_after_it_is_sealed() {
     }
 }
 
+/// They had the time of the file, years later perhaps, and stretched the time that a store tells of.
+#[test]
+fn lines_before_the_first_time_have_that_time() {
+    let dir = TempDir::new().unwrap();
+    let engine = open(&MemoryBackend::new()).unwrap();
+    let cut = dir.path().join("mail.log");
+    std::fs::write(
+        &cut,
+        "tfix/smtpd[7]: disconnect from x.test[192.0.2.1]\n\
+         2024-03-05T09:00:01Z mx postfix/qmgr[12]: 4bXkWq1RZbz2JJ: removed\n",
+    )
+    .unwrap();
+    import(&engine, &[&cut]).unwrap();
+    let events = Shown::of(&engine).events;
+    assert!(events.len() >= 2);
+    for (record, _) in &events {
+        let event = EventRef::read(record).unwrap().0;
+        assert_eq!(event.header().time_ns, 1_709_629_201_000_000_000);
+    }
+}
+
 /// A picture, or a text, was imported as a log of which nothing is understood, and stayed for ever.
 #[test]
 fn what_is_no_log_is_imported_by_force_only() {
@@ -540,6 +562,14 @@ fn what_is_no_log_is_imported_by_force_only() {
     );
     assert_eq!((done.lines, done.refused.len()), (1, 1));
     assert_eq!(Shown::of(&engine).events.len(), 1, "nothing half done");
+    let line = "Nov 22 13:08:45 mx postfix/qmgr[12]: 4bXkWq1RZbz2JJ: removed\n";
+    let wide: Vec<u8> = line.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (name, mark) in [("marked", &b"\xff\xfe"[..]), ("unmarked", b"")] {
+        let path = dir.path().join(name);
+        std::fs::write(&path, [mark, &wide].concat()).unwrap();
+        let refused = &import(&engine, &[&path]).unwrap().refused[0].why;
+        assert!(refused.contains("its text is UTF-16"), "{refused}");
+    }
     let force = ImportOptions {
         force: true,
         now_ns: NOW_NS,

@@ -10,7 +10,7 @@ use tidings_engine::input::{Block, open};
 use tidings_engine::{FoundEvent, Interpreter, event_object, zone};
 use tidings_event::Drafts;
 use tidings_mail::correlate::{Correlator, Limits, NoLookup};
-use tidings_mail::envelope::{ClockSettings, Family, Format, read};
+use tidings_mail::envelope::{ClockSettings, Family, Format, Repeat, read};
 use tidings_mail::{dovecot, postfix};
 
 use crate::clock;
@@ -153,15 +153,19 @@ impl Lines<'_> {
         self.format = envelope.format;
         let program = envelope.program();
         let (written_by, statement) = match program.family {
+            _ if matches!(envelope.repeated, Some(Repeat::Previous(_))) => {
+                (envelope.tag, "repeated".to_owned())
+            }
             Family::Postfix => (
                 envelope.tag,
                 name_of(&postfix::parse(program.service, envelope.body).says),
             ),
             Family::Dovecot => {
-                let statement = dovecot::parse(envelope.body, envelope.own_file);
+                let statement = dovecot::read(&envelope);
                 (envelope.tag, name_of(&statement.says))
             }
-            _ => (envelope.tag, String::new()),
+            // Of those that are recognised, what journalctl writes between lines.
+            _ => (envelope.tag, "note".to_owned()),
         };
         let written_by = if envelope.own_file {
             &b"dovecot"[..]
@@ -243,7 +247,9 @@ mod tests {
         let lines = parsed(
             "2026-11-22T13:08:45Z mx postfix/submission/smtpd[7]: connect from x.test[192.0.2.1]\n\
              2026-11-22T13:08:46Z mx postfix/smtpd[7]: lost connection after RCPT from x.test[192.0.2.1]\r\n\
-             2026-11-22T13:08:46Z mx unknownd[7]: hello",
+             2026-11-22T13:08:46Z mx unknownd[7]: hello\n\
+             2026-11-22T13:08:47Z mx postfix/smtpd[7]: connect from x.test[192.0.2.1]\n\
+             2026-11-22T13:08:48Z mx last message repeated 2 times",
         );
         let told: Vec<_> = lines
             .iter()
@@ -254,7 +260,9 @@ mod tests {
             [
                 ("postfix/submission/smtpd", "connect"),
                 ("postfix/smtpd", "session-lost"),
-                ("unknownd", "")
+                ("unknownd", ""),
+                ("postfix/smtpd", "connect"),
+                ("", "repeated")
             ]
         );
         assert_eq!(

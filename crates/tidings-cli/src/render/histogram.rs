@@ -61,30 +61,56 @@ pub(super) fn histogram(screen: &Screen, stats: &StatsObject) -> Vec<String> {
         head.push_str(&pad_left(name, 11));
     }
     let mut lines = vec![screen.paint(Style::Dim, &head)];
-    for row in &rows {
-        let mut line = format!("  {}", pad(&row.label, labels));
-        for (name, value) in &columns {
-            let value = value(row);
-            let text = pad_left(
-                &if value == 0 {
-                    ".".to_owned()
-                } else {
-                    count(value)
-                },
-                11,
-            );
-            line.push_str(&screen.paint(style_of(name, value), &text));
+    for run in rows.chunk_by(|a, b| a.is_empty() && b.is_empty()) {
+        if run[0].is_empty() && run.len() >= FOLDED_MIN {
+            let (first, last) = (&run[0].label, &run[run.len() - 1].label);
+            let text = format!("  {first} to {last}: nothing");
+            lines.push(screen.paint(Style::Dim, &text));
+            continue;
         }
-        let bar = screen.symbols.bar(row.sum.messages, longest, BAR_CELLS);
-        let has_room = screen
-            .width
-            .is_none_or(|width| width >= 2 + labels + 55 + 2 + BAR_CELLS);
-        if has_room && !bar.is_empty() {
-            line.push_str(&format!("  {}", screen.paint(Style::Cyan, &bar)));
-        }
-        lines.push(line);
+        let told = run
+            .iter()
+            .map(|row| line_of(screen, row, labels, longest, &columns));
+        lines.extend(told);
     }
     lines
+}
+
+/// Rows in which nothing happened become one from this many on.
+const FOLDED_MIN: usize = 3;
+
+impl Row {
+    fn is_empty(&self) -> bool {
+        let sum = &self.sum;
+        let counts = [
+            sum.messages,
+            sum.delivered,
+            sum.deferred,
+            sum.bounced,
+            sum.refused,
+        ];
+        counts.iter().all(|count| *count == 0)
+    }
+}
+
+fn line_of(screen: &Screen, row: &Row, labels: usize, longest: u64, columns: &[Column]) -> String {
+    let mut line = format!("  {}", pad(&row.label, labels));
+    for (name, value) in columns {
+        let value = value(row);
+        let text = match value {
+            0 => ".".to_owned(),
+            value => count(value),
+        };
+        line.push_str(&screen.paint(style_of(name, value), &pad_left(&text, 11)));
+    }
+    let bar = screen.symbols.bar(row.sum.messages, longest, BAR_CELLS);
+    let has_room = screen
+        .width
+        .is_none_or(|width| width >= 2 + labels + 55 + 2 + BAR_CELLS);
+    if has_room && !bar.is_empty() {
+        line.push_str(&format!("  {}", screen.paint(Style::Cyan, &bar)));
+    }
+    line
 }
 
 type Column = (&'static str, fn(&Row) -> u64);
@@ -209,5 +235,24 @@ mod tests {
             ..StatsObject::default()
         };
         assert!(histogram(&screen, &stats)[0].contains("days in UTC"));
+    }
+
+    /// A month with one busy day was thirty lines of dots.
+    #[test]
+    fn times_in_which_nothing_happened_are_one_line() {
+        let hour = |hour: i64, messages| HourObject {
+            time: rfc3339(1_767_222_000_000_000_000 + hour * 3_600_000_000_000),
+            messages,
+            ..HourObject::default()
+        };
+        let busy = [1, 0, 0, 1, 0, 0, 0, 0];
+        let stats = StatsObject {
+            hours: (0..).zip(busy).map(|(at, n)| hour(at, n)).collect(),
+            hours_step_s: 3_600,
+            ..StatsObject::default()
+        };
+        let lines = histogram(&plain_screen(), &stats);
+        assert_eq!(lines.len(), 1 + 4 + 1, "{lines:#?}");
+        assert_eq!(lines[5], "  2026-01-01 04:00 to 2026-01-01 07:00: nothing");
     }
 }

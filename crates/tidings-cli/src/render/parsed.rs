@@ -30,7 +30,11 @@ pub(crate) fn parsed_lines(screen: &Screen, parsed: &ParsedLineObject) -> Vec<St
     }
     let program = clean(&parsed.program);
     let statement = screen.paint(Style::Green, &clean(&parsed.statement));
-    lines.push(format!("    {program}: {statement}"));
+    // What a syslog daemon writes itself has no program.
+    lines.push(match &*program {
+        "" => format!("    {statement}"),
+        program => format!("    {program}: {statement}"),
+    });
     for event in &parsed.events {
         let span = match event.get("spanId") {
             Some(serde_json::Value::String(id)) => clean(id).into_owned(),

@@ -86,11 +86,28 @@ fn first_time(
     if is_log || is_empty || options.force {
         return Ok(None);
     }
+    if is_utf16(block.bytes()) {
+        return Err(Error::Asked(format!(
+            "{}: its text is UTF-16, and logs are read as UTF-8; nothing of it was imported; \
+             convert it first, with `iconv -f UTF-16 -t UTF-8`",
+            path.display()
+        )));
+    }
     Err(Error::Asked(format!(
         "{}: none of its first lines has a time or a program, as lines of a log have; nothing of it \
          was imported; give --force to import it nevertheless",
         path.display()
     )))
+}
+
+/// Whether a text is UTF-16, as editors and shells of Windows write it: by its mark, or because
+/// every other byte of its beginning is NUL, as in English text.
+fn is_utf16(text: &[u8]) -> bool {
+    const LOOKED_AT: usize = 32;
+    let is_marked = text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]);
+    let head = &text[..text.len().min(LOOKED_AT)];
+    let nuls_at = |parity: usize| head.iter().skip(parity).step_by(2).all(|byte| *byte == 0);
+    is_marked || head.len() == LOOKED_AT && nuls_at(0) != nuls_at(1)
 }
 
 pub(super) fn clock_settings(

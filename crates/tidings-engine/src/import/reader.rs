@@ -480,7 +480,9 @@ impl Run<'_> {
         let snapshot = self.engine.store().snapshot();
         let trail = known.and_then(|known| snapshot.blob(&format!("{TRAILS}{:x}", known.0)));
         let Some(trail) = trail else {
-            return Ok(Interpreter::new(stream_of(id), stream_key, clock));
+            let mut interpreter = Interpreter::new(stream_of(id), stream_key, clock);
+            interpreter.begin_at(source.first_ns);
+            return Ok(interpreter);
         };
         let damaged = |error: String| Error::State(format!("the end of an imported log: {error}"));
         let trail = zstd::decode_all(trail).map_err(|error| damaged(error.to_string()))?;
