@@ -224,6 +224,17 @@ fn what_a_filter_threw_away_is_not_delivered() {
 }
 
 #[test]
+fn what_a_proxy_filter_refused_came_from_the_client_of_the_session() {
+    let found = messages(&[
+        "Nov 22 13:20:56 mx postfix/smtpd[1]: connect from q.test[203.0.113.9]",
+        "Nov 22 13:20:56 mx postfix/smtpd[1]: NOQUEUE: client=q.test[203.0.113.9]",
+        "Nov 22 13:20:57 mx postfix/smtpd[1]: proxy-reject: END-OF-MESSAGE: 554 5.7.0 Reject, id=1-2; from=<a@x> to=<b@y> proto=ESMTP helo=<q.test>",
+    ]);
+    assert_eq!(found[0].client_ip.as_deref(), Some("203.0.113.9"));
+    assert_eq!(verdicts(&found[0]), [("b@y", Verdict::Rejected)]);
+}
+
+#[test]
 fn a_refused_command_is_a_row_of_its_own() {
     let found = messages(&[
         "Nov 22 13:20:57 mx postfix/smtpd[1]: NOQUEUE: reject: RCPT from x[203.0.113.9]: 554 5.7.1 <b@y>: Relay access denied; from=<a@x> to=<b@y> proto=ESMTP helo=<h>",
