@@ -224,3 +224,20 @@ fn what_is_over_is_not_tried_again() {
     });
     assert!(waiting.advice.contains("tries again"), "{}", waiting.advice);
 }
+
+/// Postfix keeps a message only if its own configuration names the host (`relayhost`): a recipient's
+/// domain that does not exist is final.
+#[test]
+fn a_host_that_is_not_found_and_waited_for_is_our_own() {
+    let reply = |dsn: &[u8]| Reply {
+        enhanced: Enhanced::parse(dsn),
+        ..Reply::parse("unable to look up host relay.local: Name or service not known")
+    };
+    let waiting = diagnose(&reply(b"4.4.4"));
+    assert_eq!(
+        (waiting.class, waiting.scope, waiting.action),
+        (Class::Dns, Scope::OurServer, Action::FixUs)
+    );
+    let returned = diagnose(&reply(b"5.4.4"));
+    assert_eq!(returned.class, Class::NoSuchDomain);
+}

@@ -27,7 +27,7 @@ pub enum Stage {
 }
 
 /// Spellings in lower case, longest first where one begins another.
-const SPELLINGS: [(&[u8], Stage); 36] = [
+const SPELLINGS: [(&[u8], Stage); 37] = [
     // Postfix, "in reply to … command", "while …"
     (b"end of data", Stage::EndOfData),
     (b"end-of-data", Stage::EndOfData),
@@ -48,6 +48,7 @@ const SPELLINGS: [(&[u8], Stage); 36] = [
     // Postfix, the parts of a message that cleanup's rules look at
     (b"header", Stage::EndOfData),
     (b"mime-header", Stage::EndOfData),
+    (b"mime-error", Stage::EndOfData),
     (b"nested-header", Stage::EndOfData),
     (b"body", Stage::EndOfData),
     (b"content", Stage::EndOfData),

@@ -88,12 +88,12 @@ fn line<'a>(prefix: &Prefix<'a>, own_file: bool) -> Line<'a> {
     let text = prefix.text;
     let known = match prefix.level {
         Level::Debug => Some(Says::Debug { text }),
-        _ => says(prefix),
+        _ => says(prefix).map(|says| sieve::at_level(says, prefix.level)),
     };
     let (level, says) = match known {
         Some(says) => (prefix.level, says),
         None if prefix.level > Level::Info => (prefix.level, Says::Trouble { text }),
-        None => match server::note(text) {
+        None => match server::note(prefix.service, text) {
             Some(note) => (prefix.level, note),
             None if !own_file && !prefix.has_level && server::reads_like_trouble(text) => {
                 (Level::Error, Says::Trouble { text })
@@ -125,10 +125,12 @@ fn says<'a>(prefix: &Prefix<'a>) -> Option<Says<'a>> {
             mailbox::read(text).or_else(|| delivery::read(text))
         }
         b"" => without_service(text),
-        b"managesieve" | b"submission" | b"imap-hibernate" | b"imap-urlauth" => mailbox::read(text)
-            .or_else(|| delivery::read(text))
-            .or_else(|| session::read(text)),
-        // A connection between services is no session.
+        b"managesieve" | b"submission" | b"sieve" | b"imap-hibernate" | b"imap-urlauth" => {
+            mailbox::read(text)
+                .or_else(|| delivery::read(text))
+                .or_else(|| session::read(text))
+        }
+        // Others talk to each other: what they say of a connection is about no user's session.
         _ => mailbox::read(text).or_else(|| delivery::read(text)),
     };
     special.or_else(|| server::read(prefix.service, text))

@@ -155,9 +155,27 @@ const NOTES: &[&[u8]] = &[
     b"User initialization", b"Opened ", b"Converting", b"doveadm", b"PANIC: ",
 ];
 
-/// A known remark; `None` if the text is not known.
-pub(super) fn note(text: &[u8]) -> Option<Says<'_>> {
-    let is_known = scan::starts_any(text, NOTES)
+/// Services that carry no mail and end no user's session: what they say is a remark.
+const AT_THE_BACK: &[&[u8]] = &[
+    b"director",
+    b"replicator",
+    b"aggregator",
+    b"doveadm",
+    b"ipc",
+    b"stats",
+    b"old-stats",
+    b"config",
+    b"health-check",
+    b"anvil",
+    b"dict",
+    b"dict-async",
+    b"ssl-params",
+];
+
+/// A known remark, or any of a service that says nothing else; `None` if the text is not known.
+pub(super) fn note<'a>(service: &[u8], text: &'a [u8]) -> Option<Says<'a>> {
+    let is_known = AT_THE_BACK.contains(&service)
+        || scan::starts_any(text, NOTES)
         || scan::starts_any(text, DATABASES)
             && memchr::memmem::find(text, b"onnected to ").is_some();
     is_known.then_some(Says::Note { text })
@@ -213,8 +231,8 @@ mod tests {
     #[test]
     fn remarks() {
         let text = b"mysql(localhost): Connected to database mail";
-        assert_eq!(note(text), Some(Says::Note { text }));
-        assert_eq!(note(b"mysql(localhost): Connection lost"), None);
+        assert_eq!(note(b"auth", text), Some(Says::Note { text }));
+        assert_eq!(note(b"auth", b"mysql(localhost): Connection lost"), None);
         assert!(reads_like_trouble(
             b"open(/var/mail/a) failed: Permission denied"
         ));

@@ -2,7 +2,7 @@
 
 use super::delivery;
 use super::scan;
-use super::statement::{Message, Sieve, SieveAction};
+use super::statement::{Level, Message, Says, Sieve, SieveAction};
 
 /// Texts of actions and what they mean, by their beginning.
 const ACTIONS: &[(&[u8], SieveAction)] = &[
@@ -64,6 +64,20 @@ pub(super) fn read(text: &[u8]) -> Sieve<'_> {
     // `msgid=<…>: ` stands before the action where the script acts on a delivery.
     let (message, rest) = delivery::message(text);
     action(message, rest)
+}
+
+/// A remark of a script at the level of an error is an error of the script: it does not compile, or
+/// it ended early.
+pub(super) fn at_level(says: Says<'_>, level: Level) -> Says<'_> {
+    match says {
+        Says::Sieve(sieve) if sieve.action == SieveAction::Note && level >= Level::Error => {
+            Says::Sieve(Sieve {
+                action: SieveAction::Failed,
+                ..sieve
+            })
+        }
+        says => says,
+    }
 }
 
 /// Reads an action's text; what is not known is a [`SieveAction::Note`].

@@ -109,7 +109,12 @@ fn family(instance: &[u8], service: &[u8], has_slash: bool) -> Family {
         | b"policyd-spf-perl"
         | b"python-policyd-spf"
         | b"postfix-policyd-spf-perl"
-        | b"pypolicyd-spf" => Family::PolicydSpf,
+        | b"pypolicyd-spf"
+            // Under Postfix' name it is one of Postfix' policy servers, whose texts are notes.
+            if !has_slash || !instance.starts_with(b"postfix") =>
+        {
+            Family::PolicydSpf
+        }
         b"dovecot"
         | b"dovecot-lda"
         | b"dovecot-auth"
@@ -290,7 +295,7 @@ mod tests {
             ),
             (
                 "postfix/policy-spf",
-                Family::PolicydSpf,
+                Family::Postfix,
                 "postfix",
                 "",
                 "policy-spf",

@@ -250,6 +250,8 @@ fn rest<'a>(service: &[u8], text: &'a [u8]) -> Says<'a> {
 fn third_party(service: &[u8]) -> bool {
     service.starts_with(b"policy")
         || service.starts_with(b"spf")
+        || service.ends_with(b"policyd-spf")
+        || service == b"postfix-policyd-spf-perl"
         || matches!(
             service,
             b"postgrey" | b"sqlgrey" | b"postfwd" | b"postfwd2" | b"gld" | b"greyfix" | b"postsrsd"

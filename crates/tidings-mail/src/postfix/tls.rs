@@ -108,6 +108,7 @@ pub(super) fn handshake(text: &[u8]) -> Option<Says<'_>> {
 /// Beginnings of texts that tell of a step of TLS and decide nothing.
 const STEPS: &[&[u8]] = &[
     b"setting up TLS connection ",
+    b"starting TLS engine",
     b"initializing the client-side TLS engine",
     b"initializing the server-side TLS engine",
     b"certificate verification ",

@@ -134,14 +134,14 @@ fn delivery_events(
 /// At which step a delivery failed, from the text that Postfix wrote around the reply.
 fn failed_step(text: &[u8], temporary: bool, code: u16) -> EventType {
     const REPLY: &[u8] = b"(in reply to ";
+    const SUSPENDED: &[u8] = b"delivery temporarily suspended: ";
+    // What stopped an earlier message on its way to the same host.
+    let text = text.strip_prefix(SUSPENDED).unwrap_or(text);
     if let Some(at) = memchr::memmem::rfind(text, REPLY) {
         let stage = &text[at + REPLY.len()..];
         let stage = stage.strip_suffix(b")").unwrap_or(stage);
         return refused_at(stage.strip_suffix(b" command").unwrap_or(stage), temporary);
     }
-    let text = text
-        .strip_prefix(b"delivery temporarily suspended: ")
-        .unwrap_or(text);
     let has = |needle: &str| memchr::memmem::find(text, needle.as_bytes()).is_some();
     if has(" refused to talk to me") || has("while receiving the initial server greeting") {
         EventType::DELIVERY_GREETING_FAILED
@@ -158,7 +158,10 @@ fn failed_step(text: &[u8], temporary: bool, code: u16) -> EventType {
         EventType::DELIVERY_START_TLS_ERROR
     } else if has("SASL authentication failed") {
         EventType::DELIVERY_AUTH_FAILED
-    } else if text.starts_with(b"connect to ") {
+    } else if text.starts_with(b"connect to ")
+        // No process of the transport took the message: of `lmtp:unix:…`, or one that fails.
+        || matches!(text, b"mail transport unavailable" | b"unknown mail transport error")
+    {
         EventType::DELIVERY_CONNECT_ERROR
     } else if text.starts_with(b"lost connection with ") || text.starts_with(b"conversation with ")
     {
@@ -214,4 +217,50 @@ fn forwarded_as<'a>(delivery: &Delivery<'a>) -> Option<&'a [u8]> {
         return None;
     }
     (id.len() >= 6 && id.iter().all(u8::is_ascii_alphanumeric)).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stopped_an_earlier_message_has_its_step() {
+        for (text, kind) in [
+            (
+                "connect to mx[192.0.2.1]:25: Connection refused",
+                EventType::DELIVERY_CONNECT_ERROR,
+            ),
+            (
+                "delivery temporarily suspended: connect to mx[192.0.2.1]:25: Connection refused",
+                EventType::DELIVERY_CONNECT_ERROR,
+            ),
+            (
+                "delivery temporarily suspended: lost connection with mx[192.0.2.1] while sending RCPT TO",
+                EventType::DELIVERY_CONNECTION_LOST,
+            ),
+            (
+                "delivery temporarily suspended: host mx[192.0.2.1] refused to talk to me: 421 busy",
+                EventType::DELIVERY_GREETING_FAILED,
+            ),
+            (
+                "mail transport unavailable",
+                EventType::DELIVERY_CONNECT_ERROR,
+            ),
+            (
+                "delivery temporarily suspended: unknown mail transport error",
+                EventType::DELIVERY_CONNECT_ERROR,
+            ),
+            (
+                "unable to look up host relay.local: Name or service not known",
+                EventType::DELIVERY_MX_LOOKUP_FAILED,
+            ),
+            (
+                "host mx[192.0.2.1] said: 450 4.2.0 unable to look up host x (in reply to RCPT TO command)",
+                EventType::DELIVERY_RCPT_TO_FAILED,
+            ),
+            ("temporary failure", EventType::DELIVERY_RCPT_TO_FAILED),
+        ] {
+            assert_eq!(failed_step(text.as_bytes(), true, 0), kind, "{text}");
+        }
+    }
 }
