@@ -2,10 +2,13 @@
 
 use super::guess;
 
+const MAIL_SCANNER: &[u8] = b"MailScanner";
+
 /// A server of the mail world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {
-    /// Postfix, any daemon or command of it, under any `syslog_name`.
+    /// Postfix, any daemon or command of it, under any `syslog_name`; and MailScanner, which moves
+    /// messages from one of its queues to another.
     Postfix,
     /// Dovecot with its Pigeonhole plugins.
     Dovecot,
@@ -78,7 +81,7 @@ impl<'a> Program<'a> {
     pub fn of(tag: &'a [u8], body: &[u8]) -> Self {
         let program = Self::of_tag(tag);
         match program.family {
-            Family::Postfix if program.service == program.instance => Self {
+            Family::Postfix if program.service == program.instance && tag != MAIL_SCANNER => Self {
                 service: guess::postfix_service(body).unwrap_or(b""),
                 ..program
             },
@@ -122,6 +125,7 @@ fn family(instance: &[u8], service: &[u8], has_slash: bool) -> Family {
         | b"managesieve-login"
         | b"submission-login"
         | b"deliver" => Family::Dovecot,
+        MAIL_SCANNER => Family::Postfix,
         b"rspamd" => Family::Rspamd,
         b"amavis" | b"amavisd" | b"amavisd-new" => Family::Amavis,
         b"opendkim" => Family::OpenDkim,

@@ -224,6 +224,33 @@ fn what_a_filter_threw_away_is_not_delivered() {
 }
 
 #[test]
+fn what_mailscanner_took_from_hold_and_put_back_is_one_message() {
+    let found = messages(&[
+        "Nov 22 13:20:01 ms postfix/smtpd[11]: 0F1D4A8001: client=a.test[203.0.113.1]",
+        "Nov 22 13:20:01 ms postfix/cleanup[12]: 0F1D4A8001: hold: header Received: from a.test (a.test [203.0.113.1])??by ms.y (Postfix) from a.test[203.0.113.1]; from=<s@a> to=<u@y> proto=ESMTP helo=<a.test>",
+        "Nov 22 13:20:01 ms postfix/cleanup[12]: 0F1D4A8001: message-id=<ms1@a.test>",
+        "Nov 22 13:20:06 ms MailScanner[77]: Requeue: 0F1D4A8001.A7B3C to 5E2FBA8002",
+        "Nov 22 13:20:06 ms postfix/qmgr[90]: 5E2FBA8002: from=<s@a>, size=2100, nrcpt=1 (queue active)",
+        "Nov 22 13:20:06 ms postfix/virtual[13]: 5E2FBA8002: to=<u@y>, relay=virtual, delay=5.1, delays=5/0/0/0.1, dsn=2.0.0, status=sent (delivered to maildir)",
+        "Nov 22 13:20:06 ms postfix/qmgr[90]: 5E2FBA8002: removed",
+    ]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].from.as_deref(), Some("s@a"));
+    assert_eq!(verdicts(&found[0]), [("u@y", Verdict::Delivered)]);
+}
+
+#[test]
+fn what_a_proxy_filter_refused_came_from_the_client_of_the_session() {
+    let found = messages(&[
+        "Nov 22 13:20:56 mx postfix/smtpd[1]: connect from q.test[203.0.113.9]",
+        "Nov 22 13:20:56 mx postfix/smtpd[1]: NOQUEUE: client=q.test[203.0.113.9]",
+        "Nov 22 13:20:57 mx postfix/smtpd[1]: proxy-reject: END-OF-MESSAGE: 554 5.7.0 Reject, id=1-2; from=<a@x> to=<b@y> proto=ESMTP helo=<q.test>",
+    ]);
+    assert_eq!(found[0].client_ip.as_deref(), Some("203.0.113.9"));
+    assert_eq!(verdicts(&found[0]), [("b@y", Verdict::Rejected)]);
+}
+
+#[test]
 fn a_refused_command_is_a_row_of_its_own() {
     let found = messages(&[
         "Nov 22 13:20:57 mx postfix/smtpd[1]: NOQUEUE: reject: RCPT from x[203.0.113.9]: 554 5.7.1 <b@y>: Relay access denied; from=<a@x> to=<b@y> proto=ESMTP helo=<h>",

@@ -248,7 +248,8 @@ fn is_requeued<S>(entry: &Entry<S>, leg: &Leg<S>) -> bool {
 /// What was tried before an operator had the message taken up anew counts.
 fn add_earlier_attempts<S: Text>(entry: &Entry<S>, recipients: &mut [Recipient<&str>]) {
     for leg in entry.legs.iter().filter(|leg| is_requeued(entry, leg)) {
-        let waited = leg.outcomes.iter().filter(|outcome| !is_settled(outcome));
+        let is_put_off = |outcome: &&Outcome<S>| outcome.verdict == Some(Verdict::Deferred);
+        let waited = leg.outcomes.iter().filter(is_put_off);
         let earlier: FxHashMap<&str, u32> = waited
             .map(|outcome| (&*outcome.to, outcome.attempts))
             .collect();

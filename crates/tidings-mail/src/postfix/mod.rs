@@ -37,6 +37,12 @@ pub fn parse<'a>(service: &[u8], body: &'a [u8]) -> Line<'a> {
             says: foreign(body),
         };
     }
+    if service == b"MailScanner" {
+        return queue::moved(body).unwrap_or(Line {
+            queue_id: None,
+            says: Says::Unrecognised,
+        });
+    }
     if let Some((severity, text)) = warning::severity(body) {
         let (queue_id, text) = queue_id(service, text);
         return Line {

@@ -1,7 +1,7 @@
 //! A message's way through the queue: pickup, cleanup's id, the queue manager, bounces, postsuper.
 
 use super::scan;
-use super::statement::{Notice, Operator, Says};
+use super::statement::{Line, Notice, Operator, Says};
 
 /// pickup: `uid=0 from=<a>`, after a requeue with ` orig_id=…`; behind `uid=`.
 pub(super) fn pickup(text: &[u8]) -> Option<Says<'_>> {
@@ -14,10 +14,30 @@ pub(super) fn pickup(text: &[u8]) -> Option<Says<'_>> {
         }
         _ => (text.strip_suffix(b">")?, &b""[..]),
     };
-    Some(Says::Pickup { uid, from, orig_id })
+    Some(Says::Pickup {
+        uid,
+        from: Some(from),
+        orig_id,
+    })
 }
 
 /// qmgr: `from=<a>, size=393, nrcpt=4 (queue active)`, before 2000 without `nrcpt=`, and
+/// MailScanner: `Requeue: OLD.A7B3C to NEW`. It took a message that a rule held out of the queue,
+/// and put it back under another id.
+pub(super) fn moved(text: &[u8]) -> Option<Line<'_>> {
+    let (old, new) = scan::cut(text.strip_prefix(b"Requeue: ")?, b" to ")?;
+    let old = old.split(|byte| *byte == b'.').next()?;
+    let is_id = |id: &[u8]| id.len() >= 6 && id.iter().all(u8::is_ascii_alphanumeric);
+    (is_id(old) && is_id(new)).then_some(Line {
+        queue_id: Some(new),
+        says: Says::Pickup {
+            uid: b"",
+            from: None,
+            orig_id: old,
+        },
+    })
+}
+
 /// `from=<a>, status=expired, returned to sender`; behind `from=<`.
 ///
 /// The queue manager's words end the line, but a sender in internal form may imitate them: the

@@ -195,13 +195,13 @@ pub enum Says<'a> {
         answer: &'a [u8],
     },
     // a message's life
-    /// pickup: `QID: uid=0 from=<a>`
+    /// pickup: `QID: uid=0 from=<a>`; MailScanner: `Requeue: QID.A7B3C to QID`
     Pickup {
-        /// Unix user id.
+        /// Unix user id; empty if not told.
         uid: &'a [u8],
-        /// Envelope sender, without angle brackets.
-        from: &'a [u8],
-        /// Queue id before a requeue (`postsuper -r`), usually empty.
+        /// Envelope sender, without angle brackets, if told.
+        from: Option<&'a [u8]>,
+        /// Queue id before a requeue (`postsuper -r`, MailScanner), usually empty.
         orig_id: &'a [u8],
     },
     /// cleanup: `QID: message-id=<…>`

@@ -152,7 +152,7 @@ impl<'a, F: FnMut(&'a [u8])> Render<F> {
             Says::Pickup { uid, from, orig_id } => self
                 .is("Pickup")
                 .field("uid", uid)
-                .always("from", from)
+                .always("from", from.unwrap_or(b"none"))
                 .field("orig_id", orig_id),
             Says::MessageId { id, resent } => self
                 .is("MessageId")

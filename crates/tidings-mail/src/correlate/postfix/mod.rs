@@ -58,7 +58,7 @@ pub(super) fn step(
         | Says::ScreenHangup { .. }
         | Says::ScreenDisconnect { .. }
         | Says::DnsblListed { .. } => step.screen(emit, &line.says),
-        Says::Pickup { uid, from, orig_id } => step.pickup(emit, uid, from, orig_id),
+        Says::Pickup { uid, from, orig_id } => step.pickup(emit, uid, *from, orig_id),
         Says::MessageId { id, resent } => step.message_id(emit, id, *resent),
         Says::QueueActive {
             from,

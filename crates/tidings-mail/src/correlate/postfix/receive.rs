@@ -60,7 +60,7 @@ impl Step<'_, '_> {
         &mut self,
         emit: &mut Emit<'_, '_>,
         uid: &[u8],
-        from: &[u8],
+        from: Option<&[u8]>,
         orig_id: &[u8],
     ) {
         let (pid, time_ns) = (emit.at().pid.unwrap_or(0), emit.at().time_ns);
@@ -71,7 +71,10 @@ impl Step<'_, '_> {
         });
         let mut event = emit.event(EventType::SMTP_MAIL_FROM, None);
         Ids { queue_id, mta }.write(&mut event);
-        event.text(Key::FROM, sender(from)).text(Key::UID, uid);
+        if let Some(from) = from {
+            event.text(Key::FROM, sender(from));
+        }
+        event.text_if(Key::UID, uid);
         event
             .str(Key::SOURCE, "local")
             .text_if(Key::ORIGINAL_QUEUE_ID, orig_id)

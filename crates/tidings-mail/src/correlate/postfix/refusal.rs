@@ -20,6 +20,14 @@ impl Step<'_, '_> {
         let span = leg_span
             .or_else(|| self.session_of(emit, &reject.client))
             .or_else(|| Some(self.session_with(emit, reject.client.ip).span));
+        // `proxy-reject` names no client: it is the session's.
+        let client = match (reject.client.ip, leg_span) {
+            (None, None) => Peer {
+                ip: self.session_with(emit, None).client,
+                ..reject.client
+            },
+            _ => reject.client,
+        };
         let kind = match reject.by {
             RejectBy::Warning => EventType::SMTP_CONTENT_ACTION,
             _ => rejection::event_of(reject),
@@ -29,7 +37,7 @@ impl Step<'_, '_> {
         if reject.by == RejectBy::Warning {
             event.str(Key::ACTION, "reject_warning");
         }
-        refused_envelope(&mut event, &reject.client, reject.from, reject.to);
+        refused_envelope(&mut event, &client, reject.from, reject.to);
         event.text_if(Key::STAGE, reject.stage);
         // Postscreen does not log the 421 with which it turns a client away at once.
         let code = match (reject.code, reject.by, reject.stage) {
