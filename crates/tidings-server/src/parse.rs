@@ -267,7 +267,7 @@ mod tests {
         );
         assert_eq!(
             lines.iter().map(|line| line.recognised).collect::<Vec<_>>(),
-            [true, true, false]
+            [true, true, false, true, true]
         );
         assert_eq!(lines[0].events[0]["type"], "smtp.connection-start");
         assert!(lines.iter().all(|line| !line.events.is_empty()));
