@@ -74,7 +74,7 @@ pub struct RecipientObject {
     pub relay: Option<String>,
     /// From arrival to the verdict, in milliseconds.
     pub delay_ms: Option<u64>,
-    /// How often delivery was tried.
+    /// How often delivery was tried; of a refused command, how often the log says that it was refused.
     pub attempts: u32,
 }
 

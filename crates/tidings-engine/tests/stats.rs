@@ -314,6 +314,23 @@ fn folded_repetitions_count_in_full() {
     assert_eq!(folded.sign_ins, whole.sign_ins);
 }
 
+/// So does `last message repeated 2 times`, of commands that were refused.
+#[test]
+fn folded_refusals_count_in_full() {
+    let refused = |second: u32| {
+        format!(
+            "Nov 22 10:00:{second:02} mx postfix/smtpd[9]: NOQUEUE: reject: RCPT from x.test[192.0.2.7]: 554 5.7.1 \
+             <bob@example.org>: Relay access denied; from=<a@x.test> to=<bob@example.org> proto=ESMTP helo=<x.test>\n"
+        )
+    };
+    let folded = refused(1) + "Nov 22 10:00:07 mx last message repeated 2 times\n" + &refused(8);
+    let stats = Store::of_text(&folded, NOW_NS).check(None, None);
+    assert_eq!((stats.refused, stats.messages), (4, 0));
+    assert_eq!(sum(&stats.refusal_reasons), 4);
+    assert_eq!(count_of(&stats.refusal_clients, "192.0.2.7"), 4);
+    assert_eq!(stats.hours[0].refused, 4);
+}
+
 /// Dovecot counts the attempts of a connection in one line, and folding multiplies them.
 #[test]
 fn attempts_of_a_connection_count_each() {

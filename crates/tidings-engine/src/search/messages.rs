@@ -13,7 +13,9 @@ use super::message_subject::{MESSAGE_FIELDS, any_recipient, columns_of};
 use super::newest::Newest;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::message_rows::{self, MESSAGES};
+use crate::message_rows::{
+    self, FROM, ID, LEGS, MESSAGE_ID, MESSAGES, NUMBER, ORIGINAL_TO, QUEUE_IDS, TO,
+};
 
 /// What messages to find.
 #[derive(Clone, Debug, Default)]
@@ -100,6 +102,10 @@ impl Engine {
         limit: usize,
         wanted: &dyn Fn(&Message) -> bool,
     ) -> Result<Vec<Message>, Error> {
+        let sieve = Sieve {
+            columns: columns_of_name(name),
+            passes: wanted,
+        };
         let mut newest = Newest::new(limit);
         let (snapshot, reopened) = {
             let open = self.open_messages();
@@ -118,7 +124,7 @@ impl Engine {
             let rows = part.candidates(tokens)?;
             let settled =
                 |message: &Message| wanted(message) && !reopened.contains_any(&message.legs);
-            newest_of_part(&part, &rows, None, &settled, &mut newest)?;
+            newest_of_part(&part, &rows, Some(sieve), &settled, &mut newest)?;
         }
         Ok(newest.into_values())
     }
@@ -136,8 +142,8 @@ impl Engine {
             (self.store().snapshot(), self.reopened())
         };
         for part in snapshot.parts(MESSAGES, times.clone())? {
-            let ids = part.read(&[message_rows::ID], &part.within(times.clone())?)?;
-            let rows = (0..ids.len()).filter(|row| ids.uint(message_rows::ID, *row) == Some(id));
+            let ids = part.read(&[ID], &part.within(times.clone())?)?;
+            let rows = (0..ids.len()).filter(|row| ids.uint(ID, *row) == Some(id));
             let rows = RowSet::from_sorted_rows(rows.map(|row| ids.number(row)));
             let mut found = whole_messages(&part, &rows)?;
             found.retain(|message| message.id == id && !reopened.contains_any(&message.legs));
@@ -146,6 +152,14 @@ impl Engine {
             }
         }
         Ok(None)
+    }
+}
+
+/// The columns that tell whether a row's message has this name.
+fn columns_of_name(name: Name<'_>) -> &'static [ColumnId] {
+    match name {
+        Name::Leg(_) => &[ID, NUMBER, LEGS],
+        Name::Text(_) => &[ID, NUMBER, FROM, MESSAGE_ID, QUEUE_IDS, TO, ORIGINAL_TO],
     }
 }
 
@@ -261,7 +275,7 @@ pub(crate) fn whole_rows(part: &Part, rows: &RowSet) -> Result<Option<RowSet>, E
             [before, range.clone(), after]
         });
         let around = RowSet::from_ranges(edges.filter(|range| !range.is_empty()).collect());
-        let values = part.read(&[message_rows::ID, message_rows::NUMBER], &around)?;
+        let values = part.read(&[ID, NUMBER], &around)?;
         let grown = grow(&values, &widened);
         if grown.len() == widened.len() {
             return Ok(Some(grown));
@@ -278,11 +292,9 @@ fn grow(values: &tidings_store::Rows, wanted: &RowSet) -> RowSet {
     let mut kept = Vec::with_capacity(values.len());
     let mut run = 0;
     while run < values.len() {
-        let id = values.uint(message_rows::ID, run);
+        let id = values.uint(ID, run);
         let mut end = run + 1;
-        while end < values.len()
-            && values.uint(message_rows::ID, end) == id
-            && values.int(message_rows::NUMBER, end).is_some()
+        while end < values.len() && values.uint(ID, end) == id && values.int(NUMBER, end).is_some()
         {
             end += 1;
         }

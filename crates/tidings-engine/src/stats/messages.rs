@@ -8,12 +8,12 @@ use tidings_store::{ColumnId, NULL_CODE, Part, RowSet, Rows};
 
 use super::StatsQuery;
 use super::reason::reason_name;
-use super::summary::{Failure, Summary, client_name};
+use super::summary::{Failure, Summary, client_name, failures_in};
 use super::top::Sum;
 use crate::error::Error;
 use crate::message_rows::{
-    CLASS, CLIENT_IP, CLIENT_NAME, DELAY, FROM, ID, KIND, NUMBER, PROVIDER, REPLY, SIZE, TIME, TO,
-    VERDICT, kind_word,
+    ATTEMPTS, CLASS, CLIENT_IP, CLIENT_NAME, DELAY, FROM, ID, KIND, NUMBER, PROVIDER, REPLY, SIZE,
+    TIME, TO, VERDICT, kind_word,
 };
 use crate::reopen::Reopened;
 
@@ -23,7 +23,16 @@ const COLUMNS: [ColumnId; 10] = [
 ];
 
 /// What is read of rows that say why something failed.
-const FAILURE_COLUMNS: [ColumnId; 5] = [VERDICT, CLASS, REPLY, CLIENT_NAME, CLIENT_IP];
+const FAILURE_COLUMNS: [ColumnId; 8] = [
+    TIME,
+    KIND,
+    VERDICT,
+    CLASS,
+    REPLY,
+    CLIENT_NAME,
+    CLIENT_IP,
+    ATTEMPTS,
+];
 
 /// Counts the messages of a part, but those that were opened again since they were settled.
 pub(super) fn add_part(
@@ -256,6 +265,8 @@ fn add_failures(rows: &Rows, summary: &mut Summary) {
         |verdict| Failure::of(verdict_of(verdict)),
         None,
     );
+    let is_refused = Meanings::new(rows, KIND, |kind| kind == kind_word(Kind::Refused), false);
+    let (times, kinds) = (rows.words(TIME), Codes(rows.codes(KIND)));
     let [verdicts, classes, replies, names, ips] =
         [VERDICT, CLASS, REPLY, CLIENT_NAME, CLIENT_IP].map(|column| Codes(rows.codes(column)));
     let mut reasons: FxHashMap<(Failure, u32, u32), u64> = FxHashMap::default();
@@ -264,13 +275,19 @@ fn add_failures(rows: &Rows, summary: &mut Summary) {
         let Some(failure) = failure_of.of(verdicts.at(row)) else {
             continue;
         };
+        let attempts = rows
+            .int(ATTEMPTS, row)
+            .and_then(|attempts| u64::try_from(attempts).ok());
+        let count = failures_in(is_refused.of(kinds.at(row)), attempts.unwrap_or(1));
+        // That it was refused once was counted with its row.
+        summary.count_refused(word(times, row) as i64, count - 1);
         *reasons
             .entry((failure, classes.at(row), replies.at(row)))
-            .or_default() += 1;
+            .or_default() += count;
         // What a mailbox's script refused came from no client that the log names.
         let has_client = ips.at(row) != NULL_CODE || names.at(row) != NULL_CODE;
         if failure == Failure::Refused && has_client {
-            *clients.entry((ips.at(row), names.at(row))).or_default() += 1;
+            *clients.entry((ips.at(row), names.at(row))).or_default() += count;
         }
     }
     let text = |column, code| {

@@ -56,11 +56,14 @@ impl Summary {
             }
             if let Some(failure) = Failure::of(verdict) {
                 let name = reason_name(recipient.class, &recipient.reply);
-                self.add_reason(failure, &name, 1);
+                let count = failures_in(!is_accepted, recipient.attempts.into());
+                // That it was refused once was counted with the message.
+                self.count_refused(message.time_ns, count - 1);
+                self.add_reason(failure, &name, count);
                 if failure == Failure::Refused {
                     let client =
                         client_name(message.client_ip.as_deref(), message.client_name.as_deref());
-                    self.refusal_clients.add(client, Sum { count: 1, bytes: 0 });
+                    self.refusal_clients.add(client, Sum { count, bytes: 0 });
                 }
             }
         }
@@ -122,11 +125,18 @@ impl Summary {
     #[inline]
     pub(super) fn count_message(&mut self, time_ns: i64, is_refused: bool, bytes: u64) {
         if is_refused {
-            self.refused += 1;
-            self.hours.at(time_ns).refused += 1;
+            self.count_refused(time_ns, 1);
         } else {
             self.messages.add(1, bytes);
             self.hours.at(time_ns).messages += 1;
+        }
+    }
+
+    /// Counts commands that were refused before there was a message.
+    pub(super) fn count_refused(&mut self, time_ns: i64, count: u64) {
+        if count > 0 {
+            self.refused += count;
+            self.hours.at(time_ns).refused += count;
         }
     }
 
@@ -342,6 +352,12 @@ pub(super) fn times_of(repeated: Option<u64>, count: Option<u64>) -> u64 {
         .unwrap_or(1)
         .max(1)
         .saturating_mul(count.unwrap_or(1).max(1))
+}
+
+/// How many failures a recipient's row stands for: a recipient of a message fails once, however often
+/// it was tried, and a command was refused as often as the log says.
+pub(super) fn failures_in(is_refused: bool, attempts: u64) -> u64 {
+    if is_refused { attempts.max(1) } else { 1 }
 }
 
 /// A client's address; its name where the log does not tell the address; else nothing.

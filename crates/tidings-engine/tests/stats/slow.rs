@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tidings_engine::contract::{CountObject, HourObject, StatsObject};
+use tidings_engine::contract::{CountObject, HourObject, RecipientObject, StatsObject};
 use tidings_engine::{Engine, EventQuery, FoundEvent, MessageQuery, message_object};
 use tidings_event::time::{parse_rfc3339, rfc3339};
 use tidings_event::{EventRef, Key};
@@ -110,7 +110,7 @@ fn check_volumes(stats: &StatsObject, messages: &[Message]) {
     assert_eq!(stats.recipients, recipients, "recipients");
     assert_eq!(
         stats.refused,
-        (messages.len() - accepted.len()) as u64,
+        messages.iter().map(refusals).sum::<u64>(),
         "refused"
     );
     let mut verdicts = Counts::new();
@@ -124,6 +124,28 @@ fn check_volumes(stats: &StatsObject, messages: &[Message]) {
         verdicts.get("rejected").map_or(0, |sum| sum.0)
     );
     same("verdicts", &stats.verdicts, &verdicts, false);
+}
+
+/// How many commands a message that never was stands for.
+fn refusals(message: &Message) -> u64 {
+    let each = message
+        .recipients
+        .iter()
+        .map(|recipient| u64::from(recipient.attempts));
+    if is_accepted(message) {
+        0
+    } else {
+        each.max().unwrap_or(1).max(1)
+    }
+}
+
+/// How often a recipient counts where it failed: a refused command as often as the log says.
+fn weight_of(message: &Message, recipient: &RecipientObject) -> u64 {
+    if is_accepted(message) {
+        1
+    } else {
+        u64::from(recipient.attempts)
+    }
 }
 
 /// An address with its domain in lower case, and the domain.
@@ -159,7 +181,7 @@ fn check_lists(stats: &StatsObject, messages: &[Message]) {
                 let client = shown.client_ip.clone().or(shown.client_name.clone());
                 // What a mailbox's script refuses has no client.
                 if let Some(client) = client {
-                    add(&mut clients, &client, 1, 0);
+                    add(&mut clients, &client, weight_of(message, recipient), 0);
                 }
             }
             if !is_accepted(message) {
@@ -196,17 +218,21 @@ fn check_lists(stats: &StatsObject, messages: &[Message]) {
 /// only by what is masked.
 fn check_reasons(stats: &StatsObject, messages: &[Message]) {
     let [mut deferrals, mut bounces, mut refusals] = [(); 3].map(|()| Counts::new());
-    for recipient in messages
-        .iter()
-        .flat_map(|message| message_object(message).recipients)
-    {
+    let each = messages.iter().flat_map(|message| {
+        let recipients = message_object(message).recipients;
+        recipients
+            .into_iter()
+            .map(move |recipient| (message, recipient))
+    });
+    for (message, recipient) in each {
         let list = match recipient.verdict.as_str() {
             "deferred" => &mut deferrals,
             "bounced" | "expired" => &mut bounces,
             "rejected" => &mut refusals,
             _ => continue,
         };
-        add(list, recipient.class.as_deref().unwrap_or(""), 1, 0);
+        let class = recipient.class.as_deref().unwrap_or("");
+        add(list, class, weight_of(message, &recipient), 0);
     }
     for (name, reasons, expected) in [
         ("deferrals", &stats.deferral_reasons, deferrals),
@@ -243,7 +269,7 @@ fn check_hours(stats: &StatsObject, messages: &[Message]) {
             ..HourObject::default()
         });
         if !is_accepted(message) {
-            step.refused += 1;
+            step.refused += refusals(message);
             continue;
         }
         step.messages += 1;

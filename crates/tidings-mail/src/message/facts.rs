@@ -43,6 +43,8 @@ pub(super) struct Facts<'a> {
     pub(super) size: Option<u64>,
     pub(super) total: Option<u64>,
     pub(super) elapsed_ms: Option<u64>,
+    /// How many lines this one stands for; `None` for itself only.
+    pub(super) repeated: Option<u64>,
     pub(super) mailbox: Option<&'a str>,
     /// A mailbox server says it, of one of its users.
     pub(super) is_filing: bool,
@@ -114,6 +116,7 @@ impl<'a> Facts<'a> {
             Key::SIZE => &mut self.size,
             Key::TOTAL => &mut self.total,
             Key::ELAPSED => &mut self.elapsed_ms,
+            Key::REPEATED => &mut self.repeated,
             _ => return,
         };
         slot.get_or_insert(number);

@@ -380,7 +380,9 @@ impl Outcome {
             delay_ms: facts.elapsed_ms,
             delays: text(facts.delays),
             number: facts.session.map_or(0, |session| session_base(session).1),
-            attempts: 1,
+            attempts: facts
+                .repeated
+                .map_or(1, |times| u32::try_from(times.max(1)).unwrap_or(u32::MAX)),
         }
     }
 
@@ -389,7 +391,9 @@ impl Outcome {
     fn correct(&mut self, new: Outcome) {
         // Lines of two files may have one number.
         let is_same = (self.line, self.time_ns) == (new.line, new.time_ns);
-        let tries = self.attempts + u32::from(!is_same) * new.attempts;
+        let tries = self
+            .attempts
+            .saturating_add(u32::from(!is_same) * new.attempts);
         let rank = |outcome: &Outcome| {
             let verdict = outcome.verdict.unwrap_or(Verdict::Unknown);
             (

@@ -147,7 +147,7 @@ pub struct Recipient<S = String> {
     pub delays: Option<S>,
     /// The leg that reached the verdict.
     pub leg: u64,
-    /// How often delivery was tried.
+    /// How often delivery was tried; of a refused command, how often the log says that it was refused.
     pub attempts: u32,
 }
 

@@ -291,14 +291,19 @@ fn recipient_of<'e, S: Text>(
             }
         }
         Some((_, next)) if !next.outcomes.is_empty() => None,
+        // The next leg has it and names nobody: what became of the message became of this recipient.
         Some((_, next)) => {
-            // The next leg has it and has not said more: this recipient waits there.
-            let verdict = whole_verdict(next).unwrap_or(if next.removed {
-                Verdict::Unknown
-            } else {
-                Verdict::InQueue
-            });
-            let mut shown = recipient(leg, outcome, verdict, providers);
+            let mut shown = match (next.whole.as_deref(), next.expired, next.removed) {
+                (Some(whole), ..) => {
+                    let verdict = whole.verdict.unwrap_or(Verdict::Unknown);
+                    for_recipient(outcome, recipient(leg, whole, verdict, providers))
+                }
+                (None, true, _) => {
+                    for_recipient(outcome, nameless(next, Verdict::Expired, next.last_ns))
+                }
+                (None, false, true) => recipient(leg, outcome, Verdict::Unknown, providers),
+                (None, false, false) => recipient(leg, outcome, Verdict::InQueue, providers),
+            };
             shown.leg = next.id;
             Some(shown)
         }
@@ -315,13 +320,32 @@ fn recipient_here<'e, S: Text>(
     match leg.whole.as_deref() {
         // An operator ended the waiting: why it waited is no reason any more.
         Some(whole) if verdict == Verdict::Discarded && !is_settled(outcome) => {
-            let mut shown = recipient(leg, whole, verdict, providers);
-            shown.address = &*outcome.to;
-            shown.original_address = original_of(outcome);
-            shown.attempts = outcome.attempts;
-            shown
+            for_recipient(outcome, recipient(leg, whole, verdict, providers))
         }
         _ => recipient(leg, outcome, verdict, providers),
+    }
+}
+
+/// What became of a message as a whole, as that of the recipient of an outcome.
+fn for_recipient<'e, S: Text>(
+    outcome: &'e Outcome<S>,
+    whole: Recipient<&'e str>,
+) -> Recipient<&'e str> {
+    Recipient {
+        address: &*outcome.to,
+        original_address: original_of(outcome),
+        attempts: outcome.attempts,
+        ..whole
+    }
+}
+
+/// A recipient of a leg whom no line names.
+fn nameless<'e, S>(leg: &Leg<S>, verdict: Verdict, time_ns: i64) -> Recipient<&'e str> {
+    Recipient {
+        verdict: Some(verdict),
+        time_ns,
+        leg: leg.id,
+        ..Recipient::default()
     }
 }
 
@@ -393,6 +417,24 @@ fn named_next_of<'e, S: Text>(
     Some((link, next))
 }
 
+/// Whether a leg got the message for recipients whom the leg before it names.
+fn is_named_before<S: Text>(entry: &Entry<S>, leg: &Leg<S>) -> bool {
+    entry
+        .links
+        .iter()
+        .filter(|link| link.to == leg.id)
+        .any(|link| {
+            let from = entry.legs.iter().find(|from| from.id == link.from);
+            from.is_some_and(|from| {
+                let mut next = from
+                    .outcomes
+                    .iter()
+                    .filter_map(|outcome| named_next_of(entry, from, outcome));
+                next.any(|(_, next)| next.id == leg.id)
+            })
+        })
+}
+
 /// Whether a program to which the outcome handed the message put it back into the queue for the
 /// same recipient, as a content filter does: that leg tells what became of it.
 fn is_taken_up<S: Text>(entry: &Entry<S>, leg: &Leg<S>, outcome: &Outcome<S>) -> bool {
@@ -454,16 +496,14 @@ fn rest_of<'e, S: Text>(entry: &Entry<S>, leg: &'e Leg<S>) -> Option<Recipient<&
     if is_requeued(entry, leg) {
         return None;
     }
-    let bare = |verdict: Verdict, time_ns: i64| Recipient::<&str> {
-        verdict: Some(verdict),
-        time_ns,
-        leg: leg.id,
-        ..Recipient::default()
-    };
     if leg.outcomes.is_empty() {
+        // The recipients of the leg before it were told with its end.
+        if is_named_before(entry, leg) {
+            return None;
+        }
         if let Some(whole) = &leg.whole {
             let verdict = whole.verdict.unwrap_or(Verdict::Unknown);
-            let mut shown = bare(verdict, whole.time_ns);
+            let mut shown = nameless(leg, verdict, whole.time_ns);
             shown.reply = &*whole.reply;
             shown.code = (whole.code != 0).then_some(whole.code);
             shown.dsn = whole.dsn.as_deref();
@@ -479,16 +519,16 @@ fn rest_of<'e, S: Text>(entry: &Entry<S>, leg: &'e Leg<S>) -> Option<Recipient<&
             (false, false, true) => Verdict::InQueue,
             (false, false, false) => return None,
         };
-        return Some(bare(verdict, leg.last_ns));
+        return Some(nameless(leg, verdict, leg.last_ns));
     }
     if leg.total <= leg.outcomes.len() as u64 {
         return None;
     }
     // Where the beginning is missing, an earlier log may tell of a delivery.
     match leg.expired && is_opened(leg) {
-        true => Some(bare(Verdict::Expired, leg.last_ns)),
+        true => Some(nameless(leg, Verdict::Expired, leg.last_ns)),
         false if leg.removed || !leg.queued => None,
-        false => Some(bare(Verdict::InQueue, leg.last_ns)),
+        false => Some(nameless(leg, Verdict::InQueue, leg.last_ns)),
     }
 }
 
