@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::encode::bytes::Arena;
 use crate::open::{OpenPart, SharedPart};
-use crate::part::layout::PartColumn;
+use crate::part::layout::{DATA_PAGE_ROWS, PartColumn};
 use crate::part::read::Source;
 use crate::rows::{ColumnRows, Data, Values};
 use crate::schema::Schema;
@@ -51,6 +51,10 @@ impl Part {
     pub fn deleted_rows(&self) -> u64 {
         self.deleted.as_ref().map_or(0, |rows| rows.len())
     }
+
+    /// Rows of a page at most. Reading any row of a column unpacks the page that it is in, and the
+    /// pages of all columns begin at multiples of it, or between them.
+    pub const PAGE_ROWS: u32 = DATA_PAGE_ROWS as u32;
 
     /// Least and greatest time, if any row has one.
     pub fn times(&self) -> Option<(i64, i64)> {

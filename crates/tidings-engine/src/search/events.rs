@@ -14,8 +14,8 @@ use crate::error::Error;
 use crate::memory::{each_event, found};
 use crate::rows::{self, EVENTS};
 
-/// Rows read at a time.
-pub(super) const SLICE_ROWS: u64 = 4096;
+/// Rows read at a time, about.
+const SLICE_ROWS: u64 = Part::PAGE_ROWS as u64;
 
 /// What events to find.
 #[derive(Clone, Debug, Default)]
@@ -140,7 +140,7 @@ fn events_in(
         each_slice(
             &part,
             &candidates,
-            SLICE_ROWS as usize,
+            newest.limit().saturating_mul(2),
             &mut |part, slice| {
                 let slice = rows_worth_reading(part, slice, compiled, newest, everything)?;
                 read_events(part, &slice, &mut |found| {
@@ -186,8 +186,8 @@ fn rows_worth_reading(
 }
 
 /// Hands out a part's rows in slices, the last rows first: parts are sorted by time, or nearly.
-/// The first slice has `first` rows, as few as may be enough; each further one twice as many, up
-/// to [`SLICE_ROWS`], since rows that are not enough are likely to be many.
+/// The first slice has about `first` rows, as few as may be enough; each further one more, up to
+/// about [`SLICE_ROWS`], since rows that are not enough are likely to be many.
 pub(super) fn each_slice(
     part: &Part,
     rows: &RowSet,
@@ -197,12 +197,22 @@ pub(super) fn each_slice(
     let mut rest = rows.clone();
     let mut size = (first as u64).clamp(16, SLICE_ROWS);
     while !rest.is_empty() {
-        let slice = rest.last_rows(size);
+        let slice = last_rows_by_page(&rest, size);
         rest = rest.minus(&slice);
         each(part, &slice)?;
-        size = (size * 2).min(SLICE_ROWS);
+        size = (size * 4).min(SLICE_ROWS);
     }
     Ok(())
+}
+
+/// The last rows, `size` of them or more, but fewer than twice as many: a page is unpacked whole for
+/// any of its rows, and so is not shared by slices where that can be had.
+fn last_rows_by_page(rows: &RowSet, size: u64) -> RowSet {
+    let last = rows.last_rows(size);
+    let first = last.ranges().first().map_or(0, |range| range.start);
+    let page = first - first % Part::PAGE_ROWS;
+    let whole = rows.minus(&RowSet::range(0..page));
+    if whole.len() < size * 2 { whole } else { last }
 }
 
 /// Reads whole events.

@@ -5,17 +5,16 @@ use std::ops::RangeInclusive;
 
 use tidings_event::filter::Filter;
 use tidings_mail::message::{Kind, Message, Name};
-use tidings_store::{ColumnId, Part, RowSet, TokenExpr};
+use tidings_store::{Part, RowSet, TokenExpr};
 
 use super::Compiled;
 use super::events::each_slice;
 use super::message_subject::{MESSAGE_FIELDS, any_recipient, columns_of};
 use super::newest::Newest;
+use super::sieve::Sieve;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::message_rows::{
-    self, FROM, ID, LEGS, MESSAGE_ID, MESSAGES, NUMBER, ORIGINAL_TO, QUEUE_IDS, TO,
-};
+use crate::message_rows::{self, ID, MESSAGES, NUMBER};
 
 /// What messages to find.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +83,7 @@ impl Engine {
                 .and(&part.within(compiled.since_ns..=compiled.until_ns)?);
             let settled =
                 |message: &Message| passes(message) && !reopened.contains_any(&message.legs);
-            let sieve = columns.as_deref().map(|columns| Sieve {
+            let sieve = columns.as_deref().map(|columns| Sieve::Filter {
                 columns,
                 passes: &passes,
             });
@@ -102,10 +101,6 @@ impl Engine {
         limit: usize,
         wanted: &dyn Fn(&Message) -> bool,
     ) -> Result<Vec<Message>, Error> {
-        let sieve = Sieve {
-            columns: columns_of_name(name),
-            passes: wanted,
-        };
         let mut newest = Newest::new(limit);
         let (snapshot, reopened) = {
             let open = self.open_messages();
@@ -124,7 +119,7 @@ impl Engine {
             let rows = part.candidates(tokens)?;
             let settled =
                 |message: &Message| wanted(message) && !reopened.contains_any(&message.legs);
-            newest_of_part(&part, &rows, Some(sieve), &settled, &mut newest)?;
+            newest_of_part(&part, &rows, Some(Sieve::Name(name)), &settled, &mut newest)?;
         }
         Ok(newest.into_values())
     }
@@ -155,14 +150,6 @@ impl Engine {
     }
 }
 
-/// The columns that tell whether a row's message has this name.
-fn columns_of_name(name: Name<'_>) -> &'static [ColumnId] {
-    match name {
-        Name::Leg(_) => &[ID, NUMBER, LEGS],
-        Name::Text(_) => &[ID, NUMBER, FROM, MESSAGE_ID, QUEUE_IDS, TO, ORIGINAL_TO],
-    }
-}
-
 /// Anything but the time, and what is compared with it.
 fn names_something(filter: &Filter) -> bool {
     !filter.is_everything() && {
@@ -176,24 +163,6 @@ fn names_something(filter: &Filter) -> bool {
 
 fn order_of(message: &Message) -> (i64, u64, u64) {
     (message.time_ns, message.id, 0)
-}
-
-/// Passes over rows by few columns, before all columns are read of the rest.
-#[derive(Clone, Copy)]
-struct Sieve<'s> {
-    columns: &'s [ColumnId],
-    /// Whether a message with one recipient passes, of which these columns are known.
-    passes: &'s dyn Fn(&Message) -> bool,
-}
-
-impl Sieve<'_> {
-    fn rows(self, part: &Part, rows: &RowSet) -> Result<RowSet, Error> {
-        let values = part.read(self.columns, rows)?;
-        let wanted = (0..values.len())
-            .filter(|row| (self.passes)(&message_rows::message_of_row(&values, *row)))
-            .map(|row| values.number(row));
-        Ok(RowSet::from_sorted_rows(wanted))
-    }
 }
 
 fn newest_of_part(

@@ -5,6 +5,7 @@ mod message_subject;
 mod messages;
 mod newest;
 mod objects;
+mod sieve;
 mod story;
 mod telling;
 

@@ -12,6 +12,7 @@ use tidings_store::{Part, RowSet, TokenExpr};
 
 use super::events::{FoundEvent, order_of, read_events};
 use super::objects::message_object;
+use super::sieve::is_named;
 use super::telling::{Hands, summary_of, words_of};
 use crate::contract::{StepObject, StoryObject};
 use crate::engine::Engine;
@@ -88,7 +89,7 @@ impl Engine {
             }
         }
         let bare = key.trim_matches(['<', '>']);
-        let is = |text: &str| text.trim_matches(['<', '>']).eq_ignore_ascii_case(bare);
+        let is = |text: &str| is_named(text, bare);
         let wanted = |message: &Message| {
             message.queue_ids.iter().any(|id| is(id))
                 || message.message_id.as_deref().is_some_and(is)
