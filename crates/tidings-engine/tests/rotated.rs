@@ -195,6 +195,37 @@ fn a_delivery_alone_in_its_file_belongs_to_a_message_that_has_both_ends() {
     }
 }
 
+/// So has one of which only what happened while it waited is missing: nothing tells that it is.
+#[test]
+fn what_happened_while_a_message_waited_belongs_to_it_alone_in_a_file_too() {
+    let mail = Mail {
+        start_ns: 1_795_028_400 * SECOND_NS,
+        slot: 1,
+        tries: 3,
+        bounces: false,
+        is_long: false,
+    };
+    let lines: Vec<String> = mail.lines(5).into_iter().map(|(_, line)| line).collect();
+    let whole = imported(&[lines.concat()]);
+    let again = |line: &String| line.contains("queue active");
+    let second = (0..lines.len())
+        .filter(|at| again(&lines[*at]))
+        .nth(1)
+        .unwrap();
+    for middle in [
+        second..second + 1,
+        second..second + 2,
+        second + 1..second + 2,
+    ] {
+        let files = [
+            lines[..middle.start].concat(),
+            lines[middle.end..].concat(),
+            lines[middle].concat(),
+        ];
+        assert_eq!(imported(&files), whole, "{files:#?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 

@@ -25,9 +25,13 @@ use super::settled::{Reopen, Since};
 use super::{Text, Verdict};
 use crate::correlate::{CLOSED_FOR_NS, DISORDER_NS, is_long_id};
 
-/// Loose ends of settled messages remembered at most; beyond, those noted longest ago go first, and
-/// a piece of theirs stays a message of its own. Rotated logs leave a few each.
+/// Loose ends of settled messages remembered at most; beyond, those that have both ends go first, and
+/// among them those noted longest ago; a piece of theirs stays a message of its own. Rotated logs leave
+/// a few each, and a busy server has many messages that waited.
 const LOOSE_MAX: usize = 10_000;
+
+/// Who waited so long was tried again: Postfix's `minimal_backoff_time`.
+const RETRY_NS: i64 = 300 * SECOND_NS;
 
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -137,6 +141,11 @@ impl Life {
         both.is_some_and(|(mine, other)| (mine - other).abs() <= ARRIVAL_NS)
     }
 
+    /// Whether it begins and ends, and lacks nothing but what lies between.
+    fn has_ends(&self) -> bool {
+        (self.opened || self.derived) && self.over
+    }
+
     /// Both pieces in one.
     fn with(&self, later: &Life) -> Life {
         Life {
@@ -168,7 +177,8 @@ fn is_short<S: Text>(leg: &Leg<S>) -> bool {
 }
 
 /// Whether a piece may be missing: the beginning, the end, or one in between, of what was put together
-/// from pieces or does not tell what became of all its recipients.
+/// from pieces, does not tell what became of all its recipients, or waited long enough to be tried
+/// again.
 fn is_loose<S: Text>(leg: &Leg<S>, entry: &Entry<S>) -> bool {
     let has_ends = (is_opened(leg) || leg.derived) && is_over(leg);
     let lacks_outcomes = || {
@@ -177,7 +187,8 @@ fn is_loose<S: Text>(leg: &Leg<S>, entry: &Entry<S>) -> bool {
         told + leg.unnamed < leg.total
     };
     let is_put_together = || entry.pieces.iter().any(|(of, _)| *of == leg.id);
-    is_short(leg) && (!has_ends || lacks_outcomes() || is_put_together())
+    let waited = leg.last_ns - leg.first_ns >= RETRY_NS;
+    is_short(leg) && (waited || !has_ends || lacks_outcomes() || is_put_together())
 }
 
 fn key_of<S: Text>(leg: &Leg<S>) -> u64 {
@@ -204,8 +215,9 @@ fn arrived_ns<S>(outcome: &Outcome<S>) -> Option<i64> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Loose {
     by_key: FxHashMap<u64, Vec<Life>>,
-    /// Keys and legs in the order in which they were noted; stale ones are skipped.
-    order: VecDeque<(u64, u64)>,
+    /// Keys and legs in the order in which they were noted, of those that have both ends and of the
+    /// others; stale ones are skipped.
+    order: [VecDeque<(u64, u64)>; 2],
     count: usize,
     /// Keys under which something was noted since they were looked at last.
     fresh: Vec<u64>,
@@ -227,22 +239,25 @@ impl Loose {
         let (key, leg) = (life.key, life.leg);
         self.remove(key, leg);
         self.fresh.push(key);
+        self.order[usize::from(!life.has_ends())].push_back((key, leg));
         self.by_key.entry(key).or_default().push(life);
-        self.order.push_back((key, leg));
         self.count += 1;
         while self.count > LOOSE_MAX {
-            let Some((key, leg)) = self.order.pop_front() else {
+            let Some((key, leg)) = self.order.iter_mut().find_map(VecDeque::pop_front) else {
                 break;
             };
             self.remove(key, leg);
         }
-        if self.order.len() > 2 * LOOSE_MAX {
-            let by_key = &self.by_key;
-            let is_there = |(key, leg): &(u64, u64)| {
+        let by_key = &self.by_key;
+        for order in self
+            .order
+            .iter_mut()
+            .filter(|order| order.len() > 2 * LOOSE_MAX)
+        {
+            order.retain(|(key, leg)| {
                 let lives = by_key.get(key);
                 lives.is_some_and(|lives| lives.iter().any(|life| life.leg == *leg))
-            };
-            self.order.retain(is_there);
+            });
         }
     }
 
@@ -264,7 +279,7 @@ impl Loose {
             let lives = self.by_key.get(key)?;
             lives.iter().find(|life| life.leg == *leg)
         };
-        self.order.iter().filter_map(life)
+        self.order.iter().flatten().filter_map(life)
     }
 }
 
