@@ -1,5 +1,6 @@
 //! Events, newest first.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tidings_event::EventRef;
@@ -7,8 +8,8 @@ use tidings_event::filter::FieldSet;
 use tidings_spool::Frame;
 use tidings_store::{Part, RowSet, Snapshot};
 
-use super::Compiled;
 use super::newest::Newest;
+use super::{Compiled, Place};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::memory::{each_event, found};
@@ -26,6 +27,8 @@ pub struct EventQuery {
     pub since_ns: Option<i64>,
     /// Last time.
     pub until_ns: Option<i64>,
+    /// Only events that stand behind this one in the order of the results: the next page.
+    pub behind: Option<Place>,
     /// How many at most.
     pub limit: usize,
     /// Now.
@@ -50,30 +53,76 @@ impl FoundEvent {
             .expect("records of found events were written by us")
             .0
     }
+
+    /// Its place among all events.
+    pub fn place(&self) -> Place {
+        Place::of_event(&self.event(), self.sequence)
+    }
 }
 
 impl Engine {
     /// The newest events that pass the filter, newest first.
     pub fn events(&self, query: &EventQuery) -> Result<Vec<FoundEvent>, Error> {
+        Ok(self.newest_events(query, &|found| found)?.into_values())
+    }
+
+    /// The places of the newest events that pass the filter, newest first.
+    pub fn event_places(&self, query: &EventQuery) -> Result<Vec<Place>, Error> {
+        let newest = self.newest_events(query, &|_| ())?;
+        Ok(newest.into_placed().into_iter().map(|(place, ())| place).collect())
+    }
+
+    fn newest_events<T>(
+        &self,
+        query: &EventQuery,
+        make: &dyn Fn(FoundEvent) -> T,
+    ) -> Result<Newest<T>, Error> {
         let compiled = Compiled::new(
             &query.filter,
             &FieldSet::EVENTS,
             query.since_ns,
-            query.until_ns,
+            earlier(query.until_ns, query.behind),
             query.now_ns,
         )?;
-        let mut newest = Newest::new(query.limit);
+        let mut newest = Newest::new(query.limit, query.behind);
         let recent = self.recent();
         recent.each(&mut |sequence, event| {
+            let place = Place::of_event(event, Some(sequence));
             if compiled.covers(event.time_ns())
-                && newest.may_take(event.time_ns())
+                && newest.takes(place)
                 && compiled.matcher.matches(event)
             {
-                newest.push(order_of(event), found(sequence, event));
+                newest.push(place, make(found(sequence, event)));
             }
         });
-        events_in(&recent, &compiled, &mut newest)?;
-        Ok(newest.into_values())
+        events_in(&recent, &compiled, &mut newest, make)?;
+        Ok(newest)
+    }
+
+    /// The events at these places, in their order; `None` for what is no longer, or never was, there.
+    pub fn events_at(&self, places: &[Place]) -> Result<Vec<Option<FoundEvent>>, Error> {
+        let mut wanted: HashMap<Place, Option<FoundEvent>> =
+            places.iter().map(|place| (*place, None)).collect();
+        let recent = self.recent();
+        recent.each(&mut |sequence, event| {
+            if let Some(slot) = wanted.get_mut(&Place::of_event(event, Some(sequence))) {
+                *slot = Some(found(sequence, event));
+            }
+        });
+        let missing = wanted.iter().filter(|(_, found)| found.is_none());
+        let times: BTreeSet<i64> = missing.map(|(place, _)| place.time_ns()).collect();
+        if let (Some(first), Some(last)) = (times.first(), times.last()) {
+            for part in recent.snapshot.parts(EVENTS, *first..=*last)? {
+                let rows = rows_at(&part, &times, &wanted)?;
+                read_events(&part, &rows, &mut |found| {
+                    if let Some(slot) = wanted.get_mut(&found.place()) {
+                        *slot = Some(found);
+                    }
+                })?;
+            }
+        }
+        let mut taken = places.iter().map(|place| wanted.get(place).cloned().flatten());
+        Ok(taken.by_ref().collect())
     }
 
     /// What is in memory, and the state of the history that goes with it.
@@ -107,19 +156,40 @@ impl Recent {
     }
 }
 
-/// Newest first; of one moment, the later line first.
-pub(super) fn order_of(event: &EventRef<'_>) -> (i64, u64, u64) {
-    let position = event.header().position;
-    let (line, ordinal) = position.map_or((0, 0), |position| {
-        (position.line, u64::from(position.ordinal))
-    });
-    (event.time_ns(), line, ordinal)
+/// The rows of a part that are at wanted places, all of whose times are given.
+fn rows_at(
+    part: &Part,
+    times: &BTreeSet<i64>,
+    wanted: &HashMap<Place, Option<FoundEvent>>,
+) -> Result<RowSet, Error> {
+    let mut near = RowSet::none();
+    for time_ns in times {
+        near = near.or(&part.within(*time_ns..=*time_ns)?);
+    }
+    let mut columns = rows::position_columns().to_vec();
+    columns.push(rows::SEQUENCE);
+    let values = part.read(&columns, &near)?;
+    let is_wanted = |row: &usize| {
+        let time_ns = values.time(rows::TIME, *row).unwrap_or_default();
+        let position = rows::position_of(&values, *row);
+        let sequence = values.int(rows::SEQUENCE, *row).map(|number| number as u64);
+        wanted.contains_key(&Place::of(time_ns, position, sequence))
+    };
+    let rows = (0..values.len()).filter(is_wanted).map(|row| values.number(row));
+    Ok(RowSet::from_sorted_rows(rows))
 }
 
-fn events_in(
+/// The earlier of a last time and that of the place behind which a page begins.
+pub(super) fn earlier(until_ns: Option<i64>, behind: Option<Place>) -> Option<i64> {
+    let behind_ns = behind.map(Place::time_ns);
+    until_ns.into_iter().chain(behind_ns).min()
+}
+
+fn events_in<T>(
     recent: &Recent,
     compiled: &Compiled,
-    newest: &mut Newest<FoundEvent>,
+    newest: &mut Newest<T>,
+    make: &dyn Fn(FoundEvent) -> T,
 ) -> Result<(), Error> {
     if compiled.since_ns > compiled.until_ns {
         return Ok(());
@@ -147,7 +217,7 @@ fn events_in(
                     if (everything || compiled.matcher.matches(&found.event()))
                         && !recent.holds(&found)
                     {
-                        newest.push(order_of(&found.event()), found);
+                        newest.push(found.place(), make(found));
                     }
                 })
             },
@@ -157,11 +227,11 @@ fn events_in(
 }
 
 /// The rows of a slice that lie in the time range and could be among the newest.
-fn rows_worth_reading(
+fn rows_worth_reading<T>(
     part: &Part,
     slice: &RowSet,
     compiled: &Compiled,
-    newest: &Newest<FoundEvent>,
+    newest: &Newest<T>,
     everything: bool,
 ) -> Result<RowSet, Error> {
     let times = part.read(&[rows::TIME, rows::GROUP, rows::OFFSET], slice)?;
@@ -170,7 +240,7 @@ fn rows_worth_reading(
         let Some(time_ns) = times.time(rows::TIME, row) else {
             continue;
         };
-        if compiled.covers(time_ns) && newest.may_take(time_ns) {
+        if compiled.covers(time_ns) && newest.may_take_at(time_ns) {
             let line = rows::line_number_of(&times, row).unwrap_or(0);
             wanted.push(((time_ns, line), times.number(row)));
         }

@@ -7,11 +7,11 @@ use tidings_event::filter::Filter;
 use tidings_mail::message::{Kind, Message, Name};
 use tidings_store::{Part, RowSet, TokenExpr};
 
-use super::Compiled;
-use super::events::each_slice;
+use super::events::{each_slice, earlier};
 use super::message_subject::{MESSAGE_FIELDS, any_recipient, columns_of};
 use super::newest::Newest;
 use super::sieve::Sieve;
+use super::{Compiled, Place};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::message_rows::{self, ID, MESSAGES, NUMBER};
@@ -25,6 +25,8 @@ pub struct MessageQuery {
     pub since_ns: Option<i64>,
     /// Last time.
     pub until_ns: Option<i64>,
+    /// Only messages that stand behind this one in the order of the results: the next page.
+    pub behind: Option<Place>,
     /// How many at most.
     pub limit: usize,
     /// Now.
@@ -36,11 +38,25 @@ impl Engine {
     ///
     /// Commands refused at the door are among them if the filter names anything but the time.
     pub fn messages(&self, query: &MessageQuery) -> Result<Vec<Message>, Error> {
+        Ok(self.newest_messages(query, &|message| message)?.into_values())
+    }
+
+    /// The places of the newest messages of which a recipient passes the filter, newest first.
+    pub fn message_places(&self, query: &MessageQuery) -> Result<Vec<Place>, Error> {
+        let newest = self.newest_messages(query, &|_| ())?;
+        Ok(newest.into_placed().into_iter().map(|(place, ())| place).collect())
+    }
+
+    fn newest_messages<T>(
+        &self,
+        query: &MessageQuery,
+        make: &dyn Fn(Message) -> T,
+    ) -> Result<Newest<T>, Error> {
         let compiled = Compiled::new(
             &query.filter,
             &MESSAGE_FIELDS,
             query.since_ns,
-            query.until_ns,
+            earlier(query.until_ns, query.behind),
             query.now_ns,
         )?;
         let with_refused = names_something(&compiled.filter);
@@ -51,20 +67,21 @@ impl Engine {
         };
         let columns = columns_of(&compiled.filter.fields());
         let columns = columns.filter(|_| !compiled.filter.has_words());
-        let mut newest = Newest::new(query.limit);
+        let mut newest = Newest::new(query.limit, query.behind);
         // The lock is held until the snapshot is taken: a message is open or settled, never both
         // and never neither.
         let (snapshot, reopened) = {
             let open = self.open_messages();
             for message in open.messages() {
-                if newest.may_take(message.time_ns) && passes(&message) {
-                    newest.push(order_of(&message), message);
+                let place = place_of(&message);
+                if newest.takes(place) && passes(&message) {
+                    newest.push(place, make(message));
                 }
             }
             (self.store().snapshot(), self.reopened())
         };
         if compiled.since_ns > compiled.until_ns {
-            return Ok(newest.into_values());
+            return Ok(newest);
         }
         let tokens = if with_refused {
             compiled.tokens.clone()
@@ -87,9 +104,9 @@ impl Engine {
                 columns,
                 passes: &passes,
             });
-            newest_of_part(&part, &rows, sieve, &settled, &mut newest)?;
+            newest_of_part(&part, &rows, sieve, &settled, &mut newest, make)?;
         }
-        Ok(newest.into_values())
+        Ok(newest)
     }
 
     /// All messages of this name, which have these tokens in parts, that `wanted` confirms; newest
@@ -101,11 +118,11 @@ impl Engine {
         limit: usize,
         wanted: &dyn Fn(&Message) -> bool,
     ) -> Result<Vec<Message>, Error> {
-        let mut newest = Newest::new(limit);
+        let mut newest = Newest::new(limit, None);
         let (snapshot, reopened) = {
             let open = self.open_messages();
             for message in open.messages_named(name).filter(|message| wanted(message)) {
-                newest.push(order_of(&message), message);
+                newest.push(place_of(&message), message);
             }
             (self.store().snapshot(), self.reopened())
         };
@@ -119,7 +136,8 @@ impl Engine {
             let rows = part.candidates(tokens)?;
             let settled =
                 |message: &Message| wanted(message) && !reopened.contains_any(&message.legs);
-            newest_of_part(&part, &rows, Some(Sieve::Name(name)), &settled, &mut newest)?;
+            let sieve = Some(Sieve::Name(name));
+            newest_of_part(&part, &rows, sieve, &settled, &mut newest, &|message| message)?;
         }
         Ok(newest.into_values())
     }
@@ -161,16 +179,17 @@ fn names_something(filter: &Filter) -> bool {
     }
 }
 
-fn order_of(message: &Message) -> (i64, u64, u64) {
-    (message.time_ns, message.id, 0)
+fn place_of(message: &Message) -> Place {
+    Place::of_id(message.time_ns, message.id)
 }
 
-fn newest_of_part(
+fn newest_of_part<T>(
     part: &Part,
     rows: &RowSet,
     sieve: Option<Sieve<'_>>,
     wanted: &dyn Fn(&Message) -> bool,
-    newest: &mut Newest<Message>,
+    newest: &mut Newest<T>,
+    make: &dyn Fn(Message) -> T,
 ) -> Result<(), Error> {
     // A message is read whole together with others: every reading unpacks pages.
     let at_once = newest.limit();
@@ -186,7 +205,7 @@ fn newest_of_part(
                 .filter(|row| {
                     times
                         .time(message_rows::TIME, *row)
-                        .is_some_and(|time_ns| newest.may_take(time_ns))
+                        .is_some_and(|time_ns| newest.may_take_at(time_ns))
                 })
                 .map(|row| times.number(row));
             let slice = RowSet::from_sorted_rows(numbers);
@@ -196,25 +215,26 @@ fn newest_of_part(
             });
             if sieve.is_none() || passed.len() as usize >= at_once {
                 let rows = std::mem::take(&mut passed);
-                take_whole(part, &rows, wanted, &mut seen, newest)?;
+                take_whole(part, &rows, wanted, &mut seen, newest, make)?;
             }
             Ok(())
         },
     )?;
-    take_whole(part, &passed, wanted, &mut seen, newest)
+    take_whole(part, &passed, wanted, &mut seen, newest, make)
 }
 
 /// Takes the messages to which these rows belong.
-fn take_whole(
+fn take_whole<T>(
     part: &Part,
     rows: &RowSet,
     wanted: &dyn Fn(&Message) -> bool,
     seen: &mut HashSet<u64>,
-    newest: &mut Newest<Message>,
+    newest: &mut Newest<T>,
+    make: &dyn Fn(Message) -> T,
 ) -> Result<(), Error> {
     for message in whole_messages(part, rows)? {
         if seen.insert(message.id) && wanted(&message) {
-            newest.push(order_of(&message), message);
+            newest.push(place_of(&message), make(message));
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ mod message_subject;
 mod messages;
 mod newest;
 mod objects;
+mod place;
 mod sieve;
 mod story;
 mod telling;
@@ -22,6 +23,7 @@ pub(crate) use messages::whole_rows;
 pub(crate) use story::{events_of_legs, leg_tokens};
 
 pub use messages::MessageQuery;
+pub use place::Place;
 pub use objects::{event_object, message_object};
 pub use story::StoryQuery;
 

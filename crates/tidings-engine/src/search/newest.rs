@@ -3,16 +3,16 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// When a result happened, and what orders results of the same moment.
-pub(super) type Order = (i64, u64, u64);
+use super::Place;
 
-/// The `limit` newest of the values pushed.
+/// The `limit` newest of the values pushed, of those that stand behind a place if one is given.
 pub(super) struct Newest<T> {
     limit: usize,
+    behind: Option<Place>,
     heap: BinaryHeap<Reverse<Entry<T>>>,
 }
 
-struct Entry<T>(Order, T);
+struct Entry<T>(Place, T);
 
 impl<T> PartialEq for Entry<T> {
     fn eq(&self, other: &Self) -> bool {
@@ -35,16 +35,17 @@ impl<T> Ord for Entry<T> {
 }
 
 impl<T> Newest<T> {
-    pub(super) fn new(limit: usize) -> Newest<T> {
+    pub(super) fn new(limit: usize, behind: Option<Place>) -> Newest<T> {
         Newest {
             limit,
+            behind,
             heap: BinaryHeap::new(),
         }
     }
 
-    pub(super) fn push(&mut self, order: Order, value: T) {
-        if self.takes(order) {
-            self.heap.push(Reverse(Entry(order, value)));
+    pub(super) fn push(&mut self, place: Place, value: T) {
+        if self.takes(place) {
+            self.heap.push(Reverse(Entry(place, value)));
             if self.heap.len() > self.limit {
                 self.heap.pop();
             }
@@ -56,26 +57,37 @@ impl<T> Newest<T> {
         self.limit
     }
 
-    /// Whether a value with this order would be kept.
-    pub(super) fn takes(&self, order: Order) -> bool {
-        self.heap.len() < self.limit
-            || self
-                .heap
-                .peek()
-                .is_some_and(|Reverse(oldest)| order > oldest.0)
+    /// Whether a value at this place would be kept.
+    pub(super) fn takes(&self, place: Place) -> bool {
+        self.behind.is_none_or(|behind| place < behind) && self.is_newer(place)
+    }
+
+    fn is_newer(&self, place: Place) -> bool {
+        let oldest = self.heap.peek();
+        self.heap.len() < self.limit || oldest.is_some_and(|Reverse(oldest)| place > oldest.0)
     }
 
     /// Whether anything that happened at `time_ns` or before may be kept.
     pub(super) fn may_take(&self, time_ns: i64) -> bool {
-        self.takes((time_ns, u64::MAX, u64::MAX))
+        self.is_newer(Place::last_of(time_ns))
+    }
+
+    /// Whether anything that happened at `time_ns` may be kept.
+    pub(super) fn may_take_at(&self, time_ns: i64) -> bool {
+        self.behind.is_none_or(|behind| time_ns <= behind.time_ns()) && self.may_take(time_ns)
     }
 
     /// The values, newest first.
     pub(super) fn into_values(self) -> Vec<T> {
-        let mut entries: Vec<Entry<T>> =
-            self.heap.into_iter().map(|Reverse(entry)| entry).collect();
-        entries.sort_unstable_by_key(|entry| Reverse(entry.0));
-        entries.into_iter().map(|Entry(_, value)| value).collect()
+        self.into_placed().into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// The values with their places, newest first.
+    pub(super) fn into_placed(self) -> Vec<(Place, T)> {
+        let entries = self.heap.into_iter();
+        let mut placed: Vec<_> = entries.map(|Reverse(Entry(at, value))| (at, value)).collect();
+        placed.sort_unstable_by_key(|(place, _)| Reverse(*place));
+        placed
     }
 }
 
@@ -83,14 +95,28 @@ impl<T> Newest<T> {
 mod tests {
     use super::*;
 
+    fn at(time_ns: i64) -> Place {
+        Place::of_id(time_ns, 0)
+    }
+
     #[test]
     fn the_newest_are_kept_in_order() {
-        let mut newest = Newest::new(3);
+        let mut newest = Newest::new(3, None);
         for time in [5, 1, 9, 7, 3] {
-            newest.push((time, 0, 0), time);
+            newest.push(at(time), time);
         }
         assert!(!newest.may_take(4));
         assert!(newest.may_take(6));
         assert_eq!(newest.into_values(), [9, 7, 5]);
+    }
+
+    #[test]
+    fn nothing_before_the_place_behind_which_a_page_begins_is_kept() {
+        let mut newest = Newest::new(2, Some(at(7)));
+        for time in [5, 9, 7, 3, 1] {
+            newest.push(at(time), time);
+        }
+        assert!(newest.may_take(8) && !newest.may_take_at(8));
+        assert_eq!(newest.into_values(), [5, 3]);
     }
 }

@@ -10,7 +10,7 @@ use tidings_mail::correlate::seconds_of_queue_id;
 use tidings_mail::message::{JoinBy, Kind, Message, Name, refused_id};
 use tidings_store::{Part, RowSet, TokenExpr};
 
-use super::events::{FoundEvent, order_of, read_events};
+use super::events::{FoundEvent, read_events};
 use super::objects::message_object;
 use super::sieve::is_named;
 use super::telling::{Hands, summary_of, words_of};
@@ -210,7 +210,7 @@ fn events_of(
     let mut found: HashMap<Place, FoundEvent> = HashMap::new();
     let mut spans = BTreeSet::new();
     let mut keep = |event: FoundEvent| {
-        found.insert(place_of(&event), event);
+        found.insert(event.place(), event);
     };
     let recent = engine.recent();
     recent.each(&mut |sequence, event| {
@@ -252,7 +252,7 @@ fn events_of(
         recent.each(&mut |sequence, event| {
             if in_session(event) {
                 let event = found_in_memory(sequence, event);
-                found.insert(place_of(&event), event);
+                found.insert(event.place(), event);
             }
         });
         for (part, rows) in &places {
@@ -264,32 +264,14 @@ fn events_of(
             let wanted = rows_of_spans(part, &around, &spans)?;
             read_events(part, &wanted, &mut |event| {
                 if in_session(&event.event()) {
-                    found.insert(place_of(&event), event);
+                    found.insert(event.place(), event);
                 }
             })?;
         }
     }
     let mut events: Vec<FoundEvent> = found.into_values().collect();
-    events.sort_by_cached_key(|event| {
-        let stream = event
-            .event()
-            .header()
-            .position
-            .map_or(0, |position| position.stream);
-        (order_of(&event.event()), stream)
-    });
+    events.sort_by_cached_key(FoundEvent::place);
     Ok(events)
-}
-
-/// What tells events apart.
-type Place = (u32, u64, u16, i64);
-
-fn place_of(found: &FoundEvent) -> Place {
-    let event = found.event();
-    match event.header().position {
-        Some(position) => (position.stream, position.line, position.ordinal, 0),
-        None => (u32::MAX, found.sequence.unwrap_or(0), 0, event.time_ns()),
-    }
 }
 
 fn rows_of_legs(part: &Part, rows: &RowSet, legs: &HashSet<u64>) -> Result<RowSet, Error> {
