@@ -27,12 +27,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>, hooks: ServerHooks) -> Exit
     // Not locked: the threads of `serve` write to them too.
     let mut out = BufWriter::with_capacity(64 << 10, io::stdout());
     let mut err = io::stderr();
+    let (zone, unknown_zone) = Zone::system(std::env::var_os("TZ").as_deref());
+    if let Some(why) = unknown_zone {
+        // Nothing depends on its being read.
+        let _ = writeln!(err, "tidings: {why}");
+    }
     let outside = Outside {
         variable: &|name| std::env::var_os(name),
         is_root: rustix::process::geteuid().is_root(),
         out_width: terminal_width(&io::stdout()),
         err_width: terminal_width(&io::stderr()),
-        zone: Zone::system(),
+        zone,
         clock: &clock,
     };
     let code = run_in(

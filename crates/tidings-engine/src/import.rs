@@ -27,7 +27,7 @@ use crate::contract::ImportObject;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::input::{ChainId, ChainSet, Checkpoint, Match, open_with};
-use crate::live::LIVE_STREAM;
+use crate::live::{LIVE_STREAM, followed_streams};
 use followed::{FollowedSet, chain_up_to};
 use order::{Source, sources};
 use reader::{Files, Next};
@@ -179,6 +179,17 @@ impl Engine {
         let end = file.stream_base() + file.offset();
         let chain = chain_up_to(&ChainSet::new(), path, end)?;
         Ok(Some(Checkpoint::of_chain(chain)))
+    }
+
+    /// The content chains of everything that was imported or followed: what need not be read again.
+    pub fn known_chains(&self) -> Result<ChainSet, Error> {
+        let mut chains = self.chains()?;
+        for stream in followed_streams(self)? {
+            let place = Checkpoint::decode(&stream.checkpoint)
+                .map_err(|error| Error::State(error.to_string()))?;
+            chains.insert(place.chain().clone());
+        }
+        Ok(chains)
     }
 
     fn unfinished_imports(&self) -> BTreeSet<u64> {

@@ -35,7 +35,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::history::HistoryWriter;
 use crate::import::imported_correlator;
-use crate::input::{Block, Checkpoint};
+use crate::input::{Block, Checkpoint, Limits, first_line_hash, first_year, open};
 use crate::interpret::Interpreter;
 use followed::followed_blobs;
 use keeper::Keeper;
@@ -356,7 +356,7 @@ impl LiveSource {
         let shared = Arc::clone(&self.shared);
         let mut pipe = lock(&shared);
         pipe.flush(&self.spool)?;
-        let mut interpreter = self.interpreter(&pipe, stream_key, now_ns);
+        let mut interpreter = self.interpreter(&pipe, stream_key, block.offset() == 0, now_ns);
         let (mut count, mut last) = (0, None);
         for line in block.lines() {
             self.line_events.clear();
@@ -408,15 +408,34 @@ impl LiveSource {
         pipe.flush(&self.spool)
     }
 
+    /// The year in which the stream begins, if the file at the followed path holds it: a rotated one
+    /// begins in the last year that it can.
+    fn first_year(&self, stream_key: u64, clock: &ClockSettings) -> Option<i32> {
+        let path = Path::new(&self.name);
+        let mut file = open(path).ok()?;
+        if first_line_hash(&mut file) != Some(stream_key) {
+            return None;
+        }
+        first_year(path, Limits::default(), &clock.zone, clock.reference_ns)
+            .ok()
+            .flatten()
+    }
+
     /// The interpreter that goes on behind the last line that was fed.
-    fn interpreter(&mut self, pipe: &Pipe, stream_key: u64, now_ns: i64) -> Interpreter {
+    fn interpreter(
+        &mut self,
+        pipe: &Pipe,
+        stream_key: u64,
+        at_beginning: bool,
+        now_ns: i64,
+    ) -> Interpreter {
         if let Some((_, mut interpreter)) = self.stream.take().filter(|(key, _)| *key == stream_key)
         {
             interpreter.set_now(now_ns);
             return interpreter;
         }
         let zone = crate::zone::zone(&self.zone_name).unwrap_or(Zone::Utc);
-        let clock = ClockSettings {
+        let mut clock = ClockSettings {
             zone,
             year: self.year,
             reference_ns: now_ns,
@@ -428,7 +447,12 @@ impl LiveSource {
             .filter(|place| place.stream_key == stream_key)
         {
             Some(place) => Interpreter::behind(stream, stream_key, clock, &place.trail),
-            None => Interpreter::new(stream, stream_key, clock),
+            None => {
+                if clock.year.is_none() && at_beginning {
+                    clock.year = self.first_year(stream_key, &clock);
+                }
+                Interpreter::new(stream, stream_key, clock)
+            }
         }
     }
 }

@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_rule_knows_daylight_saving() {
         let Ok(Zone::Rule(rule)) = zone("Europe/Berlin") else {
-            return;
+            panic!("Europe/Berlin has a rule, on every machine");
         };
         let local = |text: &str| tidings_event::time::parse_rfc3339(text).unwrap() / 1_000_000_000;
         assert_eq!(

@@ -1,5 +1,7 @@
 //! Times as people read and write them: in the local time zone, or in UTC.
 
+use std::ffi::OsStr;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -13,9 +15,13 @@ use crate::failure::Failure;
 pub(crate) struct Zone(TimeZone);
 
 impl Zone {
-    /// The machine's zone; UTC where none can be found.
-    pub(crate) fn system() -> Zone {
-        Zone(TimeZone::try_system().unwrap_or(TimeZone::UTC))
+    /// The machine's zone; UTC where none can be found, with a sentence if one was asked for by
+    /// `TZ`, whose value is given.
+    pub(crate) fn system(asked: Option<&OsStr>) -> (Zone, Option<String>) {
+        match TimeZone::try_system() {
+            Ok(zone) => (Zone(zone), None),
+            Err(_) => (Zone::utc(), asked.map(unknown)),
+        }
     }
 
     /// UTC.
@@ -115,6 +121,14 @@ fn is_civil(text: &str) -> bool {
     let has_offset =
         text.ends_with(['z', 'Z']) || text.get(10..).is_some_and(|time| time.contains(['+', '-']));
     is_date && !has_offset
+}
+
+fn unknown(asked: &OsStr) -> String {
+    format!(
+        "TZ is {:?}, which is no known time zone: times are in UTC; set it to an IANA name such as \
+         Europe/Berlin",
+        asked.to_string_lossy()
+    )
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::ImportOptions;
 use super::refuse::refused;
 use crate::contract::RefusedObject;
 use crate::error::Error;
-use crate::input::{Block, InputError, InputFile, Limits, open_with};
+use crate::input::{Block, InputError, InputFile, Limits, first_year, open_with};
 use crate::zone::zone;
 
 pub(super) struct Source {
@@ -16,6 +16,8 @@ pub(super) struct Source {
     pub(super) bytes: u64,
     pub(super) first_ns: i64,
     pub(super) reference_ns: i64,
+    /// The year of the first line, where lines name none.
+    pub(super) year: Option<i32>,
 }
 
 /// The files in the order of their first lines, and those that cannot be read or are no logs.
@@ -46,8 +48,14 @@ fn source(path: &Path, options: &ImportOptions, limits: Limits) -> Result<Source
         .filter(|ns| *ns > 0)
         .unwrap_or(facts.modified_ns)
         .min(options.now_ns);
-    let first_ns = first_time(&mut file, path, options, reference_ns)?.unwrap_or(reference_ns);
+    let mut clock = clock_settings(options, reference_ns)?;
+    if clock.year.is_none() {
+        clock.year = first_year(path, limits, &clock.zone, reference_ns)?;
+    }
+    let year = clock.year;
+    let first_ns = first_time(&mut file, path, options, clock)?.unwrap_or(reference_ns);
     Ok(Source {
+        year,
         path: path.to_owned(),
         bytes: facts.bytes,
         first_ns,
@@ -64,9 +72,9 @@ fn first_time(
     file: &mut InputFile,
     path: &Path,
     options: &ImportOptions,
-    reference_ns: i64,
+    clock: ClockSettings,
 ) -> Result<Option<i64>, Error> {
-    let mut clock = Clock::new(clock_settings(options, reference_ns)?);
+    let mut clock = Clock::new(clock);
     let mut block = Block::new();
     match file.next_block(&mut block) {
         // Told when the file is read.
@@ -90,6 +98,13 @@ fn first_time(
         return Err(Error::Asked(format!(
             "{}: its text is UTF-16, and logs are read as UTF-8; nothing of it was imported; \
              convert it first, with `iconv -f UTF-16 -t UTF-8`",
+            path.display()
+        )));
+    }
+    if block.bytes().starts_with(b"__CURSOR=") {
+        return Err(Error::Asked(format!(
+            "{}: an export of the systemd journal in its own format; nothing of it was imported; \
+             export it with `journalctl -o json`",
             path.display()
         )));
     }

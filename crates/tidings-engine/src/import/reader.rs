@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::mpsc::SyncSender;
 
 use tidings_mail::correlate::NoLookup;
+use tidings_mail::envelope::ClockSettings;
 
 use super::followed::{Followed, FollowedSet, chain_up_to};
 use super::order::{Source, clock_settings};
@@ -475,7 +476,10 @@ impl Run<'_> {
         id: ChainId,
         known: Option<ChainId>,
     ) -> Result<Interpreter, Error> {
-        let clock = clock_settings(self.options, source.reference_ns)?;
+        let clock = ClockSettings {
+            year: source.year,
+            ..clock_settings(self.options, source.reference_ns)?
+        };
         let stream_key = file.stream().unwrap_or(id.0);
         let snapshot = self.engine.store().snapshot();
         let trail = known.and_then(|known| snapshot.blob(&format!("{TRAILS}{:x}", known.0)));

@@ -218,7 +218,7 @@ impl ChainSet {
     }
 
     /// The chains that begin with the stream's first line, and those that end within theirs.
-    fn candidates(&self, file: &mut InputFile) -> Vec<(ChainId, &Chain)> {
+    pub(super) fn candidates(&self, file: &mut InputFile) -> Vec<(ChainId, &Chain)> {
         let stream = first_line_hash(file);
         let named = self.by_stream.get(&stream);
         let fragments = stream.and(self.by_stream.get(&None));
@@ -228,7 +228,8 @@ impl ChainSet {
     }
 }
 
-fn first_line_hash(file: &mut InputFile) -> Option<u64> {
+/// What tells a file's stream from others, as [`Chain::stream`]; `None` without a whole first line.
+pub(crate) fn first_line_hash(file: &mut InputFile) -> Option<u64> {
     let mut builder = super::chain::ChainBuilder::new();
     builder.update(file.peek(CHAIN_BLOCK_BYTES as usize));
     builder.stream()

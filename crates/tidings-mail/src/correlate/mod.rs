@@ -98,19 +98,26 @@ pub fn is_long_id(id: &[u8]) -> bool {
 }
 
 /// The `queueId` of a long queue id: it follows from host and id. Its upper half is the second that
-/// the id holds, so that ids made at a time are near each other and a message is found by its time.
+/// the id holds, so that ids made at a time are near each other and a message is found by its time;
+/// its lower half is made of the rest, so that messages of one host never share one.
 pub fn long_queue_id(host: &[u8], id: &[u8]) -> u64 {
+    let within = long_id_parts(id).map(|(micros, inode)| within_second(host, micros, inode));
     queue_id(
         seconds_of_long_id(id).unwrap_or(0),
-        stable_hash(&[host, id]),
+        within.unwrap_or_else(|| stable_hash(&[host, id]) as u32),
     )
 }
 
 /// The `queueId` of a short queue id, which is used again: it follows from host, id and the time
-/// of the leg's first known line, whose second is its upper half.
+/// of the leg's first known line, whose second is its upper half. Its lower half is made as that of
+/// a long one.
 pub fn short_queue_id(host: &[u8], id: &[u8], first_ns: i64) -> u64 {
     let seconds = first_ns.div_euclid(1_000_000_000);
-    queue_id(seconds, stable_hash(&[host, id, &first_ns.to_le_bytes()]))
+    let within = short_id_parts(id).map(|(micros, inode)| within_second(host, micros, inode));
+    queue_id(
+        seconds,
+        within.unwrap_or_else(|| stable_hash(&[host, id, &first_ns.to_le_bytes()]) as u32),
+    )
 }
 
 /// The second that a `queueId` holds, since the unix epoch.
@@ -118,20 +125,69 @@ pub fn seconds_of_queue_id(queue_id: u64) -> i64 {
     (queue_id >> 32) as i64
 }
 
-fn queue_id(seconds: i64, hash: u64) -> u64 {
+fn queue_id(seconds: i64, within: u32) -> u64 {
     let seconds = u32::try_from(seconds).unwrap_or(0);
-    (u64::from(seconds) << 32 | hash & 0xffff_ffff).max(1)
+    (u64::from(seconds) << 32 | u64::from(within)).max(1)
+}
+
+/// Tells the messages of a second apart. Of one host, two have the same only with the same
+/// microsecond and inodes that are the same in their lower 12 bits: files that are there at the same
+/// time have different inodes, which lie near each other. Of two hosts, by chance: one in 2³².
+fn within_second(host: &[u8], micros: u32, inode: u32) -> u32 {
+    (micros << 12 | inode & 0xfff) ^ stable_hash(&[host]) as u32
+}
+
+const MICROS_PER_SECOND: u32 = 1_000_000;
+
+/// Microseconds and inode of a long queue id: six digits of seconds and four of microseconds in
+/// base 52, `z`, the inode in base 51. `None` for what is none.
+fn long_id_parts(id: &[u8]) -> Option<(u32, u32)> {
+    let (_, rest) = id.split_first_chunk::<6>()?;
+    let (micros, rest) = rest.split_first_chunk::<4>()?;
+    let micros = number(micros, 52).filter(|micros| *micros < MICROS_PER_SECOND)?;
+    let inode = number(rest.strip_prefix(b"z")?, 51)?;
+    Some((micros, inode))
+}
+
+/// Microseconds and inode of a short queue id of Postfix: five hexadecimal digits and the rest.
+/// `None` for what is none.
+fn short_id_parts(id: &[u8]) -> Option<(u32, u32)> {
+    let digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
+    let (micros, inode) = id.split_first_chunk::<5>()?;
+    if inode.is_empty() || !id.iter().all(digit) {
+        return None;
+    }
+    let number = |digits: &[u8]| {
+        digits.iter().fold(0u32, |number, digit| {
+            let value = (*digit as char).to_digit(16).unwrap_or(0);
+            number.wrapping_mul(16).wrapping_add(value)
+        })
+    };
+    Some((number(micros), number(inode))).filter(|(micros, _)| *micros < MICROS_PER_SECOND)
 }
 
 /// The second since the unix epoch at which a long queue id was made: its first six digits, in base
 /// 52. `None` for what is none.
 pub(crate) fn seconds_of_long_id(id: &[u8]) -> Option<i64> {
-    const DIGITS: &[u8; 52] = b"0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
     let (first, _) = id.split_first_chunk::<6>()?;
     first.iter().try_fold(0, |seconds, digit| {
-        let value = DIGITS.iter().position(|known| known == digit)?;
-        Some(seconds * 52 + value as i64)
+        Some(seconds * 52 + i64::from(value_of(*digit)?))
     })
+}
+
+/// A number of Postfix, its lower 32 bits; `None` where there is another character.
+fn number(digits: &[u8], base: u32) -> Option<u32> {
+    digits.iter().try_fold(0u32, |number, digit| {
+        let value = value_of(*digit).filter(|value| *value < base)?;
+        Some(number.wrapping_mul(base).wrapping_add(value))
+    })
+}
+
+/// The value of a digit in the numbers of Postfix's long queue ids.
+fn value_of(digit: u8) -> Option<u32> {
+    const DIGITS: &[u8; 52] = b"0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
+    let value = DIGITS.iter().position(|known| *known == digit)?;
+    u32::try_from(value).ok()
 }
 
 /// Everything about a line besides its statement.

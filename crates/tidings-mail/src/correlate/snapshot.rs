@@ -11,7 +11,7 @@ use super::{Correlator, Limits};
 use crate::saved::{Load, Save, SavedError};
 
 /// First byte of a saved correlator.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 impl Correlator {
     /// Appends the whole state to `out`.

@@ -413,3 +413,35 @@ fn lines_that_come_twice_or_late_neither_split_nor_end_a_session_again() {
     assert_eq!(starts_and_ends(&[login, login, end, end]), ended);
     assert_eq!(starts_and_ends(&[end, login]), ended);
 }
+
+#[test]
+fn messages_of_a_second_have_ids_of_their_own() {
+    let id = |host: &str, id: &str| long_queue_id(host.as_bytes(), id.as_bytes());
+    let pair = [id("mx1", "4cX0001BL6z9xB"), id("mx1", "4cX00023R2z9xB")];
+    assert_ne!(pair[0], pair[1]);
+    assert_eq!(
+        seconds_of_queue_id(pair[0]),
+        seconds_of_long_id(b"4cX0001BL6z9xB").unwrap()
+    );
+    assert_ne!(id("mx1", "4cX0001BL6z9xB"), id("mx2", "4cX0001BL6z9xB"));
+    assert_ne!(id("mx1", "4cX0001BL6z9xB"), id("mx1", "4cX0001BL6z9xC"));
+
+    let short = |id: &str, first_ns| short_queue_id(b"mx1", id.as_bytes(), first_ns);
+    let mut seen = std::collections::BTreeSet::new();
+    for micros in (0..1_000_000).step_by(7) {
+        assert!(seen.insert(short(&format!("{micros:05X}8A1C0"), 5_000_000_000)));
+    }
+    // Lines read in pieces are of one message, if its first known lines are of one second.
+    assert_eq!(
+        short("3F2A18A1C0", 5_000_000_000),
+        short("3F2A18A1C0", 5_900_000_000)
+    );
+    assert_ne!(
+        short("3F2A18A1C0", 5_000_000_000),
+        short("3F2A18A1C0", 6_000_000_000)
+    );
+    // Ids of other shapes are told apart by all that is known.
+    for other in ["FFFFF8A1C0", "8A1C0", "x", ""] {
+        assert_ne!(short(other, 5_000_000_000), short(other, 5_000_000_001));
+    }
+}

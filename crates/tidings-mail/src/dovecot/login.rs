@@ -248,7 +248,7 @@ const REASONS: &[(&[u8], LoginCause)] = &[
 fn end_cause(whole: &[u8], detail: &[u8], who: &Who<'_>) -> LoginCause {
     let tls_failed = contains(whole, b"SSL_accept() f")
         || contains(whole, b"SSL_accept() syscall")
-        || who.tls == Tls::Handshaking && contains(who.tls_text, b"fail");
+        || who.tls == Tls::Handshaking && contains(who.tls_end, b"fail");
     if tls_failed {
         return LoginCause::TlsFailed;
     }
@@ -447,13 +447,15 @@ impl<'a> Elements<'a> {
             let text = scan::split_once(text, b": ").map_or(&b""[..], |(_, text)| text);
             let skipped = element.len() - text.len();
             let end = memchr::memmem::find(from, b", session=<").unwrap_or(element.len());
-            who.tls_text = from.get(skipped..end.max(element.len())).unwrap_or(text);
+            who.tls_end = from.get(skipped..end.max(element.len())).unwrap_or(text);
         } else if matches!(element, b"TLS" | b"SSL") {
             who.tls = Tls::Tls;
         } else if let Some(text) = element.strip_prefix(b"TLS: ") {
             who.tls = Tls::Tls;
-            if who.tls_text.is_empty() {
+            if scan::starts_any(text, &[b"TLSv", b"SSLv"]) {
                 who.tls_text = text;
+            } else if who.tls_end.is_empty() {
+                who.tls_end = text;
             }
         } else if scan::starts_any(element, &[b"TLSv", b"SSLv", b"TLS with", b"TLS "]) {
             who.tls = if who.tls == Tls::None {

@@ -125,7 +125,7 @@ fn causes() {
         assert_eq!(read.who.rip, scan::ip(b"192.0.2.1"), "{line}");
     }
     let read = end(cases[7].0);
-    assert!(read.who.tls_text.ends_with(b"a, b:no shared cipher"));
+    assert!(read.who.tls_end.ends_with(b"a, b:no shared cipher"));
     assert_eq!(read.who.session, b"s");
     assert_eq!(end(cases[8].0).detail, b"auth failed, 1 attempts in 2 secs");
 }

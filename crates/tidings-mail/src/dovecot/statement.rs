@@ -273,8 +273,10 @@ pub struct Who<'a> {
     pub mpid: Option<u32>,
     /// Encryption.
     pub tls: Tls,
-    /// What is said of the encryption: `TLSv1.3 with cipher …`, or why it failed.
+    /// What is said of the encryption: `TLSv1.3 with cipher …`.
     pub tls_text: &'a [u8],
+    /// Why the encryption failed or ended: `SSL_read() failed: …`, `Connection closed`.
+    pub tls_end: &'a [u8],
     /// Session id.
     pub session: &'a [u8],
 }

@@ -15,7 +15,8 @@ use axum::response::Response;
 use serde::Deserialize;
 use tidings::emit;
 use tidings_cli::{
-    EventsQuery, Failure, ImportOptions, MessagesQuery, StatsQuery, Store, StoryOptions,
+    EventsQuery, Failure, FailureKind, ImportOptions, MessagesQuery, StatsQuery, Store,
+    StoryOptions,
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -220,6 +221,16 @@ async fn search(
         let found = find(&mut EngineStore::new(Arc::clone(&app.engine)), sink);
         match &found {
             Ok(()) => emit!(History::Query, details = what, elapsed = watch.elapsed()),
+            // Told to whoever asked; nothing is wrong with the history.
+            Err(failure) if failure.kind() == FailureKind::Usage => {
+                let (elapsed, reason) = (watch.elapsed(), failure.sentence());
+                emit!(
+                    History::Query,
+                    details = what,
+                    elapsed = elapsed,
+                    reason = reason
+                );
+            }
             Err(failure) => {
                 emit!(
                     History::QueryError,

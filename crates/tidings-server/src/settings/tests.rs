@@ -315,7 +315,7 @@ fn what_outputs_cannot_use_is_told_with_line_and_name_as_written() {
         ),
         (
             format!("{log}path = \"/x\"\nendpoint = \"http://c\""),
-            "t.toml, line 5: tracer.endpoint = \"set\": it must be left out in a tracer of type log",
+            "t.toml, line 5: tracer.endpoint = \"http://c\": it must be left out in a tracer of type log",
         ),
         (
             format!("{log}path = \"/x\"\n{log}path = \"/y\""),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings::emit;
-use tidings_engine::input::{Block, Checkpoint, Follower, InputError, Notice, Poll, Start};
+use tidings_engine::input::{
+    Block, Checkpoint, FollowOptions, Follower, InputError, Notice, Poll, Start,
+};
 use tidings_engine::{Error, Live, LiveSource};
 
 use super::board::{Board, State};
@@ -69,7 +71,11 @@ impl FileSource {
         let Some(start) = self.start(name, &live)? else {
             return Ok(());
         };
-        let mut follower = Follower::new(&self.path, start);
+        let options = FollowOptions {
+            known: self.live.engine().known_chains()?,
+            ..FollowOptions::default()
+        };
+        let mut follower = Follower::with_options(&self.path, start, options);
         let mut watch = FileWatch::new(&self.path, self.stop.clone());
         let mut block = Block::new();
         let running = Watch::start();

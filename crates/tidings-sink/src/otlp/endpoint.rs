@@ -127,11 +127,19 @@ impl Endpoint {
 
     /// The URL as it may be shown: without the query, which may hold a token.
     pub(super) fn shown(&self) -> String {
-        let mut url = self.url.clone();
-        url.set_query(None);
-        url.set_fragment(None);
-        url.into()
+        without_query(self.url.clone())
     }
+
+    /// The URL that a signal is sent to over HTTP, as it may be shown.
+    pub(super) fn shown_for(&self, signal: Signal) -> String {
+        without_query(self.http(signal))
+    }
+}
+
+fn without_query(mut url: Url) -> String {
+    url.set_query(None);
+    url.set_fragment(None);
+    url.into()
 }
 
 #[cfg(test)]
@@ -158,6 +166,8 @@ mod tests {
                 .starts_with("/a/opentelemetry.")
         );
         assert_eq!(endpoint.shown(), "https://c:4317/a/");
+        let bare = Endpoint::parse("o", "https://c:4318?token=x").unwrap();
+        assert_eq!(bare.shown_for(Signal::Logs), "https://c:4318/v1/logs");
     }
 
     #[test]

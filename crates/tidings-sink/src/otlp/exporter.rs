@@ -397,14 +397,14 @@ impl Lane {
 
     /// The failure of a request, for people.
     pub(super) fn failure(&self, signal: Signal, error: SendError) -> Failure {
-        let (what, whom) = (signal.items(), self.transport.shown());
+        let (what, whom) = (signal.items(), self.transport.shown_for(signal));
         let details = format!("cannot send {what} to {whom}");
         let kind = EventType::TELEMETRY_OTEL_EXPORTER_ERROR;
         Failure::new(kind, details, error.to_string())
     }
 
     fn partial(&self, signal: Signal, reply: Reply) -> Failure {
-        let (what, whom) = (signal.items(), self.transport.shown());
+        let (what, whom) = (signal.items(), self.transport.shown_for(signal));
         let details = match reply.rejected {
             0 => format!("{whom} took the {what} with a warning"),
             rejected => format!("{whom} refused {rejected} of the {what}"),

@@ -52,6 +52,10 @@ impl Http {
         self.common.endpoint.shown()
     }
 
+    pub(super) fn shown_for(&self, signal: Signal) -> String {
+        self.common.endpoint.shown_for(signal)
+    }
+
     pub(super) async fn send(
         &self,
         signal: Signal,

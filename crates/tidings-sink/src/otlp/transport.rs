@@ -135,6 +135,14 @@ impl Transport {
             Transport::Grpc(grpc) => grpc.shown(),
         }
     }
+
+    /// The URL that a signal is sent to, as it may be shown.
+    pub(super) fn shown_for(&self, signal: Signal) -> String {
+        match self {
+            Transport::Http(http) => http.shown_for(signal),
+            Transport::Grpc(grpc) => grpc.shown(),
+        }
+    }
 }
 
 /// What both transports need.

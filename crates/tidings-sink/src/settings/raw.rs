@@ -425,37 +425,52 @@ impl Check<'_> {
         );
         let journal = matches!(variant, Variant::Journal(_));
         let otel = matches!(variant, Variant::OtelHttp(_) | Variant::OtelGrpc(_));
+        fn given(value: Option<&impl ToString>) -> Option<String> {
+            value.map(ToString::to_string)
+        }
         let fields = [
-            ("path", log, raw.path.is_some()),
-            ("prefix", log, raw.prefix.is_some()),
-            ("rotate", log, raw.rotate.is_some()),
-            ("rotateBytes", log, raw.rotate_bytes.is_some()),
-            ("keep", log, raw.keep_ms.is_some()),
-            ("keepFiles", log, raw.keep_files.is_some()),
-            ("keepBytes", log, raw.keep_bytes.is_some()),
-            ("compression", log, raw.compression.is_some()),
-            ("fullTime", log, raw.full_time.is_some()),
-            ("ansi", log || console, raw.ansi.is_some()),
-            ("multiline", log || console, raw.multiline.is_some()),
-            ("buffered", console, raw.buffered.is_some()),
-            ("socket", journal, raw.socket.is_some()),
-            ("endpoint", otel, raw.endpoint.is_some()),
-            ("enableLogExporter", otel, raw.enable_log_exporter.is_some()),
+            ("path", log, given(raw.path.as_ref())),
+            ("prefix", log, given(raw.prefix.as_ref())),
+            ("rotate", log, given(raw.rotate.as_ref())),
+            ("rotateBytes", log, given(raw.rotate_bytes.as_ref())),
+            ("keep", log, given(raw.keep_ms.as_ref())),
+            ("keepFiles", log, given(raw.keep_files.as_ref())),
+            ("keepBytes", log, given(raw.keep_bytes.as_ref())),
+            ("compression", log, given(raw.compression.as_ref())),
+            ("fullTime", log, given(raw.full_time.as_ref())),
+            ("ansi", log || console, given(raw.ansi.as_ref())),
+            ("multiline", log || console, given(raw.multiline.as_ref())),
+            ("buffered", console, given(raw.buffered.as_ref())),
+            ("socket", journal, given(raw.socket.as_ref())),
+            ("endpoint", otel, given(raw.endpoint.as_ref())),
+            (
+                "enableLogExporter",
+                otel,
+                given(raw.enable_log_exporter.as_ref()),
+            ),
             (
                 "enableSpanExporter",
                 otel,
-                raw.enable_span_exporter.is_some(),
+                given(raw.enable_span_exporter.as_ref()),
             ),
-            ("throttle", otel, raw.throttle_ms.is_some()),
-            ("timeout", otel, raw.timeout_ms.is_some()),
-            ("httpAuth", otel, raw.http_auth.is_some()),
-            ("httpHeaders", otel, !raw.http_headers.is_empty()),
-            ("gzip", otel, raw.gzip.is_some()),
+            ("throttle", otel, given(raw.throttle_ms.as_ref())),
+            ("timeout", otel, given(raw.timeout_ms.as_ref())),
+            (
+                "httpAuth",
+                otel,
+                raw.http_auth.as_ref().map(|_| "…".to_owned()),
+            ),
+            (
+                "httpHeaders",
+                otel,
+                (!raw.http_headers.is_empty()).then(|| "…".to_owned()),
+            ),
+            ("gzip", otel, given(raw.gzip.as_ref())),
         ];
-        for (field, is_known, is_set) in fields {
-            if is_set && !is_known {
+        for (field, is_known, value) in fields {
+            if let Some(value) = value.filter(|_| !is_known) {
                 let allowed = format!("left out in a tracer of type {}", variant.word());
-                return self.wrong(field, "set", &allowed);
+                return self.wrong(field, &value, &allowed);
             }
         }
         Ok(())

@@ -88,7 +88,7 @@ fn errors_name_object_field_value_and_what_is_allowed() {
         (
             "log",
             |raw| raw.endpoint = Some("x".into()),
-            "Tracer \"main\": endpoint is \"set\": it must be left out in a tracer of type log",
+            "Tracer \"main\": endpoint is \"x\": it must be left out in a tracer of type log",
         ),
         ("log", |raw| raw.name = " ".into(), "Tracer: name is \"\""),
         (

@@ -6,7 +6,7 @@ use super::super::chain::Chain;
 use super::super::decompress::Encoding;
 use super::super::error::InputError;
 use super::super::file::InputFile;
-use super::super::matching::{Found, match_stream};
+use super::super::matching::{ChainSet, Found, match_stream};
 use super::super::open::{FileId, Limits, open_with};
 use super::checkpoint::Checkpoint;
 use super::shelf::{Entry, Shelf, stat};
@@ -106,13 +106,15 @@ impl Places {
     }
 
     /// Looks for what was written after the stream at `place`; `held` is the file it was read from,
-    /// if that is open. Files in `spent` are known to have nothing.
+    /// if that is open. Files in `spent` are known to have nothing, and those that hold streams of
+    /// `known` were read before, whatever their names say of their order.
     pub(super) fn successor(
         &self,
         place: &Checkpoint,
         held: Option<&InputFile>,
         shelf: &Shelf,
         spent: &[FileId],
+        known: &ChainSet,
     ) -> Result<Successor, InputError> {
         let entries: Vec<&Entry> = shelf.entries().collect();
         let at = match self.position(place, held, &entries)? {
@@ -138,6 +140,16 @@ impl Places {
             if file.id() != entry.id {
                 // Moved since the directory was read: what follows what is told by the next look.
                 return Ok(Successor::None);
+            }
+            if !is_live {
+                let candidates = known.candidates(&mut file);
+                match match_stream(&mut file, candidates)? {
+                    Found::Whole(_) if file.peek(1).is_empty() => continue,
+                    // What was written into it after it was left.
+                    Found::Whole(_) => return Ok(Successor::File(Box::new(file))),
+                    Found::Older(..) => file = self.open(&entry.path)?,
+                    Found::Parted(..) | Found::Nothing => {}
+                }
             }
             // So much that an overwriting before the first line is read would be noticed.
             if !file.peek(PEEK_BYTES).is_empty() {

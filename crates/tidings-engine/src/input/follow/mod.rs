@@ -27,6 +27,7 @@ use super::chain::Chain;
 use super::error::InputError;
 use super::file::InputFile;
 use super::lines::Block;
+use super::matching::{ChainId, ChainSet};
 use super::open::{FileId, Limits};
 
 pub use checkpoint::Checkpoint;
@@ -37,6 +38,9 @@ use reading::{Away, Reading};
 
 /// How much of a file one poll steps over at most.
 const SKIP_BYTES: u64 = 64 << 20;
+
+/// Finished files of which a follower remembers that it has read them.
+const FINISHED_MAX: usize = 256;
 
 /// Where following begins.
 #[derive(Clone, Debug)]
@@ -60,6 +64,9 @@ pub struct FollowOptions {
     pub grace_ns_max: u64,
     /// Further directories that rotated files are moved to (logrotate's `olddir`).
     pub archives: Vec<PathBuf>,
+    /// Streams that were read before, followed or imported: a rotated file with one of them is not
+    /// read again, wherever its name puts it. Default none.
+    pub known: ChainSet,
     /// The bounds of reading.
     pub limits: Limits,
 }
@@ -70,6 +77,7 @@ impl Default for FollowOptions {
             grace_ns: 2_000_000_000,
             grace_ns_max: 60_000_000_000,
             archives: Vec::new(),
+            known: ChainSet::new(),
             limits: Limits::default(),
         }
     }
@@ -107,6 +115,10 @@ pub struct Follower {
     barren: Option<u64>,
     /// Damaged files without content that come after the place.
     spent: Vec<FileId>,
+    /// Streams that were read before.
+    known: ChainSet,
+    /// Those of them that this follower has read, oldest first.
+    finished: VecDeque<ChainId>,
     /// The last complaint, so that it is made once.
     complaint: Option<String>,
 }
@@ -160,6 +172,8 @@ impl Follower {
             notices: VecDeque::new(),
             barren: None,
             spent: Vec::new(),
+            known: options.known,
+            finished: VecDeque::new(),
             complaint: None,
         }
     }
@@ -415,10 +429,25 @@ impl Follower {
                 self.readable();
                 self.spent.clear();
                 self.barren = None;
+                if reading.file.offset() == 0 {
+                    self.remember_place();
+                }
                 self.notices.push_back(next.notice);
                 (Stage::Reading(reading), Ok(Poll::Working))
             }
             Err(error) => (Stage::Between { held: None }, Err(error)),
+        }
+    }
+
+    /// The stream of the place is finished: it is not read again, should a rotation give its file
+    /// a name that puts it behind others.
+    fn remember_place(&mut self) {
+        self.finished
+            .extend(self.known.insert(self.place.chain.clone()));
+        if self.finished.len() > FINISHED_MAX
+            && let Some(oldest) = self.finished.pop_front()
+        {
+            self.known.remove(oldest);
         }
     }
 
@@ -507,7 +536,9 @@ impl Follower {
             if self.barren == Some(layout) {
                 return Ok((layout, Successor::None));
             }
-            let found = self.places.successor(place, held, &shelf, &self.spent)?;
+            let found = self
+                .places
+                .successor(place, held, &shelf, &self.spent, &self.known)?;
             Ok((layout, found))
         });
         let (layout, next) = match found {

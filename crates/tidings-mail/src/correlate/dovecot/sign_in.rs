@@ -263,7 +263,8 @@ fn account(event: &mut Draft<'_>, who: &Who<'_>) {
     client(event, who);
     event
         .text_if(Key::SESSION, who.session)
-        .text_if(Key::CIPHER, who.tls_text);
+        .text_if(Key::CIPHER, who.tls_text)
+        .text_if(Key::CAUSED_BY, who.tls_end);
     if who.tls != Tls::None {
         event.bool(Key::TLS, matches!(who.tls, Tls::Tls));
     }
