@@ -1,8 +1,7 @@
 //! The history in this process, as the client verbs and the server's handlers ask it.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,9 +12,9 @@ use tidings_cli::{
 use tidings_engine::contract::{ImportObject, MessageObject, StatsObject, StoryObject};
 use tidings_engine::input::InputError;
 use tidings_engine::{
-    Engine, Error, EventQuery, FoundEvent, MessageQuery, StoryQuery, event_object, message_object,
+    Engine, Error, EventQuery, FoundEvent, MessageQuery, Place, StoryQuery, event_object,
+    message_object,
 };
-use tidings_mail::message::Message;
 
 use crate::check;
 use crate::clock::{self, Watch};
@@ -92,18 +91,18 @@ impl Store for EngineStore {
         each: &mut dyn FnMut(MessageObject) -> bool,
     ) -> Result<(), Failure> {
         let now_ns = clock::now_ns();
-        let find = |until_ns, limit| {
+        let find = |behind, limit| {
             let page = MessageQuery {
                 filter: query.filter.clone(),
                 since_ns: query.since_ns,
-                until_ns,
+                until_ns: query.until_ns,
+                behind,
                 limit,
                 now_ns,
             };
             self.ask(|engine| engine.messages(&page))
         };
-        let place = |message: &Message| (message.time_ns, message.id);
-        page_through(query.until_ns, query.limit, find, place, &mut |message| {
+        page_through(query.limit, find, Place::of_message, &mut |message| {
             each(message_object(&message))
         })
     }
@@ -114,23 +113,18 @@ impl Store for EngineStore {
         each: &mut dyn FnMut(serde_json::Value) -> bool,
     ) -> Result<(), Failure> {
         let now_ns = clock::now_ns();
-        let find = |until_ns, limit| {
+        let find = |behind, limit| {
             let page = EventQuery {
                 filter: query.filter.clone(),
                 since_ns: query.since_ns,
-                until_ns,
+                until_ns: query.until_ns,
+                behind,
                 limit,
                 now_ns,
             };
             self.ask(|engine| engine.events(&page))
         };
-        let place = |found: &FoundEvent| {
-            (
-                found.event().time_ns(),
-                hash_of(&(found.sequence, &found.record)),
-            )
-        };
-        page_through(query.until_ns, query.limit, find, place, &mut |found| {
+        page_through(query.limit, find, FoundEvent::place, &mut |found| {
             each(event_object(&found, query.raw))
         })
     }
@@ -217,79 +211,31 @@ impl Store for EngineStore {
     }
 }
 
-/// What is asked for page by page.
-struct Pages<K> {
-    /// The next page ends with this moment, of which these were handed over before.
-    until_ns: Option<i64>,
-    handed: HashMap<K, usize>,
-    left: u64,
-}
-
-impl<K: Eq + Hash + Clone> Pages<K> {
-    /// Hands over the fresh ones of a page; gives whether there may be more that is wanted.
-    fn hand_over<T>(
-        &mut self,
-        page: Vec<T>,
-        place: impl Fn(&T) -> (i64, K),
-        each: &mut dyn FnMut(T) -> bool,
-    ) -> bool {
-        let mut leave_out = self.handed.clone();
-        for result in page {
-            let (time_ns, key) = place(&result);
-            if self.until_ns != Some(time_ns) {
-                self.until_ns = Some(time_ns);
-                self.handed.clear();
-                leave_out.clear();
-            }
-            if let Some(count) = leave_out.get_mut(&key).filter(|count| **count > 0) {
-                *count -= 1;
-                continue;
-            }
-            *self.handed.entry(key).or_default() += 1;
-            self.left -= 1;
-            if !each(result) || self.left == 0 {
-                return false;
-            }
-        }
-        true
-    }
-}
-
-/// Hands over what `find` gives for (latest time, how many at most), newest first, until `each` has
-/// enough, `limit` is reached, or there is no more.
-///
-/// A page ends somewhere in a moment that may hold more results, so the next page begins with that
-/// moment again and leaves out as many of its results as were handed over, told apart by `place`.
-fn page_through<T, K: Eq + Hash + Clone>(
-    until_ns: Option<i64>,
+/// Hands over what `find` gives for (the place behind which to begin, how many at most), newest
+/// first, until `each` has enough, `limit` is reached, or there is no more.
+fn page_through<T>(
     limit: Option<u64>,
-    find: impl Fn(Option<i64>, usize) -> Result<Vec<T>, Failure>,
-    place: impl Fn(&T) -> (i64, K),
+    find: impl Fn(Option<Place>, usize) -> Result<Vec<T>, Failure>,
+    place: impl Fn(&T) -> Place,
     each: &mut dyn FnMut(T) -> bool,
 ) -> Result<(), Failure> {
-    let mut pages = Pages {
-        until_ns,
-        handed: HashMap::new(),
-        left: limit.unwrap_or(u64::MAX),
-    };
+    let mut left = limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    });
     let mut size = FIRST_PAGE;
-    while pages.left > 0 {
-        let fresh = size.min(usize::try_from(pages.left).unwrap_or(usize::MAX));
-        let wanted = fresh + pages.handed.values().sum::<usize>();
-        let page = find(pages.until_ns, wanted)?;
+    let mut behind = None;
+    while left > 0 {
+        let wanted = size.min(left);
+        let page = find(behind, wanted)?;
         let is_last = page.len() < wanted;
-        if !pages.hand_over(page, &place, each) || is_last {
+        behind = page.last().map(&place);
+        left -= page.len();
+        if !page.into_iter().all(&mut *each) || is_last {
             break;
         }
         size = (size * 2).min(PAGE_MAX);
     }
     Ok(())
-}
-
-fn hash_of(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// An engine's error, by who has to act on it.
@@ -315,55 +261,40 @@ mod tests {
 
     use super::*;
 
-    /// Results as (time, id), newest first, in an order that is the same each time.
-    fn search(all: &[(i64, u64)], limit: Option<u64>, until_ns: Option<i64>) -> Vec<(i64, u64)> {
+    fn search(all: &[Place], limit: Option<u64>) -> Vec<Place> {
         let mut found = Vec::new();
-        let find = |until_ns: Option<i64>, most: usize| {
-            let in_time = all
+        let find = |behind: Option<Place>, most: usize| {
+            let rest = all
                 .iter()
-                .filter(|(time, _)| until_ns.is_none_or(|until| *time <= until));
-            Ok(in_time.take(most).copied().collect())
+                .filter(|place| behind.is_none_or(|behind| **place < behind));
+            Ok(rest.take(most).copied().collect())
         };
         let each = &mut |result| {
             found.push(result);
             true
         };
-        page_through(
-            until_ns,
-            limit,
-            find,
-            |result: &(i64, u64)| (result.0, result.1),
-            each,
-        )
-        .unwrap();
+        page_through(limit, find, |place: &Place| *place, each).unwrap();
         found
     }
 
     #[test]
     fn pages_join_without_gap_or_repetition() {
-        // Moments with one result, with many, and with more than any page holds; equal results too.
+        // Moments with one result, with many, and with more than any page holds.
         for together in [1_u64, 3, 300, 20_000] {
-            let all: Vec<(i64, u64)> = (0..25_000_u64)
-                .map(|n| (1_000_000 - (n / together) as i64, n / 2))
+            let all: Vec<Place> = (0..25_000_u64)
+                .map(|n| Place::of_id(1_000_000 - (n / together) as i64, u64::MAX - n))
                 .collect();
-            assert_eq!(search(&all, None, None), all, "{together}");
-            assert_eq!(search(&all, Some(10_001), None), all[..10_001]);
-            let until = 1_000_000 - 1;
-            let later = all
-                .iter()
-                .filter(|(time, _)| *time <= until)
-                .copied()
-                .collect::<Vec<_>>();
-            assert_eq!(search(&all, None, Some(until)), later);
+            assert_eq!(search(&all, None), all, "{together}");
+            assert_eq!(search(&all, Some(10_001)), all[..10_001]);
         }
-        assert!(search(&[], None, None).is_empty());
-        assert!(search(&[(1, 1)], Some(0), None).is_empty());
+        assert!(search(&[], None).is_empty());
+        assert!(search(&[Place::of_id(1, 1)], Some(0)).is_empty());
     }
 
     #[test]
     fn a_search_stops_when_enough_was_seen() {
         let asked = std::cell::Cell::new(0);
-        let find = |_: Option<i64>, most: usize| {
+        let find = |_: Option<Place>, most: usize| {
             asked.set(asked.get() + 1);
             Ok((0..most as i64).rev().collect())
         };
@@ -372,7 +303,7 @@ mod tests {
             seen += 1;
             seen < 5
         };
-        page_through(None, None, find, |time: &i64| (*time, 0), each).unwrap();
+        page_through(None, find, |time: &i64| Place::of_id(*time, 0), each).unwrap();
         assert_eq!((asked.get(), seen), (1, 5));
     }
 

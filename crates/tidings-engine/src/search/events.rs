@@ -69,7 +69,11 @@ impl Engine {
     /// The places of the newest events that pass the filter, newest first.
     pub fn event_places(&self, query: &EventQuery) -> Result<Vec<Place>, Error> {
         let newest = self.newest_events(query, &|_| ())?;
-        Ok(newest.into_placed().into_iter().map(|(place, ())| place).collect())
+        Ok(newest
+            .into_placed()
+            .into_iter()
+            .map(|(place, ())| place)
+            .collect())
     }
 
     fn newest_events<T>(
@@ -121,7 +125,9 @@ impl Engine {
                 })?;
             }
         }
-        let mut taken = places.iter().map(|place| wanted.get(place).cloned().flatten());
+        let mut taken = places
+            .iter()
+            .map(|place| wanted.get(place).cloned().flatten());
         Ok(taken.by_ref().collect())
     }
 
@@ -175,7 +181,9 @@ fn rows_at(
         let sequence = values.int(rows::SEQUENCE, *row).map(|number| number as u64);
         wanted.contains_key(&Place::of(time_ns, position, sequence))
     };
-    let rows = (0..values.len()).filter(is_wanted).map(|row| values.number(row));
+    let rows = (0..values.len())
+        .filter(is_wanted)
+        .map(|row| values.number(row));
     Ok(RowSet::from_sorted_rows(rows))
 }
 

@@ -38,13 +38,19 @@ impl Engine {
     ///
     /// Commands refused at the door are among them if the filter names anything but the time.
     pub fn messages(&self, query: &MessageQuery) -> Result<Vec<Message>, Error> {
-        Ok(self.newest_messages(query, &|message| message)?.into_values())
+        Ok(self
+            .newest_messages(query, &|message| message)?
+            .into_values())
     }
 
     /// The places of the newest messages of which a recipient passes the filter, newest first.
     pub fn message_places(&self, query: &MessageQuery) -> Result<Vec<Place>, Error> {
         let newest = self.newest_messages(query, &|_| ())?;
-        Ok(newest.into_placed().into_iter().map(|(place, ())| place).collect())
+        Ok(newest
+            .into_placed()
+            .into_iter()
+            .map(|(place, ())| place)
+            .collect())
     }
 
     fn newest_messages<T>(
@@ -73,7 +79,7 @@ impl Engine {
         let (snapshot, reopened) = {
             let open = self.open_messages();
             for message in open.messages() {
-                let place = place_of(&message);
+                let place = Place::of_message(&message);
                 if newest.takes(place) && passes(&message) {
                     newest.push(place, make(message));
                 }
@@ -122,7 +128,7 @@ impl Engine {
         let (snapshot, reopened) = {
             let open = self.open_messages();
             for message in open.messages_named(name).filter(|message| wanted(message)) {
-                newest.push(place_of(&message), message);
+                newest.push(Place::of_message(&message), message);
             }
             (self.store().snapshot(), self.reopened())
         };
@@ -137,7 +143,9 @@ impl Engine {
             let settled =
                 |message: &Message| wanted(message) && !reopened.contains_any(&message.legs);
             let sieve = Some(Sieve::Name(name));
-            newest_of_part(&part, &rows, sieve, &settled, &mut newest, &|message| message)?;
+            newest_of_part(&part, &rows, sieve, &settled, &mut newest, &|message| {
+                message
+            })?;
         }
         Ok(newest.into_values())
     }
@@ -177,10 +185,6 @@ fn names_something(filter: &Filter) -> bool {
                 .iter()
                 .any(|field| !matches!(*field, "time" | "since" | "until" | "size"))
     }
-}
-
-fn place_of(message: &Message) -> Place {
-    Place::of_id(message.time_ns, message.id)
 }
 
 fn newest_of_part<T>(
@@ -234,7 +238,7 @@ fn take_whole<T>(
 ) -> Result<(), Error> {
     for message in whole_messages(part, rows)? {
         if seen.insert(message.id) && wanted(&message) {
-            newest.push(place_of(&message), make(message));
+            newest.push(Place::of_message(&message), make(message));
         }
     }
     Ok(())

@@ -23,8 +23,8 @@ pub(crate) use messages::whole_rows;
 pub(crate) use story::{events_of_legs, leg_tokens};
 
 pub use messages::MessageQuery;
-pub use place::Place;
 pub use objects::{event_object, message_object};
+pub use place::Place;
 pub use story::StoryQuery;
 
 /// Types that a filter may name at most for the index to be asked; more are matched row by row.

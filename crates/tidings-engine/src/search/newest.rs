@@ -79,13 +79,18 @@ impl<T> Newest<T> {
 
     /// The values, newest first.
     pub(super) fn into_values(self) -> Vec<T> {
-        self.into_placed().into_iter().map(|(_, value)| value).collect()
+        self.into_placed()
+            .into_iter()
+            .map(|(_, value)| value)
+            .collect()
     }
 
     /// The values with their places, newest first.
     pub(super) fn into_placed(self) -> Vec<(Place, T)> {
         let entries = self.heap.into_iter();
-        let mut placed: Vec<_> = entries.map(|Reverse(Entry(at, value))| (at, value)).collect();
+        let mut placed: Vec<_> = entries
+            .map(|Reverse(Entry(at, value))| (at, value))
+            .collect();
         placed.sort_unstable_by_key(|(place, _)| Reverse(*place));
         placed
     }

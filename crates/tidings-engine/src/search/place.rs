@@ -3,6 +3,7 @@
 use std::fmt;
 
 use tidings_event::{EventRef, Id, Position};
+use tidings_mail::message::Message;
 
 /// The place of a result: newest first, and no two have the same.
 ///
@@ -37,6 +38,11 @@ impl Place {
                 third: BY_SEQUENCE,
             },
         }
+    }
+
+    /// The place of a message.
+    pub fn of_message(message: &Message) -> Place {
+        Place::of_id(message.time_ns, message.id)
     }
 
     /// The place of a message or a span, by when it began and its id.
@@ -128,10 +134,20 @@ mod tests {
     fn other_texts_are_no_places() {
         let text = Place::of_id(5, 77).to_string();
         let upper = text.to_uppercase();
-        for wrong in ["", "a", "singleton", &text[..15], &upper, &format!("{text}\u{e9}")] {
+        for wrong in [
+            "",
+            "a",
+            "singleton",
+            &text[..15],
+            &upper,
+            &format!("{text}\u{e9}"),
+        ] {
             assert_eq!(Place::parse(wrong), None, "{wrong}");
         }
         // The same number with a digit 0 before it.
-        assert_eq!(Place::parse(&format!("{}a{}", &text[..16], &text[16..])), None);
+        assert_eq!(
+            Place::parse(&format!("{}a{}", &text[..16], &text[16..])),
+            None
+        );
     }
 }

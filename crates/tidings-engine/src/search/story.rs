@@ -10,6 +10,7 @@ use tidings_mail::correlate::seconds_of_queue_id;
 use tidings_mail::message::{JoinBy, Kind, Message, Name, refused_id};
 use tidings_store::{Part, RowSet, TokenExpr};
 
+use super::Place;
 use super::events::{FoundEvent, read_events};
 use super::objects::message_object;
 use super::sieve::is_named;
