@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidings_event::EventRef;
 use tidings_event::filter::FieldSet;
 use tidings_spool::Frame;
-use tidings_store::{Part, RowSet, Snapshot};
+use tidings_store::{ColumnId, Part, RowSet, Rows, Snapshot};
 
 use super::newest::Newest;
 use super::{Compiled, Place};
@@ -162,6 +162,24 @@ impl Recent {
     }
 }
 
+/// The columns that [`place_of`] needs.
+const PLACE_COLUMNS: &[ColumnId] = &[
+    rows::TIME,
+    rows::STREAM,
+    rows::GROUP,
+    rows::OFFSET,
+    rows::ORDINAL,
+    rows::SEQUENCE,
+];
+
+/// The place of a row's event.
+fn place_of(values: &Rows, row: usize) -> Place {
+    let time_ns = values.time(rows::TIME, row).unwrap_or_default();
+    let position = rows::position_of(values, row);
+    let sequence = values.int(rows::SEQUENCE, row).map(|number| number as u64);
+    Place::of(time_ns, position, sequence)
+}
+
 /// The rows of a part that are at wanted places, all of whose times are given.
 fn rows_at(
     part: &Part,
@@ -172,15 +190,8 @@ fn rows_at(
     for time_ns in times {
         near = near.or(&part.within(*time_ns..=*time_ns)?);
     }
-    let mut columns = rows::position_columns().to_vec();
-    columns.push(rows::SEQUENCE);
-    let values = part.read(&columns, &near)?;
-    let is_wanted = |row: &usize| {
-        let time_ns = values.time(rows::TIME, *row).unwrap_or_default();
-        let position = rows::position_of(&values, *row);
-        let sequence = values.int(rows::SEQUENCE, *row).map(|number| number as u64);
-        wanted.contains_key(&Place::of(time_ns, position, sequence))
-    };
+    let values = part.read(PLACE_COLUMNS, &near)?;
+    let is_wanted = |row: &usize| wanted.contains_key(&place_of(&values, *row));
     let rows = (0..values.len())
         .filter(is_wanted)
         .map(|row| values.number(row));
@@ -242,21 +253,29 @@ fn rows_worth_reading<T>(
     newest: &Newest<T>,
     everything: bool,
 ) -> Result<RowSet, Error> {
-    let times = part.read(&[rows::TIME, rows::GROUP, rows::OFFSET], slice)?;
-    let mut wanted: Vec<((i64, u64), u32)> = Vec::new();
-    for row in 0..times.len() {
-        let Some(time_ns) = times.time(rows::TIME, row) else {
+    let columns = if everything {
+        PLACE_COLUMNS
+    } else {
+        &[rows::TIME]
+    };
+    let values = part.read(columns, slice)?;
+    let mut wanted: Vec<(Place, u32)> = Vec::new();
+    for row in 0..values.len() {
+        let Some(time_ns) = values.time(rows::TIME, row) else {
             continue;
         };
         if compiled.covers(time_ns) && newest.may_take_at(time_ns) {
-            let line = rows::line_number_of(&times, row).unwrap_or(0);
-            wanted.push(((time_ns, line), times.number(row)));
+            let place = match everything {
+                true => place_of(&values, row),
+                false => Place::last_of(time_ns),
+            };
+            wanted.push((place, values.number(row)));
         }
     }
-    if everything && wanted.len() > newest.limit() {
+    if everything {
+        wanted.retain(|(place, _)| newest.takes(*place));
         wanted.sort_unstable_by(|a, b| b.cmp(a));
-        // Events of one line share its number: a few more than asked for keeps them together.
-        wanted.truncate(newest.limit() + 16);
+        wanted.truncate(newest.limit());
     }
     let mut numbers: Vec<u32> = wanted.into_iter().map(|(_, number)| number).collect();
     numbers.sort_unstable();
