@@ -27,7 +27,7 @@ use crate::contract::ImportObject;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::input::{ChainId, ChainSet, Checkpoint, Match, open_with};
-use crate::live::{LIVE_STREAM, followed_streams};
+use crate::live::LIVE_STREAM;
 use followed::{FollowedSet, chain_up_to};
 use order::{Source, sources};
 use reader::{Files, Next};
@@ -181,17 +181,6 @@ impl Engine {
         Ok(Some(Checkpoint::of_chain(chain)))
     }
 
-    /// The content chains of everything that was imported or followed: what need not be read again.
-    pub fn known_chains(&self) -> Result<ChainSet, Error> {
-        let mut chains = self.chains()?;
-        for stream in followed_streams(self)? {
-            let place = Checkpoint::decode(&stream.checkpoint)
-                .map_err(|error| Error::State(error.to_string()))?;
-            chains.insert(place.chain().clone());
-        }
-        Ok(chains)
-    }
-
     fn unfinished_imports(&self) -> BTreeSet<u64> {
         let snapshot = self.store().snapshot();
         let ids = snapshot.blob(UNFINISHED_BLOB).unwrap_or_default();
@@ -200,7 +189,7 @@ impl Engine {
     }
 
     /// The content chains of everything imported.
-    pub(crate) fn chains(&self) -> Result<ChainSet, Error> {
+    pub fn chains(&self) -> Result<ChainSet, Error> {
         let snapshot = self.store().snapshot();
         let blobs = snapshot.blobs(CHAINS).filter_map(|(name, bytes)| {
             let id = u64::from_str_radix(name.strip_prefix(CHAINS)?, 16).ok()?;

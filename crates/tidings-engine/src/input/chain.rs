@@ -91,6 +91,22 @@ impl Chain {
         self.first_line.map_or(0, |(length, _)| length.into())
     }
 
+    /// The chain without what lies between its first line and its end: a stream of which nothing
+    /// more comes is recognised by these. `None` without a first line.
+    pub(super) fn outline(&self) -> Option<Chain> {
+        Some(Chain::of_outline(self.length, self.first_line?, self.end))
+    }
+
+    /// The outline of a stream of this length, with this first line and value at its end.
+    pub(super) fn of_outline(length: u64, first_line: (u32, u64), end: u128) -> Chain {
+        Chain {
+            length,
+            first_line: Some(first_line),
+            end,
+            ..Chain::empty()
+        }
+    }
+
     /// The places at which the chain can be compared with a stream, ascending, the end last.
     pub(super) fn checks(&self) -> Vec<(u64, u64)> {
         let mut checks: Vec<(u64, u64)> = Vec::with_capacity(12 + self.marks.len());

@@ -72,7 +72,7 @@ impl FileSource {
             return Ok(());
         };
         let options = FollowOptions {
-            known: self.live.engine().known_chains()?,
+            imported: self.live.engine().chains()?,
             ..FollowOptions::default()
         };
         let mut follower = Follower::with_options(&self.path, start, options);

@@ -1,10 +1,18 @@
 //! Where a follower stands, to be kept together with what came of the lines before.
 
+use std::collections::VecDeque;
+
 use super::super::chain::Chain;
 use super::super::chain_format::{FormatError, Reader};
 use super::super::open::FileId;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// Before there were finished streams.
+const FIRST_VERSION: u8 = 1;
+
+/// Finished streams that are remembered.
+const FINISHED_MAX: usize = 16;
 
 /// A place in a followed log behind the last delivered line.
 ///
@@ -17,6 +25,55 @@ pub struct Checkpoint {
     /// When the file was last written before the place was noted; of an empty chain, the time up
     /// to which everything is left out.
     pub(super) modified_ns: i64,
+    pub(super) finished: Finished,
+}
+
+/// The streams that were read before the one at hand, in outline, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Finished(VecDeque<Chain>);
+
+impl Finished {
+    /// Remembers one more, and forgets the oldest beyond [`FINISHED_MAX`].
+    pub(super) fn push(&mut self, stream: &Chain) {
+        let Some(outline) = stream.outline() else {
+            return;
+        };
+        self.0.push_back(outline);
+        if self.0.len() > FINISHED_MAX {
+            self.0.pop_front();
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Chain> {
+        self.0.iter()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        // At most `FINISHED_MAX`.
+        out.push(self.0.len() as u8);
+        for stream in &self.0 {
+            let (first_length, first_hash) = stream.first_line.unwrap_or_default();
+            out.extend(stream.length.to_le_bytes());
+            out.extend(first_length.to_le_bytes());
+            out.extend(first_hash.to_le_bytes());
+            out.extend(stream.end.to_le_bytes());
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Finished, FormatError> {
+        let count = usize::from(reader.u8()?);
+        if count > FINISHED_MAX {
+            return Err(reader.wrong("too many finished streams"));
+        }
+        let stream = |_| {
+            let (length, first_line) = (reader.u64()?, (reader.u32()?, reader.u64()?));
+            Ok(Chain::of_outline(length, first_line, reader.u128()?))
+        };
+        (0..count)
+            .map(stream)
+            .collect::<Result<_, _>>()
+            .map(Finished)
+    }
 }
 
 impl Checkpoint {
@@ -28,6 +85,7 @@ impl Checkpoint {
             chain,
             file: None,
             modified_ns: i64::MAX,
+            finished: Finished::default(),
         }
     }
 
@@ -47,6 +105,7 @@ impl Checkpoint {
             out.extend(file.device.to_le_bytes());
             out.extend(file.inode.to_le_bytes());
         }
+        self.finished.encode(&mut out);
         out.extend(self.chain.encode());
         out
     }
@@ -54,7 +113,8 @@ impl Checkpoint {
     /// Reads an encoded checkpoint; all bytes must be used.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut reader = Reader::new("checkpoint", bytes);
-        reader.version(VERSION)?;
+        let has_finished = bytes.first() != Some(&FIRST_VERSION);
+        reader.version(if has_finished { VERSION } else { FIRST_VERSION })?;
         let has_file = reader.u8()?;
         if has_file > 1 {
             return Err(reader.wrong("unknown flags"));
@@ -68,10 +128,15 @@ impl Checkpoint {
         } else {
             None
         };
+        let finished = match has_finished {
+            true => Finished::decode(&mut reader)?,
+            false => Finished::default(),
+        };
         Ok(Self {
             chain: Chain::decode(reader.rest())?,
             file,
             modified_ns,
+            finished,
         })
     }
 }
@@ -92,14 +157,24 @@ mod tests {
                 inode: 77,
             }),
             modified_ns: -3,
+            finished: Finished::default(),
         };
+        let mut after_others = with_file.clone();
+        for number in 0..FINISHED_MAX + 3 {
+            let mut finished = ChainBuilder::new();
+            finished.update(format!("{number}\n").as_bytes());
+            after_others.finished.push(&finished.chain());
+        }
+        assert_eq!(after_others.finished.iter().count(), FINISHED_MAX);
         for checkpoint in [
             with_file,
+            after_others,
             Checkpoint::of_chain(builder.chain()),
             Checkpoint::of_chain(Chain::empty()),
         ] {
             let bytes = checkpoint.encode();
             assert_eq!(Checkpoint::decode(&bytes), Ok(checkpoint));
+            assert!(bytes.len() < 1024, "{}", bytes.len());
             for length in 0..bytes.len() {
                 assert!(Checkpoint::decode(&bytes[..length]).is_err());
             }

@@ -8,7 +8,7 @@ use super::super::error::InputError;
 use super::super::file::InputFile;
 use super::super::matching::{ChainSet, Found, match_stream};
 use super::super::open::{FileId, Limits, open_with};
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Finished};
 use super::shelf::{Entry, Shelf, stat};
 
 const PEEK_BYTES: usize = 256;
@@ -44,6 +44,27 @@ pub(super) enum Successor {
     None,
     /// A file without content, because it is damaged at its beginning.
     Damaged(InputError, FileId),
+}
+
+/// What need not be read.
+pub(super) struct Done<'a> {
+    /// Files known to have nothing.
+    pub(super) spent: &'a [FileId],
+    /// Streams read before that of the place, whatever their names say of their order.
+    pub(super) finished: &'a Finished,
+    /// Streams that others have read.
+    pub(super) imported: &'a ChainSet,
+}
+
+impl Done<'_> {
+    fn candidates(&self, file: &mut InputFile) -> Vec<((), &Chain)> {
+        let imported = self.imported.candidates(file).into_iter();
+        let imported = imported.map(|(_, chain)| chain);
+        imported
+            .chain(self.finished.iter())
+            .map(|chain| ((), chain))
+            .collect()
+    }
 }
 
 impl Places {
@@ -106,15 +127,13 @@ impl Places {
     }
 
     /// Looks for what was written after the stream at `place`; `held` is the file it was read from,
-    /// if that is open. Files in `spent` are known to have nothing, and those that hold streams of
-    /// `known` were read before, whatever their names say of their order.
+    /// if that is open.
     pub(super) fn successor(
         &self,
         place: &Checkpoint,
         held: Option<&InputFile>,
         shelf: &Shelf,
-        spent: &[FileId],
-        known: &ChainSet,
+        done: &Done<'_>,
     ) -> Result<Successor, InputError> {
         let entries: Vec<&Entry> = shelf.entries().collect();
         let at = match self.position(place, held, &entries)? {
@@ -133,7 +152,7 @@ impl Places {
                 Some(at) => index > at,
                 None => is_live || entry.modified_ns > place.modified_ns,
             };
-            if !later || spent.contains(&entry.id) {
+            if !later || done.spent.contains(&entry.id) {
                 continue;
             }
             let mut file = self.open(&entry.path)?;
@@ -142,7 +161,7 @@ impl Places {
                 return Ok(Successor::None);
             }
             if !is_live {
-                let candidates = known.candidates(&mut file);
+                let candidates = done.candidates(&mut file);
                 match match_stream(&mut file, candidates)? {
                     Found::Whole(_) if file.peek(1).is_empty() => continue,
                     // What was written into it after it was left.

@@ -27,23 +27,25 @@ use super::chain::Chain;
 use super::error::InputError;
 use super::file::InputFile;
 use super::lines::Block;
-use super::matching::{ChainId, ChainSet};
+use super::matching::ChainSet;
 use super::open::{FileId, Limits};
 
 pub use checkpoint::Checkpoint;
 pub use notice::Notice;
 
-use find::{Located, Places, Successor};
+use checkpoint::Finished;
+use find::{Done, Located, Places, Successor};
 use reading::{Away, Reading};
 
 /// How much of a file one poll steps over at most.
 const SKIP_BYTES: u64 = 64 << 20;
 
-/// Finished files of which a follower remembers that it has read them.
-const FINISHED_MAX: usize = 256;
-
 /// Where following begins.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each followed log"
+)]
 pub enum Start {
     /// At the beginning of the file at the path, also if it does not exist yet.
     Beginning,
@@ -64,9 +66,9 @@ pub struct FollowOptions {
     pub grace_ns_max: u64,
     /// Further directories that rotated files are moved to (logrotate's `olddir`).
     pub archives: Vec<PathBuf>,
-    /// Streams that were read before, followed or imported: a rotated file with one of them is not
-    /// read again, wherever its name puts it. Default none.
-    pub known: ChainSet,
+    /// Streams that others have read, as an import: a rotated file that holds one of them is not
+    /// read. Default none.
+    pub imported: ChainSet,
     /// The bounds of reading.
     pub limits: Limits,
 }
@@ -77,7 +79,7 @@ impl Default for FollowOptions {
             grace_ns: 2_000_000_000,
             grace_ns_max: 60_000_000_000,
             archives: Vec::new(),
-            known: ChainSet::new(),
+            imported: ChainSet::new(),
             limits: Limits::default(),
         }
     }
@@ -115,10 +117,11 @@ pub struct Follower {
     barren: Option<u64>,
     /// Damaged files without content that come after the place.
     spent: Vec<FileId>,
-    /// Streams that were read before.
-    known: ChainSet,
-    /// Those of them that this follower has read, oldest first.
-    finished: VecDeque<ChainId>,
+    /// Streams that others have read.
+    imported: ChainSet,
+    /// Streams that were read before that of the place: not read again, wherever a rotation's
+    /// names put their files.
+    finished: Finished,
     /// The last complaint, so that it is made once.
     complaint: Option<String>,
 }
@@ -172,8 +175,8 @@ impl Follower {
             notices: VecDeque::new(),
             barren: None,
             spent: Vec::new(),
-            known: options.known,
-            finished: VecDeque::new(),
+            imported: options.imported,
+            finished: Finished::default(),
             complaint: None,
         }
     }
@@ -214,11 +217,15 @@ impl Follower {
     /// following has not begun.
     #[must_use]
     pub fn checkpoint(&self) -> Option<Checkpoint> {
-        match &self.stage {
-            Stage::Starting(_) | Stage::Skipping { .. } => None,
-            Stage::Reading(reading) if reading.file.offset() > 0 => Some(reading.here()),
-            Stage::Reading(_) | Stage::Between { .. } => Some(self.place.clone()),
-        }
+        let place = match &self.stage {
+            Stage::Starting(_) | Stage::Skipping { .. } => return None,
+            Stage::Reading(reading) if reading.file.offset() > 0 => reading.here(),
+            Stage::Reading(_) | Stage::Between { .. } => self.place.clone(),
+        };
+        Some(Checkpoint {
+            finished: self.finished.clone(),
+            ..place
+        })
     }
 
     /// The stream that the last delivered line belongs to, as [`Chain::stream`].
@@ -262,6 +269,9 @@ impl Follower {
     }
 
     fn begin(&mut self, start: &Start) -> Result<Stage, InputError> {
+        if let Start::Resume(place) = start {
+            self.finished = place.finished.clone();
+        }
         match start {
             Start::Resume(place) if place.chain.length() > 0 => self.resume(place),
             Start::Resume(place) => {
@@ -283,6 +293,7 @@ impl Follower {
             chain: Chain::empty(),
             file: None,
             modified_ns: self.places.shelf()?.newest_rotated_ns(),
+            finished: Finished::default(),
         };
         let Some(mut file) = skipped else {
             return Ok(Stage::Between { held: None });
@@ -430,24 +441,12 @@ impl Follower {
                 self.spent.clear();
                 self.barren = None;
                 if reading.file.offset() == 0 {
-                    self.remember_place();
+                    self.finished.push(&self.place.chain);
                 }
                 self.notices.push_back(next.notice);
                 (Stage::Reading(reading), Ok(Poll::Working))
             }
             Err(error) => (Stage::Between { held: None }, Err(error)),
-        }
-    }
-
-    /// The stream of the place is finished: it is not read again, should a rotation give its file
-    /// a name that puts it behind others.
-    fn remember_place(&mut self) {
-        self.finished
-            .extend(self.known.insert(self.place.chain.clone()));
-        if self.finished.len() > FINISHED_MAX
-            && let Some(oldest) = self.finished.pop_front()
-        {
-            self.known.remove(oldest);
         }
     }
 
@@ -536,9 +535,12 @@ impl Follower {
             if self.barren == Some(layout) {
                 return Ok((layout, Successor::None));
             }
-            let found = self
-                .places
-                .successor(place, held, &shelf, &self.spent, &self.known)?;
+            let done = Done {
+                spent: &self.spent,
+                finished: &self.finished,
+                imported: &self.imported,
+            };
+            let found = self.places.successor(place, held, &shelf, &done)?;
             Ok((layout, found))
         });
         let (layout, next) = match found {

@@ -4,7 +4,7 @@ use super::super::decompress::Encoding;
 use super::super::error::InputError;
 use super::super::file::InputFile;
 use super::super::open::FileId;
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Finished};
 
 #[derive(Debug)]
 pub(super) struct Reading {
@@ -58,6 +58,7 @@ impl Reading {
             chain: self.file.chain(),
             file,
             modified_ns: self.modified_ns,
+            finished: Finished::default(),
         }
     }
 
