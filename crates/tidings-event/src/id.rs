@@ -5,13 +5,16 @@ use std::fmt;
 /// Seconds of the unix epoch at which span ids begin (2021-09-22T03:06:40Z).
 const ID_EPOCH_SECONDS: i64 = 1_632_280_000;
 
+/// Milliseconds before and after the id epoch that 43 bits hold.
+const MILLIS_MAX: i64 = 1 << 42;
+
 /// Digits of the base-32 text of 64-bit ids, by value.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz792013";
 
 /// The id of a span, queue or object: an opaque 64-bit number with a base-32 text.
 ///
-/// The upper 43 bits hold milliseconds since the id epoch, so ids made at a time sort near that
-/// time; nothing may rely on it. Never pass one through a floating-point number.
+/// The upper 43 bits hold milliseconds since the id epoch, in two's complement, so ids made at a
+/// time since then sort near that time. Never pass one through a floating-point number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Id(pub u64);
 
@@ -19,20 +22,24 @@ impl Id {
     /// The id of a span that began at `time_ns` (nanoseconds since the unix epoch), told apart
     /// from others of the same millisecond by the low 21 bits of `discriminator`.
     ///
-    /// Times before the id epoch, and beyond what 43 bits of milliseconds can hold, use 0.
+    /// Times more than 139 years from the id epoch use that.
     pub fn at(time_ns: i64, discriminator: u64) -> Id {
         let millis = time_ns.div_euclid(1_000_000) - ID_EPOCH_SECONDS * 1000;
-        let millis = u64::try_from(millis)
-            .ok()
-            .filter(|ms| *ms < 1 << 43)
-            .unwrap_or(0);
-        let id = millis << 21 | discriminator & 0x1f_ffff;
+        let is_held = (-MILLIS_MAX..MILLIS_MAX).contains(&millis);
+        let millis = if is_held { millis } else { 0 };
+        let id = (millis << 21) as u64 | discriminator & 0x1f_ffff;
         Id(id.max(1))
+    }
+
+    /// The moment that an id made by [`at`](Self::at) holds, in nanoseconds since the unix epoch;
+    /// whole milliseconds.
+    pub fn time_ns(self) -> i64 {
+        ((self.0 as i64 >> 21) + ID_EPOCH_SECONDS * 1000) * 1_000_000
     }
 
     /// The second that an id made by [`at`](Self::at) holds, since the unix epoch.
     pub fn seconds(self) -> i64 {
-        (self.0 >> 21) as i64 / 1000 + ID_EPOCH_SECONDS
+        self.time_ns().div_euclid(1_000_000_000)
     }
 
     /// Reads the base-32 text; `None` for anything that is not the text of a 64-bit id.
@@ -146,8 +153,13 @@ mod tests {
             1_795_353_655_203
         );
         assert_eq!(id.0 & 0x1f_ffff, 0x1f_ffff);
-        assert_eq!(Id::at(0, 5).0, 5);
-        assert_eq!(Id::at(0, 0).0, 1, "0 means no span");
+        // Logs are older than the epoch of ids.
+        for millis in [0, 1_072_915_200_000, 1_632_279_999_999, 1_632_280_000_000] {
+            assert_eq!(Id::at(millis * 1_000_000, 5).time_ns(), millis * 1_000_000);
+            assert_eq!(Id::at(millis * 1_000_000, 5).0 & 0x1f_ffff, 5);
+        }
+        assert_eq!(Id::at(i64::MIN, 5).0, 5);
+        assert_eq!(Id::at(i64::MIN, 0).0, 1, "0 means no span");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod newest;
 mod objects;
 mod place;
 mod sieve;
+mod spans;
 mod story;
 mod telling;
 
@@ -25,6 +26,7 @@ pub(crate) use story::{events_of_legs, leg_tokens};
 pub use messages::MessageQuery;
 pub use objects::{event_object, message_object};
 pub use place::Place;
+pub use spans::{FoundSpan, SpanFilter, SpanQuery};
 pub use story::StoryQuery;
 
 /// Types that a filter may name at most for the index to be asked; more are matched row by row.
