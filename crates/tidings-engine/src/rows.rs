@@ -409,30 +409,64 @@ pub(crate) fn all_columns() -> Vec<ColumnId> {
     (0..FIRST_KEY + KEYS.len()).collect()
 }
 
+/// Columns needed to make an event that has these keys alone, if they are kept in few.
+pub(crate) fn columns_of(keys: &[Key]) -> Option<Vec<ColumnId>> {
+    let mut columns = vec![TIME, SPAN, TYPE, LEVEL, SHAPE, MORE];
+    for key in keys {
+        columns.push(column_of(*key)?);
+        if *key == Key::QUEUE_ID {
+            columns.extend(queue_id_columns());
+        }
+    }
+    columns.sort_unstable();
+    columns.dedup();
+    Some(columns)
+}
+
 /// Appends the record of row `row` to `out`; `None` if the row is not one that
 /// [`EventRows::push`] wrote.
 pub(crate) fn event_of(rows: &Rows, row: usize, out: &mut Vec<u8>) -> Option<()> {
+    event_with(rows, row, &|_| true, out)
+}
+
+/// As [`event_of`], with those keys alone that are wanted; needs the columns of [`columns_of`]. The
+/// event has its position and flags only where all columns were read.
+pub(crate) fn event_with(
+    rows: &Rows,
+    row: usize,
+    is_wanted: &dyn Fn(Key) -> bool,
+    out: &mut Vec<u8>,
+) -> Option<()> {
     let kind = EventType::from_name(rows.text(TYPE, row)?)?;
     let mut header = Header::new(kind, rows.time(TIME, row)?);
     header.span = rows.uint(SPAN, row).map(Id);
     if let Some(level) = rows.text(LEVEL, row) {
         header.level = level.parse::<Level>().ok()?;
     }
-    header.position = position_of(rows, row);
-    let is_placed = line_number_of(rows, row).is_some() && rows.int(STREAM, row).is_some();
-    if is_placed && header.position.is_none() {
-        return None;
+    if rows.has(STREAM) {
+        header.position = position_of(rows, row);
+        let is_placed = line_number_of(rows, row).is_some() && rows.int(STREAM, row).is_some();
+        if is_placed && header.position.is_none() {
+            return None;
+        }
+        let flags = rows.int(FLAGS, row).unwrap_or(0);
+        header.late = flags & LATE != 0;
+        header.imported = flags & IMPORTED != 0;
     }
-    let flags = rows.int(FLAGS, row).unwrap_or(0);
-    header.late = flags & LATE != 0;
-    header.imported = flags & IMPORTED != 0;
     let mut record = RecordWriter::begin(out, &header);
     let mut more = tidings_event::Records::new(rows.bytes(MORE, row).unwrap_or_default());
     let mut shape = rows.text(SHAPE, row).unwrap_or_default().chars();
     while let (Some(high), Some(low), Some(tag)) = (shape.next(), shape.next(), shape.next()) {
         let digit = |digit: char| u32::from(digit).checked_sub(u32::from(b'0'));
         let key = Key::from_id(u16::try_from(digit(high)? << 6 | digit(low)?).ok()?);
-        let value = match How::of_letter(tag)? {
+        let how = How::of_letter(tag)?;
+        if !is_wanted(key) {
+            if how == How::More {
+                more.next()?.ok()?;
+            }
+            continue;
+        }
+        let value = match how {
             How::More => more.next()?.ok()?.pairs().next()?.1,
             How::LongId | How::ShortId => Value::UInt(queue_id_of(rows, row)?),
             how => value_of(rows, row, column_of(key)?, how)?,

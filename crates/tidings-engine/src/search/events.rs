@@ -180,6 +180,28 @@ fn place_of(values: &Rows, row: usize) -> Place {
     Place::of(time_ns, position, sequence)
 }
 
+/// The rows whose events may pass the filter, told by few columns where it names few keys: to read
+/// a row whole unpacks pages of some fifty columns.
+pub(super) fn sieved(part: &Part, rows: RowSet, compiled: &Compiled) -> Result<RowSet, Error> {
+    let keys = compiled.keys.as_deref();
+    let Some((keys, columns)) = keys.and_then(|keys| Some((keys, rows::columns_of(keys)?))) else {
+        return Ok(rows);
+    };
+    let values = part.read(&columns, &rows)?;
+    let mut record = Vec::new();
+    let mut left = Vec::new();
+    for row in 0..values.len() {
+        record.clear();
+        rows::event_with(&values, row, &|key| keys.contains(&key), &mut record)
+            .ok_or_else(|| damaged(part, values.number(row)))?;
+        // Just written.
+        if EventRef::read(&record).is_ok_and(|(event, _)| compiled.matcher.matches(&event)) {
+            left.push(values.number(row));
+        }
+    }
+    Ok(RowSet::from_sorted_rows(left))
+}
+
 /// The rows of a part that are at wanted places, all of whose times are given.
 fn rows_at(
     part: &Part,
@@ -232,6 +254,11 @@ fn events_in<T>(
             newest.limit().saturating_mul(2),
             &mut |part, slice| {
                 let slice = rows_worth_reading(part, slice, compiled, newest, everything)?;
+                let slice = if everything {
+                    slice
+                } else {
+                    sieved(part, slice, compiled)?
+                };
                 read_events(part, &slice, &mut |found| {
                     if (everything || compiled.matcher.matches(&found.event()))
                         && !recent.holds(&found)

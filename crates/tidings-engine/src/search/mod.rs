@@ -11,8 +11,8 @@ mod spans;
 mod story;
 mod telling;
 
-use tidings_event::EventType;
 use tidings_event::filter::{FieldSet, Filter, Matcher, Needs, Plan};
+use tidings_event::{EventType, Key};
 use tidings_store::TokenExpr;
 
 use crate::error::Error;
@@ -39,6 +39,8 @@ struct Compiled {
     since_ns: i64,
     until_ns: i64,
     tokens: TokenExpr,
+    /// The keys of an event that it looks at; `None` if it may look at all.
+    keys: Option<Vec<Key>>,
 }
 
 impl Compiled {
@@ -57,6 +59,7 @@ impl Compiled {
             since_ns: plan.since_ns.max(since_ns.unwrap_or(i64::MIN)),
             until_ns: plan.until_ns.min(until_ns.unwrap_or(i64::MAX)),
             tokens: tokens_of(&plan, fields.is_event),
+            keys: keys_of(&filter),
             filter,
             matcher,
         })
@@ -65,6 +68,19 @@ impl Compiled {
     fn covers(&self, time_ns: i64) -> bool {
         (self.since_ns..=self.until_ns).contains(&time_ns)
     }
+}
+
+fn keys_of(filter: &Filter) -> Option<Vec<Key>> {
+    let of_header = |name: &&str| {
+        matches!(
+            *name,
+            "type" | "level" | "span" | "time" | "since" | "until"
+        )
+    };
+    let fields = filter.fields().into_iter().filter(|name| !of_header(name));
+    // `ip` is in any key, and so are words.
+    let keys = fields.map(|name| Key::from_name(name).filter(|_| name != "ip"));
+    keys.collect::<Option<_>>().filter(|_| !filter.has_words())
 }
 
 fn tokens_of(plan: &Plan, is_event: bool) -> TokenExpr {

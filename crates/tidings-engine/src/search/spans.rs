@@ -5,14 +5,16 @@
 //! time, from the moment that its id holds on: nothing else says where they are, since a session
 //! goes on in the next file when a log is rotated.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use tidings_event::filter::FieldSet;
-use tidings_event::{EventType, Id};
+use tidings_event::{EventRef, EventType, Id};
 use tidings_store::{Part, RowSet, TokenExpr};
 
-use super::events::{FoundEvent, Recent, earlier, read_events};
+use super::events::{FoundEvent, Recent, each_slice, earlier, read_events, sieved};
 use super::newest::Newest;
 use super::{Compiled, Place};
 use crate::engine::Engine;
@@ -119,14 +121,12 @@ fn place_of(id: Id) -> Place {
 impl Engine {
     /// The newest spans that pass the filter, newest first.
     pub fn spans(&self, query: &SpanQuery) -> Result<Vec<FoundSpan>, Error> {
-        Ok(self.newest_spans(query, &|span| span)?.into_values())
-    }
-
-    /// The places of the newest spans that pass the filter, newest first.
-    pub fn span_places(&self, query: &SpanQuery) -> Result<Vec<Place>, Error> {
-        let newest = self.newest_spans(query, &|_| ())?;
-        let placed = newest.into_placed().into_iter();
-        Ok(placed.map(|(place, ())| place).collect())
+        let ids: Vec<Id> = self
+            .span_places(query)?
+            .into_iter()
+            .map(Place::id)
+            .collect();
+        Ok(self.spans_with_ids(&ids)?.into_iter().flatten().collect())
     }
 
     /// The spans with these ids, in their order; `None` for what is no longer, or never was, there.
@@ -141,55 +141,142 @@ impl Engine {
         Ok(spans.collect())
     }
 
-    fn newest_spans<T>(
-        &self,
-        query: &SpanQuery,
-        make: &dyn Fn(FoundSpan) -> T,
-    ) -> Result<Newest<T>, Error> {
+    /// The places of the newest spans that pass the filter, newest first.
+    pub fn span_places(&self, query: &SpanQuery) -> Result<Vec<Place>, Error> {
         let test = Test::of(&query.filter, query.now_ns)?;
         let since_ns = query.since_ns.unwrap_or(i64::MIN);
         let until_ns = earlier(query.until_ns, query.behind).unwrap_or(i64::MAX);
-        let mut newest = Newest::new(query.limit, query.behind);
+        let times = since_ns..=until_ns;
         let recent = self.recent();
-        let mut seen = BTreeSet::new();
-        let mut judge = |candidates: BTreeSet<Id>, newest: &mut Newest<T>| -> Result<(), Error> {
-            let in_time = |id: &Id| (since_ns..=until_ns).contains(&id.time_ns());
-            let mut fresh: Vec<Id> = candidates
-                .into_iter()
-                .filter(|id| in_time(id) && newest.takes(place_of(*id)) && seen.insert(*id))
-                .collect();
-            fresh.sort_unstable_by_key(|id| std::cmp::Reverse(place_of(*id)));
-            for some in fresh.chunks(query.limit.clamp(16, 256)) {
-                // The first of them is the newest.
-                if !some.iter().any(|id| newest.takes(place_of(*id))) {
-                    break;
-                }
-                for (id, events) in whole_spans(&recent, &some.iter().copied().collect())? {
-                    let span = FoundSpan::of(id, events);
-                    if test.holds(&span) {
-                        newest.push(place_of(id), make(span));
-                    }
-                }
-            }
-            Ok(())
+        let newest_part = recent.snapshot.parts(EVENTS, ..)?.into_iter().next();
+        let leads = test.leads(newest_part.as_ref())?;
+        let mut search = Search {
+            recent,
+            leads,
+            test,
+            times,
+            seen: HashSet::new(),
+            newest: Newest::new(query.limit, query.behind),
         };
-        let mut in_memory = BTreeSet::new();
-        recent.each(&mut |_, event| in_memory.extend(event.span()));
-        judge(in_memory, &mut newest)?;
+        search.memory()?;
         let last_ns = until_ns.saturating_add(REACHES_NS[3]);
-        for part in recent
-            .snapshot
-            .parts(EVENTS, since_ns.saturating_sub(BEFORE_NS)..=last_ns)?
-        {
-            let is_older = |(_, last_ns)| !newest.may_take(last_ns + BEFORE_NS);
+        let since_ns = since_ns.saturating_sub(BEFORE_NS);
+        for part in search.recent.snapshot.parts(EVENTS, since_ns..=last_ns)? {
+            let is_older = |(_, last_ns): (i64, i64)| {
+                !search.newest.may_take(last_ns.saturating_add(BEFORE_NS))
+            };
             if part.times().is_some_and(is_older) {
                 break;
             }
-            let times = part.within(since_ns.saturating_sub(BEFORE_NS)..=last_ns)?;
-            let rows = test.candidates(&part)?.and(&times);
-            judge(spans_of_rows(&part, &rows)?, &mut newest)?;
+            let times = part.within(since_ns..=last_ns)?;
+            search.part(&part, &times)?;
         }
-        Ok(newest)
+        let placed = search.newest.into_placed().into_iter();
+        Ok(placed.map(|(place, ())| place).collect())
+    }
+}
+
+/// A search for spans.
+struct Search {
+    recent: Recent,
+    test: Test,
+    /// A span that passes has an event that passes one of these.
+    leads: Arc<[Lead]>,
+    times: RangeInclusive<i64>,
+    /// Spans that were judged.
+    seen: HashSet<Id>,
+    newest: Newest<()>,
+}
+
+/// Spans judged together at most.
+const BATCH_MAX: usize = 4096;
+
+impl Search {
+    /// Judges the spans that have events in memory.
+    fn memory(&mut self) -> Result<(), Error> {
+        let mut spans = BTreeSet::new();
+        let leads = &self.leads;
+        self.recent.each(&mut |_, event| {
+            if leads.iter().any(|lead| lead.passes(event)) {
+                spans.extend(event.span());
+            }
+        });
+        self.judge(spans)
+    }
+
+    /// Judges the spans that have events in these rows of a part.
+    fn part(&mut self, part: &Part, rows: &RowSet) -> Result<(), Error> {
+        for lead in Arc::clone(&self.leads).iter() {
+            let rows = part.candidates(&lead.tokens())?.and(rows);
+            let first = self.newest.limit().saturating_mul(2);
+            each_slice(part, &rows, first, &mut |part, slice| {
+                let spans = self.spans_of_rows(part, slice, lead)?;
+                self.judge(spans)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The spans that rows belong to whose events may pass `lead`, and that may be among the newest.
+    fn spans_of_rows(
+        &self,
+        part: &Part,
+        rows: &RowSet,
+        lead: &Lead,
+    ) -> Result<BTreeSet<Id>, Error> {
+        let values = part.read(&[rows::SPAN], rows)?;
+        let of_row = |row: usize| values.uint(rows::SPAN, row).map(Id);
+        let wanted = (0..values.len())
+            .filter_map(|row| Some((values.number(row), of_row(row)?)))
+            .filter(|(_, id)| self.wants(*id));
+        // The index of types is exact; and what is read whole is judged anyway.
+        let Lead::Event(compiled) = lead else {
+            return Ok(wanted.map(|(_, id)| id).collect());
+        };
+        let ids: HashMap<u32, Id> = wanted.collect();
+        let mut wanted: Vec<u32> = ids.keys().copied().collect();
+        wanted.sort_unstable();
+        let passing = sieved(part, RowSet::from_sorted_rows(wanted), compiled)?;
+        let passing = passing.ranges().iter().cloned().flatten();
+        Ok(passing.filter_map(|row| ids.get(&row).copied()).collect())
+    }
+
+    fn wants(&self, id: Id) -> bool {
+        self.times.contains(&id.time_ns())
+            && self.newest.takes(place_of(id))
+            && !self.seen.contains(&id)
+    }
+
+    /// Keeps the spans that pass, of those that have an event that passes a lead. Where that is not
+    /// all that is asked they are read whole, the newest first.
+    fn judge(&mut self, spans: BTreeSet<Id>) -> Result<(), Error> {
+        let mut fresh: Vec<Id> = spans.into_iter().filter(|id| self.wants(*id)).collect();
+        if self.test.is_led() {
+            fresh
+                .iter()
+                .for_each(|id| self.newest.push(place_of(*id), ()));
+            self.seen.extend(fresh);
+            return Ok(());
+        }
+        fresh.sort_unstable_by_key(|id| Reverse(place_of(*id)));
+        let mut size = self.newest.limit().clamp(16, BATCH_MAX);
+        while let Some(first) = fresh.first() {
+            // Of spans that are not wanted any more the rest is older.
+            if !self.newest.takes(place_of(*first)) {
+                break;
+            }
+            let rest = fresh.split_off(size.min(fresh.len()));
+            for (id, events) in whole_spans(&self.recent, &fresh.iter().copied().collect())? {
+                let span = FoundSpan::of(id, events);
+                if self.test.holds(&span) {
+                    self.newest.push(place_of(id), ());
+                }
+            }
+            self.seen.extend(fresh);
+            fresh = rest;
+            size = (size * 2).min(BATCH_MAX);
+        }
+        Ok(())
     }
 }
 
@@ -198,7 +285,7 @@ enum Test {
     All(Vec<Test>),
     Any(Vec<Test>),
     Not(Box<Test>),
-    Event(Box<Compiled>),
+    Event(Arc<Compiled>),
     Begins(Vec<EventType>),
 }
 
@@ -211,7 +298,7 @@ impl Test {
             SpanFilter::All(filters) => Test::All(all(filters)?),
             SpanFilter::Any(filters) => Test::Any(all(filters)?),
             SpanFilter::Not(filter) => Test::Not(Box::new(Test::of(filter, now_ns)?)),
-            SpanFilter::Event(text) => Test::Event(Box::new(Compiled::new(
+            SpanFilter::Event(text) => Test::Event(Arc::new(Compiled::new(
                 text,
                 &FieldSet::EVENTS,
                 None,
@@ -238,62 +325,90 @@ impl Test {
         }
     }
 
-    /// The rows of a part of which a span that passes has one at least, in this part or another.
-    fn candidates(&self, part: &Part) -> Result<RowSet, Error> {
-        Ok(match self.telling_rows(part)? {
-            Some(rows) => rows,
-            None => {
-                let starts = EventType::all().filter(|info| info.is_span_start());
-                part.candidates(&begins_with(
-                    starts.filter_map(|info| EventType::from_name(info.name)),
-                ))?
-            }
-        })
+    /// Whether every span that has an event that passes a lead passes.
+    fn is_led(&self) -> bool {
+        match self {
+            Test::Event(compiled) => compiled.keys.is_some(),
+            Test::Any(tests) => tests.iter().all(Test::is_led),
+            Test::All(tests) => tests.len() == 1 && tests.iter().all(Test::is_led),
+            Test::Begins(_) | Test::Not(_) => false,
+        }
     }
 
-    /// The fewest rows that will do; `None` if nothing is asked of events.
-    fn telling_rows(&self, part: &Part) -> Result<Option<RowSet>, Error> {
+    /// What one event at least of every span that passes has to pass: of several such things the
+    /// one that the fewest rows of `part` may. The same for all parts, since a span's events may
+    /// be in two.
+    fn leads(&self, part: Option<&Part>) -> Result<Arc<[Lead]>, Error> {
+        let leads = self.own_leads(part)?.unwrap_or_else(|| {
+            let starts = EventType::all().filter(|info| info.is_span_start());
+            let starts = starts.filter_map(|info| EventType::from_name(info.name));
+            vec![Lead::Begins(starts.collect())]
+        });
+        Ok(leads.into())
+    }
+
+    fn own_leads(&self, part: Option<&Part>) -> Result<Option<Vec<Lead>>, Error> {
         Ok(match self {
             Test::Not(_) => None,
-            Test::Begins(types) => Some(part.candidates(&begins_with(types.iter().copied()))?),
-            Test::Event(compiled) => match &compiled.tokens {
-                TokenExpr::All => None,
-                tokens => Some(part.candidates(tokens)?),
-            },
+            Test::Begins(types) => Some(vec![Lead::Begins(types.clone())]),
+            Test::Event(compiled) => Some(vec![Lead::Event(Arc::clone(compiled))]),
             Test::Any(tests) => {
-                let mut rows = RowSet::none();
+                let mut all = Vec::new();
                 for test in tests {
-                    match test.telling_rows(part)? {
-                        Some(more) => rows = rows.or(&more),
+                    match test.own_leads(part)? {
+                        Some(leads) => all.extend(leads),
                         None => return Ok(None),
                     }
                 }
-                Some(rows)
+                Some(all)
             }
             Test::All(tests) => {
-                let mut fewest: Option<RowSet> = None;
+                let mut fewest: Option<(u64, Vec<Lead>)> = None;
                 for test in tests {
-                    if let Some(rows) = test.telling_rows(part)?
-                        && fewest.as_ref().is_none_or(|known| rows.len() < known.len())
-                    {
-                        fewest = Some(rows);
+                    let Some(leads) = test.own_leads(part)? else {
+                        continue;
+                    };
+                    let mut count = 0;
+                    if let Some(part) = part {
+                        for lead in &leads {
+                            count += part.candidates(&lead.tokens())?.len();
+                        }
+                    }
+                    if fewest.as_ref().is_none_or(|(least, _)| count < *least) {
+                        fewest = Some((count, leads));
                     }
                 }
-                fewest
+                fewest.map(|(_, leads)| leads)
             }
         })
+    }
+}
+
+/// What an event of a span has to pass.
+enum Lead {
+    Event(Arc<Compiled>),
+    Begins(Vec<EventType>),
+}
+
+impl Lead {
+    fn passes(&self, event: &EventRef<'_>) -> bool {
+        match self {
+            Lead::Event(compiled) => compiled.matcher.matches(event),
+            Lead::Begins(types) => types.contains(&event.kind()),
+        }
+    }
+
+    /// What the index has to be asked.
+    fn tokens(&self) -> TokenExpr {
+        match self {
+            Lead::Event(compiled) => compiled.tokens.clone(),
+            Lead::Begins(types) => begins_with(types.iter().copied()),
+        }
     }
 }
 
 fn begins_with(types: impl Iterator<Item = EventType>) -> TokenExpr {
     TokenExpr::Or(types.map(|kind| TokenExpr::token(kind.name())).collect())
-}
-
-/// The spans that rows belong to.
-fn spans_of_rows(part: &Part, rows: &RowSet) -> Result<BTreeSet<Id>, Error> {
-    let values = part.read(&[rows::SPAN], rows)?;
-    let spans = (0..values.len()).filter_map(|row| values.uint(rows::SPAN, row));
-    Ok(spans.map(Id).collect())
 }
 
 /// All events of these spans that are there.
