@@ -10,9 +10,15 @@
 // Data never panics: what cannot fail says why in `expect`.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+pub mod arguments;
 pub mod describe;
 mod error;
+mod filter;
 mod objects;
+mod page;
+mod permission;
+mod request;
+mod schema;
 mod show;
 mod write;
 
@@ -20,6 +26,11 @@ pub use error::{
     MethodError, MethodErrorType, ObjectRef, RequestError, RequestErrorType, SetError,
     SetErrorType, ValidationError,
 };
+pub use filter::{Compare, Filter};
 pub use objects::OBJECTS;
+pub use page::Page;
+pub use permission::{Permission, Permissions, Role, Verb, verbs};
+pub use request::{Answer, CORE, Call, MANAGEMENT, Request};
+pub use schema::schema;
 pub use show::{SINGLETON, id_text, known, show};
 pub use write::{HIDDEN, Resolve, TYPE, complete, create, defaults, patch};

@@ -78,7 +78,7 @@ pub fn defaults(form: &'static Form, variant: Option<&str>) -> Option<Map<String
 }
 
 /// The value of a field of which nothing is said; `None` where it has to be said.
-fn default_value(field: &Field) -> Option<Value> {
+pub(crate) fn default_value(field: &Field) -> Option<Value> {
     Some(match field.default {
         Default::Required => return None,
         Default::Null => Value::Null,

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use tidings_event::EventType;
 
-use super::check::{clean, invalid, wrong};
+use super::check::{clean, wrong};
 use super::path::Path;
 use super::{TYPE, Writing};
 use crate::describe::{Enum, Form, Format, Member, Takes};
@@ -282,16 +282,4 @@ fn within_map(
         base.insert(name, text);
     }
     sized(base, 0, max, at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refusals_name_what_stands_there() {
-        let error = invalid(&Path::root().then("a"), &"x".repeat(500).into(), "short");
-        let text = serde_json::to_string(&error).unwrap();
-        assert!(text.len() < 400, "{text}");
-    }
 }
