@@ -13,6 +13,7 @@ mod demo;
 mod directory;
 mod http;
 mod local;
+mod manage;
 mod metrics;
 mod notify;
 mod output;
