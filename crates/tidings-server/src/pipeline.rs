@@ -35,6 +35,7 @@ use crate::console::Console;
 use crate::directory::{LOCK_PATIENCE, open_engine};
 use crate::http::{App, Listeners};
 use crate::local::failure;
+use crate::manage::{Effective, Manager, Registry, Runs};
 use crate::metrics::{Metrics, spawn_counting};
 use crate::output::{self, Push, Surroundings};
 use crate::own::Own;
@@ -77,10 +78,19 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
     let meters = tidings::meters().cloned();
     let meters = meters.unwrap_or_else(|| Arc::new(Meters::new(clock::now_ns())));
     let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics.clone());
+    let registry = Registry::open(data).map_err(|error| Failure::data(error.to_string()))?;
+    let manager = Arc::new(Manager::new(
+        Arc::clone(&engine),
+        registry,
+        settings.clone(),
+    ));
+    let settings = apply(&manager, console);
+    metrics.set(settings.metrics.clone());
     let app = App::new(
         Arc::clone(&engine),
         Arc::new(Board::default()),
         Arc::new(metrics),
+        manager,
         console.clone(),
         settings.http.clone(),
         settings.ingest,
@@ -105,6 +115,16 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
     // What still blocks was waited for already.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
+}
+
+/// What the program goes by now; says what of the registry it cannot go by.
+fn apply(manager: &Manager, console: &Console) -> Settings {
+    let Effective { settings, problems } = manager.effective();
+    for problem in problems {
+        console.say(&format!("not applied: {problem}"));
+        emit!(Registry::BuildError, reason = problem);
+    }
+    settings
 }
 
 /// What everything is made of.
@@ -147,6 +167,11 @@ impl Server {
         let live = Arc::new(live);
         let threads = self.start(&live).map_err(cannot("cannot start a thread"))?;
         self.app.live.set(Some(Arc::clone(&live)));
+        self.app.manager.set_runs(Some(Arc::new(Runs {
+            live: Arc::downgrade(&live),
+            outputs: Arc::clone(&threads.outputs),
+            board: Arc::clone(&self.app.board),
+        })));
         notify::tell("READY=1");
 
         let mut push = Push::new(Arc::clone(&self.app.metrics), self.console.clone());
@@ -247,6 +272,8 @@ impl Server {
                 _ = signals.terminate.recv() => return,
                 _ = signals.interrupt.recv() => return,
                 _ = signals.hang_up.recv() => self.reload(changing.as_mut()).await,
+                () = self.app.manager.reload.wanted.notified() => self.reload(changing.as_mut()).await,
+                () = self.app.manager.changed.notified() => self.change(changing.as_mut()).await,
                 _ = notes.tick() => self.tell_notes(),
             }
         }
@@ -254,40 +281,49 @@ impl Server {
 
     /// Reads the settings again, and goes by those that can change while the server runs.
     async fn reload(&self, changing: Option<&mut Changing<'_>>) {
-        let Some(Changing { outputs, push }) = changing else {
-            return;
-        };
         notify::tell("RELOADING=1");
-        match settings::load(self.config.as_deref()) {
+        let result = match settings::load(self.config.as_deref()) {
             Ok(changed) => {
-                self.app.metrics.set(changed.metrics.clone());
                 if !changed.differs_only_in_outputs(&self.settings) {
-                    self.console.say(
-                        "SIGHUP: settings other than those of outputs and metrics need a restart",
-                    );
+                    self.console
+                        .say("settings other than those of outputs and metrics need a restart");
                 }
-                if let Some(own) = self.own().as_ref() {
-                    own.keep_for(&changed.tracers);
-                }
-                push.apply(changed.pushed.as_ref()).await;
-                let outputs = Arc::clone(outputs);
-                let applying = tokio::task::spawn_blocking(move || {
-                    outputs.apply(&changed);
-                    outputs.reopen();
-                });
-                // An output that is slow to end must not keep the server from ending.
-                let _ = tokio::time::timeout(PATIENCE, applying).await;
+                self.app.manager.set_file(changed);
+                self.change(changing).await;
                 self.console
-                    .say("SIGHUP: settings read again, log files opened anew");
+                    .say("settings read again, log files opened anew");
+                Ok(())
             }
             Err(failure) => {
                 let why = failure.sentence();
                 self.console
-                    .say(&format!("SIGHUP: everything goes on as it was: {why}"));
-                emit!(Telemetry::SettingsError, reason = why);
+                    .say(&format!("everything goes on as it was: {why}"));
+                emit!(Telemetry::SettingsError, reason = &why);
+                Err(why)
             }
-        }
+        };
+        self.app.manager.reload.done(&result);
         notify::tell("READY=1");
+    }
+
+    /// Goes by what the settings file and the registry say now; log files are opened anew.
+    async fn change(&self, changing: Option<&mut Changing<'_>>) {
+        let Some(Changing { outputs, push }) = changing else {
+            return;
+        };
+        let changed = apply(&self.app.manager, &self.console);
+        self.app.metrics.set(changed.metrics.clone());
+        if let Some(own) = self.own().as_ref() {
+            own.keep_for(&changed.tracers);
+        }
+        push.apply(changed.pushed.as_ref()).await;
+        let outputs = Arc::clone(outputs);
+        let applying = tokio::task::spawn_blocking(move || {
+            outputs.apply(&changed);
+            outputs.reopen();
+        });
+        // An output that is slow to end must not keep the server from ending.
+        let _ = tokio::time::timeout(PATIENCE, applying).await;
     }
 
     async fn finish(&self, http: Serving, threads: Threads, live: Arc<Live>, mut push: Push) {
@@ -314,6 +350,7 @@ impl Server {
         let _ = tokio::task::spawn_blocking(move || outputs.stop(LAST_DELIVERY)).await;
         push.stop().await;
         self.app.live.set(None);
+        self.app.manager.set_runs(None);
         // Somebody still feeds: the next start recovers, as after a crash.
         let (true, Some(live)) = (all_fed, Arc::into_inner(live)) else {
             return self.console.say(

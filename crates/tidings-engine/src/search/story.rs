@@ -76,6 +76,16 @@ impl Engine {
         Ok(())
     }
 
+    /// The message that has a leg with this id.
+    pub fn message(&self, id: Id) -> Result<Option<Message>, Error> {
+        Ok(self.message_of_leg(id.0)?.pop())
+    }
+
+    /// The story of a message that was found, with its lines.
+    pub fn story_of(&self, message: &Message) -> Result<StoryObject, Error> {
+        self.story(message, true)
+    }
+
     /// The messages that an id, queue id, Message-ID or address names, newest first.
     fn named(&self, key: &str, limit: usize) -> Result<Vec<Message>, Error> {
         if key.is_empty() {

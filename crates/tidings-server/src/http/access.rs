@@ -16,8 +16,12 @@ use axum::http::request::Parts;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tidings_admin::Role;
+
 use super::App;
 use super::answer::{Refusal, refuse};
+use super::problem::Problem;
+use crate::manage::Identity;
 
 /// Where a request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,62 @@ impl FromRequestParts<Arc<App>> for IsAllowed {
         Ok(IsAllowed(
             check(peer_of(parts), &parts.headers, app).is_ok(),
         ))
+    }
+}
+
+/// Who asks, where that has to be known: the management API.
+#[derive(Clone, Debug)]
+pub(super) struct Caller(pub(super) Identity);
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Caller, Problem> {
+        match identify(parts, app)? {
+            Some(who) => Ok(Caller(who)),
+            None => Err(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "say who you are: Authorization: Bearer TOKEN",
+            )),
+        }
+    }
+}
+
+/// As [`Caller`], where somebody unknown is answered too. Wrong credentials are refused all the same.
+#[derive(Debug)]
+pub(super) struct MaybeCaller(pub(super) Result<Option<Identity>, Problem>);
+
+impl FromRequestParts<Arc<App>> for MaybeCaller {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        app: &Arc<App>,
+    ) -> Result<MaybeCaller, std::convert::Infallible> {
+        Ok(MaybeCaller(identify(parts, app)))
+    }
+}
+
+/// Who asks; nobody where they do not say.
+fn identify(parts: &Parts, app: &App) -> Result<Option<Identity>, Problem> {
+    let own = rustix::process::geteuid().as_raw();
+    if let Peer::Socket { uid } = peer_of(parts) {
+        let role = if uid == 0 || uid == own {
+            Role::Admin
+        } else {
+            Role::Operator
+        };
+        return Ok(Some(Identity::local(&format!("uid:{uid}"), role)));
+    }
+    let Some(shown) = shown_token(&parts.headers) else {
+        return Ok(None);
+    };
+    match &app.http.token {
+        Some(token) if token.is(shown) => Ok(Some(Identity::local("token", Role::Admin))),
+        _ => Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "the token is not known here",
+        )),
     }
 }
 

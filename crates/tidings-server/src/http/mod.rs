@@ -11,9 +11,11 @@ mod access;
 mod answer;
 mod health;
 mod ingest;
+mod jmap;
 mod linger;
 mod metrics;
 mod parameters;
+mod problem;
 mod search;
 mod serve;
 mod socket;
@@ -28,6 +30,7 @@ use tidings_engine::{Engine, Live};
 use tokio::sync::Semaphore;
 
 use crate::console::Console;
+use crate::manage::Manager;
 use crate::metrics::Metrics;
 use crate::settings::{HttpSettings, IngestSettings};
 use crate::source::Board;
@@ -49,6 +52,7 @@ pub(crate) struct App {
     pub(crate) live: LiveSlot,
     pub(crate) board: Arc<Board>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) manager: Arc<Manager>,
     pub(crate) console: Console,
     pub(crate) http: HttpSettings,
     pub(crate) ingest: IngestSettings,
@@ -91,6 +95,7 @@ impl App {
         engine: Arc<Engine>,
         board: Arc<Board>,
         metrics: Arc<Metrics>,
+        manager: Arc<Manager>,
         console: Console,
         http: HttpSettings,
         ingest: IngestSettings,
@@ -108,6 +113,7 @@ impl App {
             live: LiveSlot::default(),
             board,
             metrics,
+            manager,
             console,
             http,
             ingest,
@@ -143,9 +149,23 @@ fn common(app: &Arc<App>) -> Router {
         .route("/ingest", post(ingest::ingest))
         .route("/metrics", any(metrics::all))
         .route("/metrics/prometheus", any(metrics::reference))
+        .merge(management())
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::wrong_method)
         .with_state(Arc::clone(app))
+}
+
+/// The management API. Who asks has to say who they are, wherever they come from.
+fn management() -> Router<Arc<App>> {
+    Router::new()
+        .route("/jmap", post(jmap::jmap))
+        .route("/jmap/", post(jmap::jmap))
+        .route("/jmap/session", get(jmap::session))
+        .route("/.well-known/jmap", get(jmap::well_known))
+        .route("/api/schema", get(jmap::schema))
+        .route("/api/schema/{hash}", get(jmap::schema_by_hash))
+        .route("/api/account", get(jmap::account))
+        .method_not_allowed_fallback(answer::wrong_method)
 }
 
 fn searches(app: &Arc<App>) -> Router {

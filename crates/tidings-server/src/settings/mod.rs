@@ -57,6 +57,17 @@ pub(crate) struct Settings {
     pub(crate) metrics: MetricsSettings,
     /// Replay the bundled sample.
     pub(crate) demo: bool,
+    /// What the file says something of, so that it cannot be changed elsewhere.
+    pub(crate) pins: Pins,
+}
+
+/// Sections that stand in the settings file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pins {
+    /// `[metrics]` or `[otel_metrics]`.
+    pub(crate) metrics: bool,
+    /// `[history]`.
+    pub(crate) retention: bool,
 }
 
 impl Settings {
@@ -68,6 +79,7 @@ impl Settings {
             pushed,
             levels,
             metrics,
+            pins,
             ..
         } = others.clone();
         let like = Settings {
@@ -76,6 +88,7 @@ impl Settings {
             pushed,
             levels,
             metrics,
+            pins,
             ..self.clone()
         };
         like == *others
@@ -136,6 +149,16 @@ pub(crate) struct IngestSettings {
 pub(crate) struct Token(String);
 
 impl Token {
+    /// Takes the text.
+    pub(crate) fn of(text: String) -> Token {
+        Token(text)
+    }
+
+    /// What stands before the colon of a user with a password.
+    pub(crate) fn name(&self) -> &str {
+        self.0.split(':').next().unwrap_or_default()
+    }
+
     /// Whether this is the token; takes the same time however much of it is right.
     pub(crate) fn is(&self, shown: &[u8]) -> bool {
         subtle::ConstantTimeEq::ct_eq(self.0.as_bytes(), shown).into()
@@ -171,7 +194,12 @@ fn checked(mut tables: Tables, path: &Path) -> Result<Settings, Failure> {
         .map(|table| source(table, path))
         .collect::<Result<_, _>>()?;
     let level = text(&tables.one("console"), "level").unwrap_or_default();
+    let pins = Pins {
+        metrics: tables.has("metrics") || tables.has("otel_metrics"),
+        retention: tables.has("history"),
+    };
     Ok(Settings {
+        pins,
         sources,
         http: http(&tables.one("http"), path)?,
         ingest: ingest(&tables.one("ingest"), path)?,

@@ -87,6 +87,11 @@ impl Tables {
         self.0.remove(name).unwrap_or_default()
     }
 
+    /// Whether a section stands in the file.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// The one table of a section; with nothing but defaults if it is not there.
     pub(super) fn one(&mut self, name: &str) -> Table {
         self.list(name).pop().unwrap_or_else(|| Table::empty(name))

@@ -32,13 +32,17 @@ pub(super) fn page(
             "the anchor is not among the results",
         ));
     }
-    let asked = query.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let asked = query
+        .limit
+        .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let count = asked.unwrap_or(RESULTS_MAX).min(RESULTS_MAX);
     let is_ascending = is_ascending(query)?;
     let counts = query.calculate_total.unwrap_or(false);
     let offset = query.anchor_offset.unwrap_or(0);
     let mut results = match anchor {
-        Some(place) if offset >= 0 && !is_ascending && !counts => behind(place, offset, count, find)?,
+        Some(place) if offset >= 0 && !is_ascending && !counts => {
+            behind(place, offset, count, find)?
+        }
         _ => counted(query, anchor, is_ascending, count, find)?,
     };
     let is_more = results.places.len() > count;

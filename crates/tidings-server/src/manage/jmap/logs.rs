@@ -29,13 +29,18 @@ fn word(name: &str, compare: Compare, value: &Value) -> Result<String, MethodErr
             let event = text(name, value)?;
             match EventType::from_name(event) {
                 Some(kind) => Ok(format!("type:{}", kind.name())),
-                None => Err(MethodError::filter(format!("there is no event type {event:?}"))),
+                None => Err(MethodError::filter(format!(
+                    "there is no event type {event:?}"
+                ))),
             }
         }
         "level" => match text(name, value)?.parse::<Level>() {
-            Ok(level) => field("level", compare, &level.as_str().into())
-                .map(|text| text.replace('"', "")),
-            Err(_) => Err(MethodError::filter("level must be error, warn, info, debug or trace")),
+            Ok(level) => {
+                field("level", compare, &level.as_str().into()).map(|text| text.replace('"', ""))
+            }
+            Err(_) => Err(MethodError::filter(
+                "level must be error, warn, info, debug or trace",
+            )),
         },
         key => match FieldSet::EVENTS.names().find(|known| *known == key) {
             Some(key) => field(key, compare, value),
@@ -106,7 +111,12 @@ impl Session<'_> {
             Some(ids) => {
                 let places: Vec<Option<Place>> = ids.iter().map(|id| Place::parse(id)).collect();
                 let known: Vec<Place> = places.iter().copied().flatten().collect();
-                let mut found = self.manager.engine.events_at(&known).map_err(asked)?.into_iter();
+                let mut found = self
+                    .manager
+                    .engine
+                    .events_at(&known)
+                    .map_err(asked)?
+                    .into_iter();
                 for (id, place) in ids.iter().zip(places) {
                     match place.and_then(|_| found.next().flatten()) {
                         Some(found) => list.push(entry(&found, properties)?),
@@ -139,5 +149,9 @@ fn entry(found: &FoundEvent, properties: Option<&[String]>) -> Result<Box<RawVal
         "event": event.kind().name(),
         "details": String::from_utf8_lossy(&details),
     });
-    raw(&super::small::selected(entry, &found.place().to_string(), properties))
+    raw(&super::small::selected(
+        entry,
+        &found.place().to_string(),
+        properties,
+    ))
 }

@@ -75,7 +75,9 @@ impl Session<'_> {
         };
         let results = page(query, anchor, &find)?;
         let met = met.into_inner();
-        let found = met.into_iter().map(|message| (Id(message.id).to_string(), message));
+        let found = met
+            .into_iter()
+            .map(|message| (Id(message.id).to_string(), message));
         self.found.messages.extend(found);
         self.results(results, &|place| place.id().to_string())
     }
@@ -116,7 +118,7 @@ impl Session<'_> {
 
     /// The message that holds the leg with this id.
     fn message(&self, id: Id) -> Result<Option<Message>, MethodError> {
-        self.manager.engine.message_with_id(id).map_err(asked)
+        self.manager.engine.message(id).map_err(asked)
     }
 
     /// A message as it is shown, under the id by which it was asked for.

@@ -18,8 +18,9 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 use tidings_admin::describe::{Kind, Object};
 use tidings_admin::{Answer, Call, MethodError, MethodErrorType, Request, Verb};
-use tidings_engine::{FoundEvent, FoundSpan};
 use tidings_mail::message::Message;
+
+pub(crate) use small::Item;
 
 use super::{Identity, Manager};
 
@@ -60,8 +61,6 @@ struct Session<'m> {
 /// What the queries of a request have found, by the ids that they gave.
 #[derive(Default)]
 struct Found {
-    events: HashMap<String, FoundEvent>,
-    spans: HashMap<String, FoundSpan>,
     messages: HashMap<String, Message>,
 }
 
@@ -113,7 +112,9 @@ impl Session<'_> {
             id: call.id.clone(),
         };
         let Some(left) = self.bytes_left.checked_sub(answer.arguments.get().len()) else {
-            return Err(too_large("the answers of a request may have 64 MiB together; ask for fewer objects or properties"));
+            return Err(too_large(
+                "the answers of a request may have 64 MiB together; ask for fewer objects or properties",
+            ));
         };
         self.bytes_left = left;
         Ok(answer)
@@ -128,7 +129,9 @@ impl Session<'_> {
 
 /// The object and the verb of `x:Tracer/get`.
 fn named(name: &str) -> Result<(&'static Object, &str), MethodError> {
-    let parts = name.strip_prefix("x:").and_then(|name| name.split_once('/'));
+    let parts = name
+        .strip_prefix("x:")
+        .and_then(|name| name.split_once('/'));
     let found = parts.and_then(|(object, method)| Some((Object::named(object)?, method)));
     match found {
         Some((object, "query" | "queryChanges")) if object.kind == Kind::Singleton => {
@@ -141,7 +144,10 @@ fn named(name: &str) -> Result<(&'static Object, &str), MethodError> {
 
 fn unknown(name: &str) -> MethodError {
     let name: String = name.chars().take(200).collect();
-    MethodError::new(MethodErrorType::UnknownMethod, format!("there is no method {name:?}"))
+    MethodError::new(
+        MethodErrorType::UnknownMethod,
+        format!("there is no method {name:?}"),
+    )
 }
 
 fn too_large(why: &str) -> MethodError {

@@ -47,14 +47,17 @@ impl Wanted {
         match filter {
             Filter::All(parts) => Ok(SpanFilter::All(all(parts, is_outer)?)),
             Filter::Any(parts) => Ok(SpanFilter::Any(all(parts, false)?)),
-            Filter::None(parts) => Ok(SpanFilter::Not(Box::new(SpanFilter::Any(all(parts, false)?)))),
+            Filter::None(parts) => Ok(SpanFilter::Not(Box::new(SpanFilter::Any(all(
+                parts, false,
+            )?)))),
             Filter::Property {
                 name,
                 compare,
                 value,
             } if name == "timestamp" => {
                 if !is_outer {
-                    let why = "timestamp can be used beside other conditions, not within OR and NOT";
+                    let why =
+                        "timestamp can be used beside other conditions, not within OR and NOT";
                     return Err(MethodError::filter(why));
                 }
                 self.bound(*compare, value)?;
@@ -70,8 +73,12 @@ impl Wanted {
 
     fn bound(&mut self, compare: Compare, value: &Value) -> Result<(), MethodError> {
         let (time_ns, _) = time_of(value)?;
-        let later = |bound: &mut Option<i64>, time: i64| *bound = Some(bound.map_or(time, |old| old.max(time)));
-        let earlier = |bound: &mut Option<i64>, time: i64| *bound = Some(bound.map_or(time, |old| old.min(time)));
+        let later = |bound: &mut Option<i64>, time: i64| {
+            *bound = Some(bound.map_or(time, |old| old.max(time)))
+        };
+        let earlier = |bound: &mut Option<i64>, time: i64| {
+            *bound = Some(bound.map_or(time, |old| old.min(time)))
+        };
         match compare {
             Compare::Greater => later(&mut self.since_ns, time_ns.saturating_add(1)),
             Compare::GreaterOrEqual => later(&mut self.since_ns, time_ns),
@@ -95,19 +102,29 @@ fn condition(name: &str, compare: Compare, value: &Value) -> Result<SpanFilter, 
     }
     match name {
         "text" => Ok(words(text(name, value)?)),
-        "q" => Ok(SpanFilter::Event(search_text(name, compare, value, &FieldSet::EVENTS)?)),
+        "q" => Ok(SpanFilter::Event(search_text(
+            name,
+            compare,
+            value,
+            &FieldSet::EVENTS,
+        )?)),
         "event" => {
             let event = text(name, value)?;
             match EventType::from_name(event) {
                 Some(kind) => Ok(SpanFilter::Begins(vec![kind])),
-                None => Err(MethodError::filter(format!("there is no event type {event:?}"))),
+                None => Err(MethodError::filter(format!(
+                    "there is no event type {event:?}"
+                ))),
             }
         }
         "queueId" => {
             let id = text(name, value)?;
             let by_name = SpanFilter::Event(format!("mtaQueueId={}", quoted(id)));
             Ok(match Id::parse(id) {
-                Some(id) => SpanFilter::Any(vec![SpanFilter::Event(format!("queueId:{}", id.0)), by_name]),
+                Some(id) => SpanFilter::Any(vec![
+                    SpanFilter::Event(format!("queueId:{}", id.0)),
+                    by_name,
+                ]),
                 None => by_name,
             })
         }
@@ -115,7 +132,10 @@ fn condition(name: &str, compare: Compare, value: &Value) -> Result<SpanFilter, 
             by_key("accountName")?,
             by_key("accountId")?,
         ])),
-        "remoteHost" => Ok(SpanFilter::Any(vec![by_key("hostname")?, by_key("domain")?])),
+        "remoteHost" => Ok(SpanFilter::Any(vec![
+            by_key("hostname")?,
+            by_key("domain")?,
+        ])),
         key => match FieldSet::EVENTS.names().find(|known| *known == key) {
             Some(key) => by_key(key),
             None => Err(MethodError::filter(format!(
@@ -244,7 +264,6 @@ fn listed(to: &EventValue<'_>) -> Value {
         EventValue::Str(text) => (*text).into(),
         EventValue::Array(array) => {
             let texts: Vec<&str> = array
-                .iter()
                 .filter_map(|value| value.as_str())
                 .take(RECIPIENTS_MAX)
                 .collect();

@@ -1,0 +1,70 @@
+//! Refusals as problem objects (RFC 9457), which the management API answers with.
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tidings_admin::RequestError;
+
+/// A request that is refused: `{"type": …, "status": …, "title": …, "detail": …}`.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    json: Value,
+    retry_seconds: Option<u32>,
+}
+
+impl Problem {
+    /// A problem of no special type, with a sentence.
+    pub(super) fn new(status: StatusCode, detail: &str) -> Problem {
+        let json = json!({
+            "type": "about:blank",
+            "status": status.as_u16(),
+            "title": status.canonical_reason().unwrap_or_default(),
+            "detail": detail,
+        });
+        Problem {
+            status,
+            json,
+            retry_seconds: None,
+        }
+    }
+
+    /// The same, for a request that can be sent again after some seconds.
+    pub(super) fn come_again(status: StatusCode, detail: &str, seconds: u32) -> Problem {
+        Problem {
+            retry_seconds: Some(seconds),
+            ..Problem::new(status, detail)
+        }
+    }
+}
+
+impl From<RequestError> for Problem {
+    fn from(error: RequestError) -> Problem {
+        Problem {
+            status: StatusCode::BAD_REQUEST,
+            json: error.to_json(),
+            retry_seconds: None,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.json.to_string()).into_response();
+        let headers = response.headers_mut();
+        let json = HeaderValue::from_static("application/problem+json");
+        headers.insert(CONTENT_TYPE, json);
+        if let Some(seconds) = self.retry_seconds {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let bearer = "Bearer realm=\"Tidings\", \
+                          resource_metadata=\"/.well-known/oauth-protected-resource\"";
+            let basic = "Basic realm=\"Tidings\"";
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(bearer));
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(basic));
+        }
+        response
+    }
+}
