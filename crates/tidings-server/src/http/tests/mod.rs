@@ -1,5 +1,6 @@
 //! The HTTP server over real sockets: what it takes, what it refuses, and what it does under load.
 
+mod jmap;
 mod metrics;
 
 use std::io::{Read, Write};
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 use super::{App, Listeners};
 use crate::clock::Watch;
 use crate::console::Console;
+use crate::manage::{Manager, Registry};
 use crate::metrics::{Metrics, spawn_counting};
 use crate::settings::{Settings, parse};
 use crate::source::{Board, State};
@@ -53,12 +55,19 @@ impl Running {
         });
         board.complete();
         let meters = Arc::new(Meters::new(1_770_000_000_000_000_000));
+        let registry = Registry::open(dir.path()).unwrap();
+        let manager = Arc::new(Manager::new(
+            Arc::clone(&engine),
+            registry,
+            settings.clone(),
+        ));
         let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics);
         let metrics = Arc::new(metrics);
         let app = App::new(
             Arc::clone(&engine),
             board,
             Arc::clone(&metrics),
+            manager,
             console,
             settings.http,
             settings.ingest,
