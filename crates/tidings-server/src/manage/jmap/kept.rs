@@ -467,10 +467,10 @@ impl Session<'_> {
             if let Some(other) = kept.iter().find(same) {
                 return Err(SetError {
                     properties: vec![unique.to_owned()],
-                    object_id: Some(tidings_admin::ObjectRef {
+                    object_id: Some(Box::new(tidings_admin::ObjectRef {
                         object: object.name.to_owned(),
                         id: other.id.clone(),
-                    }),
+                    })),
                     ..SetError::new(
                         SetErrorType::PrimaryKeyViolation,
                         format!("there is one with this {unique} already"),
@@ -498,10 +498,10 @@ impl Session<'_> {
             if !all.iter().any(|item| item.id == *id) {
                 return Err(SetError {
                     properties: vec![field.name.to_owned()],
-                    object_id: Some(tidings_admin::ObjectRef {
+                    object_id: Some(Box::new(tidings_admin::ObjectRef {
                         object: to.name.to_owned(),
                         id: id.clone(),
-                    }),
+                    })),
                     ..SetError::new(
                         SetErrorType::InvalidForeignKey,
                         format!("there is no {} {id:?}", to.name),
