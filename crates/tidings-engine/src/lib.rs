@@ -30,8 +30,8 @@ pub use interpret::{Interpreted, Interpreter, Recognition};
 pub use live::{IngestError, IngestReport, Live, LiveOptions, LiveSource};
 pub use meters::MailMeters;
 pub use search::{
-    EventQuery, FoundEvent, FoundSpan, MESSAGE_FIELDS, MessageQuery, Place, SpanFilter, SpanQuery,
-    StoryQuery, event_object, message_object,
+    EventQuery, FoundEvent, FoundSpan, MESSAGE_FIELDS, MessageQuery, Place, Scope, SpanFilter,
+    SpanQuery, StoryQuery, event_object, message_object,
 };
 pub use stats::StatsQuery;
 pub use upkeep::{CheckReport, RetentionRules, repair, verify};
