@@ -97,6 +97,7 @@ impl Store for EngineStore {
                 since_ns: query.since_ns,
                 until_ns: query.until_ns,
                 behind,
+                scope: None,
                 limit,
                 now_ns,
             };
@@ -119,6 +120,7 @@ impl Store for EngineStore {
                 since_ns: query.since_ns,
                 until_ns: query.until_ns,
                 behind,
+                scope: None,
                 limit,
                 now_ns,
             };

@@ -79,11 +79,9 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
     let meters = meters.unwrap_or_else(|| Arc::new(Meters::new(clock::now_ns())));
     let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics.clone());
     let registry = Registry::open(data).map_err(|error| Failure::data(error.to_string()))?;
-    let manager = Arc::new(Manager::new(
-        Arc::clone(&engine),
-        registry,
-        settings.clone(),
-    ));
+    let manager = Manager::new(Arc::clone(&engine), registry, settings.clone())
+        .map_err(|error| Failure::data(error.to_string()))?;
+    let manager = Arc::new(manager);
     let settings = apply(&manager, console);
     metrics.set(settings.metrics.clone());
     let app = App::new(

@@ -106,13 +106,13 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// `GET /jmap/session`: where everything is, and what there is for whoever asks.
 pub(super) async fn session(
-    State(app): State<Arc<App>>,
     MaybeCaller(who): MaybeCaller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let who = who?;
     let base = base_url(&headers);
-    let (mut accounts, mut primary, mut username) = (Map::new(), Map::new(), String::new());
+    let (mut accounts, mut primary) = (Map::new(), Map::new());
+    let (mut username, mut state) = (String::new(), String::new());
     if let Some(who) = &who {
         let id = who.account.to_string();
         let account = json!({
@@ -124,6 +124,7 @@ pub(super) async fn session(
         primary.insert(MANAGEMENT.to_owned(), id.clone().into());
         accounts.insert(id, account);
         username.clone_from(&who.name);
+        state = who.state();
     }
     let session = json!({
         "capabilities": {
@@ -146,7 +147,7 @@ pub(super) async fn session(
         "downloadUrl": format!("{base}/jmap/download/{{accountId}}/{{blobId}}/{{name}}?accept={{type}}"),
         "uploadUrl": format!("{base}/jmap/upload/{{accountId}}/"),
         "eventSourceUrl": format!("{base}/jmap/eventsource/?types={{types}}&closeafter={{closeafter}}&ping={{ping}}"),
-        "state": app.manager.session_state(),
+        "state": state,
     });
     Ok((
         [JSON, (CACHE_CONTROL, "no-cache, no-store, must-revalidate")],

@@ -6,6 +6,7 @@
 
 mod act;
 mod convert;
+mod hide;
 mod identity;
 pub(crate) mod jmap;
 mod pinned;
@@ -27,6 +28,7 @@ use convert::Problem;
 use jmap::Item;
 use pinned::Pinned;
 
+pub(crate) use hide::Hider;
 pub(crate) use identity::Identity;
 pub(crate) use registry::{ChangeKind, Changes, Registry, RegistryError, Stored, Write};
 pub(crate) use running::Runs;
@@ -43,6 +45,8 @@ pub(crate) struct Manager {
     pub(crate) reload: act::Reload,
     /// What runs, as soon as it does.
     runs: RwLock<Option<Arc<Runs>>>,
+    /// Hides where entries stand from those who may not see what stands between them.
+    pub(crate) hider: Hider,
 }
 
 /// The settings file, and the objects that stand in it.
@@ -84,15 +88,20 @@ impl FileObjects {
 }
 
 impl Manager {
-    pub(crate) fn new(engine: Arc<Engine>, registry: Registry, settings: Settings) -> Manager {
-        Manager {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        registry: Registry,
+        settings: Settings,
+    ) -> Result<Manager, RegistryError> {
+        Ok(Manager {
+            hider: Hider::new(&registry.key("places")?),
             engine,
             registry,
             file: RwLock::new(Arc::new(FileObjects::of(settings))),
             changed: Notify::new(),
             reload: act::Reload::default(),
             runs: RwLock::default(),
-        }
+        })
     }
 
     /// The settings file says this now.
@@ -103,6 +112,11 @@ impl Manager {
 
     fn file(&self) -> Arc<FileObjects> {
         Arc::clone(&self.file.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The sequence behind the last event of the spool, while it is open.
+    fn head(&self) -> Option<u64> {
+        self.runs()?.head()
     }
 
     /// What runs can be looked at from now on, or no longer.
@@ -312,12 +326,6 @@ impl Manager {
     fn state_number(&self, state: &str) -> Option<u64> {
         let (version, number) = state.split_once('-')?;
         (Id::parse(version)? == Id(self.file().version)).then(|| number.parse().ok())?
-    }
-
-    /// The state of sessions: who may sign in, and what is announced.
-    pub(crate) fn session_state(&self) -> String {
-        let accounts = self.registry.state("Account").unwrap_or(0);
-        Id(accounts).to_string()
     }
 }
 

@@ -28,6 +28,11 @@ impl Runs {
         }
     }
 
+    /// The sequence behind the last event of the spool.
+    pub(super) fn head(&self) -> Option<u64> {
+        Some(self.live.upgrade()?.spool().head())
+    }
+
     /// The history, and each output.
     fn readers(&self) -> Vec<Item> {
         let mut readers = Vec::new();

@@ -56,11 +56,8 @@ impl Running {
         board.complete();
         let meters = Arc::new(Meters::new(1_770_000_000_000_000_000));
         let registry = Registry::open(dir.path()).unwrap();
-        let manager = Arc::new(Manager::new(
-            Arc::clone(&engine),
-            registry,
-            settings.clone(),
-        ));
+        let manager = Manager::new(Arc::clone(&engine), registry, settings.clone()).unwrap();
+        let manager = Arc::new(manager);
         let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics);
         let metrics = Arc::new(metrics);
         let app = App::new(

@@ -14,10 +14,12 @@ mod small;
 mod traces;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use tidings_admin::describe::{Kind, Object};
 use tidings_admin::{Answer, Call, MethodError, MethodErrorType, Request, Verb};
+use tidings_engine::Scope;
 use tidings_mail::message::Message;
 
 pub(crate) use small::Item;
@@ -49,6 +51,8 @@ const ANSWERS_BYTES_MAX: usize = 64 << 20;
 struct Session<'m> {
     manager: &'m Manager,
     who: &'m Identity,
+    /// What may be seen of mail, if that is not everything.
+    scope: Option<Arc<Scope>>,
     now_ns: i64,
     /// Ids of new objects by the names that the request has for them.
     created: HashMap<String, String>,
@@ -70,6 +74,7 @@ pub(crate) fn answer(manager: &Manager, who: &Identity, request: &Request, now_n
     let mut session = Session {
         manager,
         who,
+        scope: who.scope(),
         now_ns,
         created: given
             .iter()
@@ -89,7 +94,7 @@ pub(crate) fn answer(manager: &Manager, who: &Identity, request: &Request, now_n
         });
     }
     let created = request.created_ids.as_ref().map(|_| &session.created);
-    respond::body(&answers, created, &manager.session_state())
+    respond::body(&answers, created, &who.state())
 }
 
 impl Session<'_> {

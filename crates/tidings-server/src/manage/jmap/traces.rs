@@ -166,9 +166,7 @@ impl Session<'_> {
     pub(super) fn query_traces(&mut self, query: &Query) -> Result<Box<RawValue>, MethodError> {
         let wanted = Wanted::of(query.filter.as_ref())?;
         let anchor = match query.anchor.as_deref().and_then(Id::parse) {
-            Some(id) => self.manager.engine.spans_with_ids(&[id]).map_err(asked)?[0]
-                .as_ref()
-                .map(|_| place_of(id)),
+            Some(id) => self.spans(&[id])?.pop().flatten().map(|_| place_of(id)),
             None => None,
         };
         let find = |behind: Option<Place>, limit: usize| {
@@ -177,6 +175,7 @@ impl Session<'_> {
                 since_ns: wanted.since_ns,
                 until_ns: wanted.until_ns,
                 behind,
+                scope: self.scope.clone(),
                 limit,
                 now_ns: self.now_ns,
             };
@@ -193,6 +192,7 @@ impl Session<'_> {
         match ids(get)? {
             None => {
                 let newest = SpanQuery {
+                    scope: self.scope.clone(),
                     limit: OBJECTS_MAX,
                     now_ns: self.now_ns,
                     ..SpanQuery::default()
@@ -204,7 +204,7 @@ impl Session<'_> {
             Some(ids) => {
                 let parsed: Vec<Option<Id>> = ids.iter().map(|id| Id::parse(id)).collect();
                 let known: Vec<Id> = parsed.iter().copied().flatten().collect();
-                let mut found = engine.spans_with_ids(&known).map_err(asked)?.into_iter();
+                let mut found = self.spans(&known)?.into_iter();
                 for (id, parsed) in ids.iter().zip(parsed) {
                     match parsed.and_then(|_| found.next().flatten()) {
                         Some(span) => list.push(trace(&span, properties)?),
@@ -214,6 +214,20 @@ impl Session<'_> {
             }
         }
         self.records(list, not_found)
+    }
+}
+
+impl Session<'_> {
+    /// The spans with these ids, in their order, as far as they may be seen.
+    fn spans(&self, ids: &[Id]) -> Result<Vec<Option<FoundSpan>>, MethodError> {
+        let found = self.manager.engine.spans_with_ids(ids).map_err(asked)?;
+        let Some(scope) = &self.scope else {
+            return Ok(found);
+        };
+        let seen = found
+            .into_iter()
+            .map(|span| span.and_then(|span| scope.span(span)));
+        Ok(seen.collect())
     }
 }
 
