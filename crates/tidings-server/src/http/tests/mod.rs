@@ -2,6 +2,7 @@
 
 mod jmap;
 mod metrics;
+mod rights;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
