@@ -3,7 +3,8 @@
 //! ```text
 //! log files ─► source threads ─┐                       ┌─► history   (the engine's own thread)
 //!                              ├─► spool (engine::Live) ┼─► meters    (thread) ─► GET /metrics
-//! POST /ingest ─► HTTP tasks ──┘                       └─► outputs   (a thread each)
+//! POST /ingest ─► HTTP tasks ──┘                       ├─► outputs   (a thread each)
+//!                                                      └─► live      (threads) ─► HTTP tasks
 //!
 //! searches ─► HTTP tasks ─► blocking threads ─► engine
 //! ```
@@ -34,6 +35,7 @@ use crate::clock::Watch;
 use crate::console::Console;
 use crate::directory::{LOCK_PATIENCE, open_engine};
 use crate::http::{App, Listeners};
+use crate::live::Hub;
 use crate::local::failure;
 use crate::metrics::{Metrics, spawn_counting};
 use crate::output::{self, Push, Surroundings};
@@ -146,6 +148,9 @@ impl Server {
             .map_err(failure)?;
         let live = Arc::new(live);
         let threads = self.start(&live).map_err(cannot("cannot start a thread"))?;
+        let hub = Hub::start(live.shared_spool(), self.settings.live);
+        let hub = Arc::new(hub.map_err(cannot("cannot start the live streams"))?);
+        self.app.hub.set(Some(Arc::clone(&hub)));
         self.app.live.set(Some(Arc::clone(&live)));
         notify::tell("READY=1");
 
@@ -160,6 +165,8 @@ impl Server {
         notify::tell("STOPPING=1");
         self.console.say("stopping");
         let _ = stop_http.send(true);
+        // They never end by themselves.
+        hub.end();
         tokio::select! {
             () = self.finish(http, threads, live, push) => {}
             () = self.until_stopped(&mut signals, None) => self.console.say("told to stop twice: not waiting any longer"),
@@ -309,10 +316,14 @@ impl Server {
         let _ = tokio::task::spawn_blocking(move || own.map(Own::stop)).await;
         threads.counting.set();
         joined(threads.readers).await;
+        if let Some(hub) = self.app.hub.get() {
+            let _ = tokio::task::spawn_blocking(move || hub.stop()).await;
+        }
         // What they do on the network is done by this runtime, so it must not be blocked here.
         let outputs = threads.outputs;
         let _ = tokio::task::spawn_blocking(move || outputs.stop(LAST_DELIVERY)).await;
         push.stop().await;
+        self.app.hub.set(None);
         self.app.live.set(None);
         // Somebody still feeds: the next start recovers, as after a crash.
         let (true, Some(live)) = (all_fed, Arc::into_inner(live)) else {
