@@ -95,7 +95,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
         if this.deadline.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
         }
-        if *this.stop.borrow() {
+        // Of a stream's request nothing is left to read.
+        if *this.stop.borrow() || this.line.is_stream() {
             return Poll::Ready(Ok(()));
         }
         let deadline = this

@@ -17,13 +17,9 @@ impl StreamId {
 
     /// The sequence of an id; `None` for one of another spool, or a text that is none.
     pub(super) fn sequence(self, text: &str) -> Option<u64> {
-        let (epoch, sequence) = text.split_once('-')?;
-        let is_ours = epoch.len() == 16 && u64::from_str_radix(epoch, 16) == Ok(self.epoch);
-        let is_number = sequence.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_ours || !is_number {
-            return None;
-        }
-        sequence.parse().ok()
+        let (epoch, sequence) = text.split_once('-').filter(|_| is_id(text))?;
+        let is_ours = u64::from_str_radix(epoch, 16) == Ok(self.epoch);
+        sequence.parse().ok().filter(|_| is_ours)
     }
 }
 

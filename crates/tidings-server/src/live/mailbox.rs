@@ -264,6 +264,17 @@ impl Mailbox {
         self.is_gone.load(Ordering::Acquire)
     }
 
+    /// The sequences of the events that wait.
+    #[cfg(test)]
+    pub(super) fn sequences(&self) -> Vec<u64> {
+        let state = self.lock();
+        let events = state.items.iter().filter_map(|item| match item {
+            Item::Event(sequence, _) => Some(*sequence),
+            Item::Gap(..) => None,
+        });
+        events.collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -289,7 +300,7 @@ impl State {
     fn found(&self, capacity: usize) -> Found {
         if self.is_closed {
             Found::Closed
-        } else if self.bytes >= capacity / 2 {
+        } else if self.bytes > 0 && self.bytes >= capacity / 2 {
             Found::Much
         } else if self.items.is_empty() && self.missed.is_none() {
             Found::Nothing

@@ -171,7 +171,7 @@ fn wrong_parameters_are_named_and_unknown_ones_ignored() {
     }
     let (status, answer) = server.ask_socket(get("/api/live/metrics?interval=0"));
     assert!(status == 400 && answer.contains("interval"), "{answer}");
-    let path = "/api/live/tracing?nothing=1&filter=&level=INFO&event=auth.*&q=bob&throttle=0";
+    let path = "/api/live/tracing?nothing=1&filter=&level=DEBUG&event=auth.*&q=bob&throttle=0";
     let mut events = Events::open(&server, path, "");
     send(&server, &["alice", "bob"]);
     assert_eq!(events.accounts(1).0, ["bob"]);
