@@ -35,7 +35,7 @@ use crate::clock::Watch;
 use crate::console::Console;
 use crate::directory::{LOCK_PATIENCE, open_engine};
 use crate::http::{App, Listeners};
-use crate::live::Hub;
+use crate::live::{Hub, Measured};
 use crate::local::failure;
 use crate::metrics::{Metrics, spawn_counting};
 use crate::output::{self, Push, Surroundings};
@@ -151,6 +151,9 @@ impl Server {
         let hub = Hub::start(live.shared_spool(), self.settings.live);
         let hub = Arc::new(hub.map_err(cannot("cannot start the live streams"))?);
         self.app.hub.set(Some(Arc::clone(&hub)));
+        let metrics = &self.app.metrics;
+        let measured = Measured::new(Arc::clone(&hub), metrics.created_ns());
+        metrics.add(Arc::new(measured));
         self.app.live.set(Some(Arc::clone(&live)));
         notify::tell("READY=1");
 

@@ -79,11 +79,10 @@ impl Clients {
             self.index.by_needles(start, &mut found);
             found
         });
-        let mut sequence = frame.first_sequence();
         // What cannot be read would not be read later either; the history tells of damage.
-        for event in Records::new(frame.records()).map_while(Result::ok) {
+        let events = Records::new(frame.records()).map_while(Result::ok);
+        for (sequence, event) in (frame.first_sequence()..).zip(events) {
             self.show_event(&event, sequence, &mut starts);
-            sequence += 1;
         }
     }
 

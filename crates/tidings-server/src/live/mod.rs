@@ -18,6 +18,7 @@ mod id;
 mod index;
 mod mailbox;
 mod matching;
+mod measured;
 mod needle;
 mod registry;
 mod resume;
@@ -34,6 +35,7 @@ use tidings_event::EventRef;
 
 pub(crate) use hub::{Hub, Seat};
 pub(crate) use id::is_id;
+pub(crate) use measured::Measured;
 pub(crate) use needle::Needle;
 pub(crate) use stream::Stream;
 pub(crate) use wish::Wish;

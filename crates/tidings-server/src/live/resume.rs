@@ -129,9 +129,9 @@ impl Resuming {
         mailbox.wake();
         match reached {
             Ok(true) => match hub.hand_over(self.client) {
-                Ok(()) => Turn::Done,
+                None => Turn::Done,
                 // The hub went on meanwhile.
-                Err(client) => Turn::Moved(Resuming {
+                Some(client) => Turn::Moved(Resuming {
                     client,
                     at: self.at,
                     since_ns: self.since_ns,

@@ -50,6 +50,7 @@ fn spool(segment_bytes: Option<u64>) -> Arc<Spool> {
     let mut config = SpoolConfig::default();
     if let Some(bytes) = segment_bytes {
         (config.segment_bytes, config.max_bytes) = (bytes, 4 * bytes);
+        config.tail_bytes = 4 << 10;
     }
     let identity = Identity {
         epoch: 0x5eed,
