@@ -147,13 +147,15 @@ impl Server {
             .map_err(|_| Failure::data("the recovery of the spool panicked"))?
             .map_err(failure)?;
         let live = Arc::new(live);
-        let threads = self.start(&live).map_err(cannot("cannot start a thread"))?;
         let hub = Hub::start(live.shared_spool(), self.settings.live);
         let hub = Arc::new(hub.map_err(cannot("cannot start the live streams"))?);
         self.app.hub.set(Some(Arc::clone(&hub)));
         let metrics = &self.app.metrics;
         let measured = Measured::new(Arc::clone(&hub), metrics.created_ns());
         metrics.add(Arc::new(measured));
+        let threads = self
+            .start(&live, &hub)
+            .map_err(cannot("cannot start a thread"))?;
         self.app.live.set(Some(Arc::clone(&live)));
         notify::tell("READY=1");
 
@@ -179,7 +181,7 @@ impl Server {
     }
 
     /// Starts the readers of the spool, then what feeds it.
-    fn start(&self, live: &Arc<Live>) -> std::io::Result<Threads> {
+    fn start(&self, live: &Arc<Live>, hub: &Hub) -> std::io::Result<Threads> {
         let (feeding, counting) = (Stop::new()?, Stop::new()?);
         let demo_log = self.settings.demo.then(|| demo::log_in(self.engine.dir()));
         let counting_thread = spawn_counting(
@@ -196,7 +198,7 @@ impl Server {
         let outputs = output::Running::start(live, &self.settings, &self.app.metrics, around)?;
         if let Some(own) = self.own().as_mut() {
             own.keep_for(&self.settings.tracers);
-            own.feed(Arc::clone(live), self.console.clone())?;
+            own.feed(Arc::clone(live), hub.asked(), self.console.clone())?;
         }
         let sources = Sources {
             settings: self.sources(demo_log.as_deref()),

@@ -47,8 +47,8 @@ impl Why {
     }
 }
 
-/// Appends a ping; `last` is the sequence up to which everything was sent.
-pub(super) fn write_ping(out: &mut Vec<u8>, id: StreamId, last: u64, is_first: bool) {
+/// Appends a ping; `last` is the sequence up to which everything was sent, if that is known already.
+pub(super) fn write_ping(out: &mut Vec<u8>, id: StreamId, last: Option<u64>, is_first: bool) {
     let interval_ms = PING_SECONDS * 1000;
     write(
         out,
@@ -57,7 +57,10 @@ pub(super) fn write_ping(out: &mut Vec<u8>, id: StreamId, last: u64, is_first: b
     if is_first {
         write(out, format_args!("retry: {RETRY_MS}\n"));
     }
-    end(out, id, last);
+    match last {
+        Some(last) => end(out, id, last),
+        None => out.push(b'\n'),
+    }
 }
 
 /// Appends a bundle of events, which are objects of JSON without line feeds.
@@ -108,7 +111,8 @@ mod tests {
     fn frames_are_those_of_the_reference_and_ours() {
         let id = StreamId { epoch: 0x5eed };
         let mut out = Vec::new();
-        write_ping(&mut out, id, 0, true);
+        write_ping(&mut out, id, None, false);
+        write_ping(&mut out, id, Some(0), true);
         write_events(
             &mut out,
             id,
@@ -124,7 +128,8 @@ mod tests {
         write_gap(&mut out, id, 12, &gap(None, None));
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "event: ping\ndata: {\"interval\": 30000}\nretry: 2000\nid: 0000000000005eed-0\n\n\
+            "event: ping\ndata: {\"interval\": 30000}\n\n\
+             event: ping\ndata: {\"interval\": 30000}\nretry: 2000\nid: 0000000000005eed-0\n\n\
              event: trace\ndata: [{},{}]\nid: 0000000000005eed-8\n\n\
              event: gap\ndata: {\"count\":3,\"reason\":\"slow-client\",\"from\":\"0000000000005eed-9\",\
              \"to\":\"0000000000005eed-12\"}\nid: 0000000000005eed-12\n\n\

@@ -1,6 +1,6 @@
 //! The hub: shows what is committed to the clients, and takes new ones.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -125,7 +125,7 @@ impl Hub {
     /// As [`follow`](Hub::follow).
     pub(crate) fn seat(&self, who: Option<Arc<str>>) -> Result<Seat, Refused> {
         let mailbox = Mailbox::new(0, who, 0);
-        self.inner.registry.enter(mailbox, 0).map(Seat)
+        self.inner.registry.enter(mailbox, None).map(Seat)
     }
 
     /// Ends all streams of an account; gives how many there were. For who revokes one.
@@ -135,6 +135,12 @@ impl Hub {
     )]
     pub(crate) fn cut(&self, who: &str) -> usize {
         self.inner.registry.cut(who)
+    }
+
+    /// Ordinal of the least important level that a stream asks for by name: the server's own events
+    /// are kept from there up.
+    pub(crate) fn asked(&self) -> Arc<AtomicU8> {
+        self.inner.registry.asked()
     }
 
     /// What happened so far.
@@ -194,8 +200,9 @@ impl Inner {
         // So what is committed from `head` on is shown to this one.
         let mut joining = lock(&self.joining);
         let from = self.spool.head();
-        let mailbox = Mailbox::new(self.buffer_bytes, who, from);
-        let place = self.registry.enter(mailbox, from.saturating_sub(1))?;
+        let mailbox =
+            Mailbox::new(self.buffer_bytes, who, from).asking_for(follower.wish().asked_level());
+        let place = self.registry.enter(mailbox, from.checked_sub(1))?;
         let mailbox = place.shared_mailbox();
         if is_foreign {
             let gap = Gap {
@@ -220,9 +227,10 @@ impl Inner {
         next: u64,
         since_ns: Option<i64>,
     ) -> Result<Place, Refused> {
-        let mailbox = Mailbox::new(self.buffer_bytes, who, next);
+        let mailbox =
+            Mailbox::new(self.buffer_bytes, who, next).asking_for(follower.wish().asked_level());
         mailbox.set_next(next, true);
-        let place = self.registry.enter(mailbox, next.saturating_sub(1))?;
+        let place = self.registry.enter(mailbox, next.checked_sub(1))?;
         self.resumer.add(Resuming {
             client: Client {
                 mailbox: place.shared_mailbox(),

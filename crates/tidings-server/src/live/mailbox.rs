@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use tidings_event::Level;
 
 use super::frame::{Gap, Why, write_events, write_gap};
 use super::id::StreamId;
@@ -26,6 +27,8 @@ pub(super) struct Mailbox {
     capacity: usize,
     /// Whose it is, so that it can be closed when an account is revoked.
     pub(super) who: Option<Arc<str>>,
+    /// The level that the client asks for by name.
+    pub(super) level: Option<Level>,
     /// The client is gone: nothing needs to be put in.
     is_gone: AtomicBool,
 }
@@ -36,7 +39,7 @@ struct State {
     bytes: usize,
     gaps: usize,
     missed: Option<Missed>,
-    /// The next sequence that was not looked at for this client.
+    /// The next sequence that was not looked at for this client; 0 while that is looked for.
     next: u64,
     /// The spool is still read for this client alone.
     is_resuming: bool,
@@ -98,8 +101,14 @@ impl Mailbox {
             }),
             capacity,
             who,
+            level: None,
             is_gone: AtomicBool::new(false),
         }
+    }
+
+    /// The mailbox of a client that asks for this level by name.
+    pub(super) fn asking_for(self, level: Option<Level>) -> Mailbox {
+        Mailbox { level, ..self }
     }
 
     /// Puts an event in, or counts it as missed.

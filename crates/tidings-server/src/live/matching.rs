@@ -13,9 +13,8 @@ use super::index::{Index, Slot};
 use super::mailbox::{Mailbox, Then};
 use super::wish::Follower;
 
-/// Spans that the table of followed ones may hold for each client, on average, before what ended is
-/// looked for.
-const SPANS_PER_CLIENT: usize = 256;
+/// Spans that the table of followed ones may hold before those that nobody follows are looked for.
+const SPANS_MIN: usize = 4_096;
 
 /// A client that the hub shows events to.
 #[derive(Debug)]
@@ -34,6 +33,8 @@ pub(super) struct Clients {
     is_index_old: bool,
     /// Who follows a span; may name some who no longer do.
     by_span: FxHashMap<u64, Vec<Slot>>,
+    /// How many it may hold before it is made anew.
+    by_span_max: usize,
     /// The last event that a client was tried with.
     tried: Vec<u64>,
     turn: u64,
@@ -116,19 +117,19 @@ impl Clients {
             else {
                 continue;
             };
+            let follows = |client: &Client| {
+                let span = event.span();
+                span.filter(|span| client.follower.follows(*span))
+            };
+            let before = follows(client);
             if client.follower.takes(event, start.as_ref()) {
                 let rendered = rendered.get_or_insert_with(|| render(event));
                 if client.mailbox.put(sequence, rendered) == Then::Wake {
                     self.touched.push(*slot);
                 }
             }
-            if let Some(span) = event.span()
-                && client.follower.follows(span)
-            {
-                let followers = self.by_span.entry(span.0).or_default();
-                if !followers.contains(slot) {
-                    followers.push(*slot);
-                }
+            if let (None, Some(span)) = (before, follows(client)) {
+                self.by_span.entry(span.0).or_default().push(*slot);
             }
         }
         if let Some(span) = event.span()
@@ -158,14 +159,14 @@ impl Clients {
     }
 
     fn refresh(&mut self) {
-        let limit = SPANS_PER_CLIENT * (self.slots.len() + 1);
-        if self.is_index_old || self.by_span.len() > limit {
+        if self.is_index_old || self.by_span.len() > self.by_span_max {
             self.by_span.clear();
             for (slot, client) in numbered(&self.slots) {
                 for span in client.follower.spans() {
                     self.by_span.entry(span).or_default().push(slot);
                 }
             }
+            self.by_span_max = SPANS_MIN.max(2 * self.by_span.len());
         }
         if self.is_index_old {
             let wishes = numbered(&self.slots);

@@ -1,17 +1,24 @@
 //! The streams that are open: how many there may be, and how they are ended.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
+use tidings_event::Level;
 
 use super::Refused;
 use super::mailbox::Mailbox;
+
+/// What is kept of the server's own events if no stream asks for less important ones.
+const UNASKED: Level = Level::Info;
 
 /// The open streams of all kinds.
 #[derive(Debug)]
 pub(super) struct Registry {
     state: Mutex<State>,
     streams_max: usize,
+    /// Ordinal of the least important level that a stream asks for.
+    asked: Arc<AtomicU8>,
 }
 
 #[derive(Debug, Default)]
@@ -26,6 +33,7 @@ impl Registry {
         Registry {
             state: Mutex::default(),
             streams_max,
+            asked: Arc::new(AtomicU8::new(UNASKED.ordinal())),
         }
     }
 
@@ -33,7 +41,7 @@ impl Registry {
     pub(super) fn enter(
         self: &Arc<Self>,
         mailbox: Mailbox,
-        first_id: u64,
+        first_id: Option<u64>,
     ) -> Result<Place, Refused> {
         let mut state = self.lock();
         if state.is_over {
@@ -48,12 +56,25 @@ impl Registry {
         state.opened += 1;
         let number = state.opened;
         state.open.insert(number, Arc::clone(&mailbox));
+        self.note(&state);
         Ok(Place {
             registry: Arc::clone(self),
             mailbox,
             number,
             first_id,
         })
+    }
+
+    /// Ordinal of the least important level that a stream asks for; it changes as streams come and
+    /// go.
+    pub(super) fn asked(&self) -> Arc<AtomicU8> {
+        Arc::clone(&self.asked)
+    }
+
+    fn note(&self, state: &State) {
+        let levels = state.open.values().filter_map(|mailbox| mailbox.level);
+        let least = levels.chain([UNASKED]).min().unwrap_or(UNASKED);
+        self.asked.store(least.ordinal(), Ordering::Relaxed);
     }
 
     /// How many are open.
@@ -93,8 +114,8 @@ pub(super) struct Place {
     registry: Arc<Registry>,
     mailbox: Arc<Mailbox>,
     number: u64,
-    /// The sequence behind which the stream begins.
-    first_id: u64,
+    /// The sequence behind which the stream begins; unknown while a time is looked for.
+    first_id: Option<u64>,
 }
 
 impl Place {
@@ -106,13 +127,15 @@ impl Place {
         Arc::clone(&self.mailbox)
     }
 
-    pub(super) fn first_id(&self) -> u64 {
+    pub(super) fn first_id(&self) -> Option<u64> {
         self.first_id
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.registry.lock().open.remove(&self.number);
+        let mut state = self.registry.lock();
+        state.open.remove(&self.number);
+        self.registry.note(&state);
     }
 }

@@ -58,7 +58,7 @@ impl Stream {
     }
 
     fn ping(&mut self, published: u64) -> Vec<u8> {
-        let last = self.mailbox().next(published).saturating_sub(1);
+        let last = self.mailbox().next(published).checked_sub(1);
         let mut out = Vec::with_capacity(128);
         write_ping(&mut out, self.hub.id, last, self.said.is_none());
         self.said = Some(Watch::start());

@@ -21,7 +21,7 @@ const SPANS_MAX: usize = 2_048;
 #[derive(Clone, Debug)]
 pub(crate) struct Wish {
     needles: Vec<Needle>,
-    level: Level,
+    level: Option<Level>,
     events: Option<EventSet>,
     query: Option<Query>,
 }
@@ -37,7 +37,7 @@ impl Wish {
     pub(crate) fn everything() -> Wish {
         Wish {
             needles: Vec::new(),
-            level: Level::Trace,
+            level: None,
             events: None,
             query: None,
         }
@@ -52,6 +52,7 @@ impl Wish {
 
     /// Only events of at least this level.
     pub(crate) fn level(self, level: Level) -> Wish {
+        let level = Some(level);
         Wish { level, ..self }
     }
 
@@ -67,6 +68,11 @@ impl Wish {
         let plan = matcher.plan();
         let query = (!filter.is_everything()).then_some(Query { matcher, plan });
         Wish { query, ..self }
+    }
+
+    /// The level that is asked for by name.
+    pub(super) fn asked_level(&self) -> Option<Level> {
+        self.level
     }
 
     pub(super) fn needles(&self) -> &[Needle] {
@@ -110,7 +116,7 @@ impl Wish {
 
     /// What is asked of every event by itself.
     fn is_met_by(&self, event: &EventRef<'_>) -> bool {
-        self.level.accepts(event.level())
+        self.level.unwrap_or(Level::Trace).accepts(event.level())
             && self
                 .events
                 .as_ref()
