@@ -3,7 +3,8 @@
 //! ```text
 //! log files ─► source threads ─┐                       ┌─► history   (the engine's own thread)
 //!                              ├─► spool (engine::Live) ┼─► meters    (thread) ─► GET /metrics
-//! POST /ingest ─► HTTP tasks ──┘                       └─► outputs   (a thread each)
+//! POST /ingest ─► HTTP tasks ──┘                       ├─► outputs   (a thread each)
+//!                                                      └─► live      (threads) ─► HTTP tasks
 //!
 //! searches ─► HTTP tasks ─► blocking threads ─► engine
 //! ```
@@ -34,6 +35,7 @@ use crate::clock::Watch;
 use crate::console::Console;
 use crate::directory::{LOCK_PATIENCE, open_engine};
 use crate::http::{App, Listeners};
+use crate::live::{Hub, Measured};
 use crate::local::failure;
 use crate::manage::{Effective, Manager, Registry, Runs};
 use crate::metrics::{Metrics, spawn_counting};
@@ -163,7 +165,15 @@ impl Server {
             .map_err(|_| Failure::data("the recovery of the spool panicked"))?
             .map_err(failure)?;
         let live = Arc::new(live);
-        let threads = self.start(&live).map_err(cannot("cannot start a thread"))?;
+        let hub = Hub::start(live.shared_spool(), self.settings.live);
+        let hub = Arc::new(hub.map_err(cannot("cannot start the live streams"))?);
+        self.app.hub.set(Some(Arc::clone(&hub)));
+        let metrics = &self.app.metrics;
+        let measured = Measured::new(Arc::clone(&hub), metrics.created_ns());
+        metrics.add(Arc::new(measured));
+        let threads = self
+            .start(&live, &hub)
+            .map_err(cannot("cannot start a thread"))?;
         self.app.live.set(Some(Arc::clone(&live)));
         self.app.manager.set_runs(Some(Arc::new(Runs {
             live: Arc::downgrade(&live),
@@ -183,6 +193,8 @@ impl Server {
         notify::tell("STOPPING=1");
         self.console.say("stopping");
         let _ = stop_http.send(true);
+        // They never end by themselves.
+        hub.end();
         tokio::select! {
             () = self.finish(http, threads, live, push) => {}
             () = self.until_stopped(&mut signals, None) => self.console.say("told to stop twice: not waiting any longer"),
@@ -192,7 +204,7 @@ impl Server {
     }
 
     /// Starts the readers of the spool, then what feeds it.
-    fn start(&self, live: &Arc<Live>) -> std::io::Result<Threads> {
+    fn start(&self, live: &Arc<Live>, hub: &Hub) -> std::io::Result<Threads> {
         let (feeding, counting) = (Stop::new()?, Stop::new()?);
         let demo_log = self.settings.demo.then(|| demo::log_in(self.engine.dir()));
         let counting_thread = spawn_counting(
@@ -209,7 +221,7 @@ impl Server {
         let outputs = output::Running::start(live, &self.settings, &self.app.metrics, around)?;
         if let Some(own) = self.own().as_mut() {
             own.keep_for(&self.settings.tracers);
-            own.feed(Arc::clone(live), self.console.clone())?;
+            own.feed(Arc::clone(live), hub.asked(), self.console.clone())?;
         }
         let sources = Sources {
             settings: self.sources(demo_log.as_deref()),
@@ -343,10 +355,14 @@ impl Server {
         let _ = tokio::task::spawn_blocking(move || own.map(Own::stop)).await;
         threads.counting.set();
         joined(threads.readers).await;
+        if let Some(hub) = self.app.hub.get() {
+            let _ = tokio::task::spawn_blocking(move || hub.stop()).await;
+        }
         // What they do on the network is done by this runtime, so it must not be blocked here.
         let outputs = threads.outputs;
         let _ = tokio::task::spawn_blocking(move || outputs.stop(LAST_DELIVERY)).await;
         push.stop().await;
+        self.app.hub.set(None);
         self.app.live.set(None);
         self.app.manager.set_runs(None);
         // Somebody still feeds: the next start recovers, as after a crash.

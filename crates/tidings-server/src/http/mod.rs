@@ -1,4 +1,4 @@
-//! HTTP: health, ingest, and the searches that the client verbs ask a running server for.
+//! HTTP: health, ingest, live streams, and the searches that the client verbs ask a running server for.
 //!
 //! The same handlers serve the socket in the data directory, which only its owner and group can
 //! reach, and the TCP addresses of the settings, which offer less (see [`access`]).
@@ -12,7 +12,9 @@ mod answer;
 mod health;
 mod ingest;
 mod jmap;
+mod line;
 mod linger;
+mod live;
 mod metrics;
 mod parameters;
 mod problem;
@@ -30,6 +32,7 @@ use tidings_engine::{Engine, Live};
 use tokio::sync::Semaphore;
 
 use crate::console::Console;
+use crate::live::Hub;
 use crate::manage::Manager;
 use crate::metrics::Metrics;
 use crate::settings::{HttpSettings, IngestSettings};
@@ -49,30 +52,39 @@ pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     /// Set when the live part has been recovered, a moment after listening starts; taken away again
     /// at the end.
-    pub(crate) live: LiveSlot,
+    pub(crate) live: Slot<Live>,
+    /// The live streams, as soon as there is a spool to follow.
+    pub(crate) hub: Slot<Hub>,
     pub(crate) board: Arc<Board>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) manager: Arc<Manager>,
     pub(crate) console: Console,
     pub(crate) http: HttpSettings,
     pub(crate) ingest: IngestSettings,
+    snapshot: live::Snapshot,
     limits: Limits,
 }
 
-/// The live part of the engine, as soon as there is one.
-#[derive(Debug, Default)]
-pub(crate) struct LiveSlot(RwLock<Option<Arc<Live>>>);
+/// A part of the server that comes later than the handlers and goes earlier.
+#[derive(Debug)]
+pub(crate) struct Slot<T>(RwLock<Option<Arc<T>>>);
 
-impl LiveSlot {
-    pub(crate) fn get(&self) -> Option<Arc<Live>> {
+impl<T> Default for Slot<T> {
+    fn default() -> Slot<T> {
+        Slot(RwLock::new(None))
+    }
+}
+
+impl<T> Slot<T> {
+    pub(crate) fn get(&self) -> Option<Arc<T>> {
         self.0
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    pub(crate) fn set(&self, live: Option<Arc<Live>>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = live;
+    pub(crate) fn set(&self, part: Option<Arc<T>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = part;
     }
 }
 
@@ -110,13 +122,15 @@ impl App {
         };
         App {
             engine,
-            live: LiveSlot::default(),
+            live: Slot::default(),
+            hub: Slot::default(),
             board,
             metrics,
             manager,
             console,
             http,
             ingest,
+            snapshot: live::Snapshot::default(),
             limits,
         }
     }
@@ -174,6 +188,10 @@ fn searches(app: &Arc<App>) -> Router {
         .route("/api/tidings/events", get(search::events))
         .route("/api/tidings/story", get(search::story))
         .route("/api/tidings/stats", get(search::stats))
+        .route("/api/live/tracing", get(live::tracing))
+        .route("/api/telemetry/traces/live", get(live::tracing))
+        .route("/api/live/metrics", get(live::metrics))
+        .route("/api/telemetry/metrics/live", get(live::metrics))
         .route("/api/tidings/import", post(search::import))
         .route("/api/tidings/verify", post(search::verify))
         .route("/api/tidings/repair", post(search::repair))

@@ -16,10 +16,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tidings_cli::Failure;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tower_service::Service;
 
 use super::access::Peer;
+use super::line::Line;
 use super::linger::Lingering;
 use super::socket::{self, SocketFile};
 use super::{App, socket_router, tcp_router};
@@ -129,6 +130,9 @@ fn http(app: &App) -> http1::Builder {
     http
 }
 
+/// A place among the connections.
+type Room = Result<OwnedSemaphorePermit, AcquireError>;
+
 /// What is needed to serve a connection.
 struct Connections<'a> {
     http: http1::Builder,
@@ -175,25 +179,28 @@ impl Connections<'_> {
         }
     }
 
-    /// Serves a connection on a task of its own; `room` is kept as long as it is open.
-    fn serve<S, R>(&self, stream: S, peer: Peer, router: Router, room: R)
+    /// Serves a connection on a task of its own; `room` is kept as long as it is open, and no stream.
+    fn serve<S>(&self, stream: S, peer: Peer, router: Router, room: Room)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        R: Send + 'static,
     {
+        // Fails only where the semaphore is closed, which it never is.
+        let line = room.map(Line::new).unwrap_or_default();
+        let known = Arc::clone(&line);
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(Arc::clone(&known));
             router.clone().call(request.map(Body::new))
         });
         let connection = self.http.serve_connection(
-            TokioIo::new(Lingering::new(stream, self.stop.clone())),
+            TokioIo::new(Lingering::new(stream, self.stop.clone(), Arc::clone(&line))),
             service,
         );
         let connection = self.graceful.watch(connection);
         tokio::spawn(async move {
             // A connection that breaks is its client's business.
             let _ = connection.await;
-            drop(room);
+            line.free();
         });
     }
 

@@ -233,6 +233,29 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "live",
+        is_list: false,
+        about: "Live streams of events and metrics (`/api/live/tracing`, `/api/live/metrics`), where \
+                searches are answered.",
+        keys: &[
+            Key {
+                name: "clients",
+                takes: Takes::Number(0, 100_000),
+                default: "500",
+                about: "Streams that may be open at a time, besides `http.connections`; further ones \
+                        are told to come again (503). Each takes a file descriptor: the service's \
+                        limit must allow them.",
+            },
+            Key {
+                name: "buffer",
+                takes: Takes::Size(16 * KIB, GIB),
+                default: "\"256KiB\"",
+                about: "Events that may wait for one client. What a client reads too slowly for this is \
+                        left out, counted, and told to it as a gap.",
+            },
+        ],
+    },
+    Section {
         name: "history",
         is_list: false,
         about: "How long what is kept in the data directory.",

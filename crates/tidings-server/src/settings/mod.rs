@@ -25,6 +25,8 @@ use tidings_sink::LevelOverrides;
 use tidings_sink::otlp::MetricsPushSettings;
 use tidings_sink::settings::{Tracer, read_regular};
 
+use crate::live::LiveOptions;
+
 pub(crate) use outputs::USUAL_CONSOLE;
 use read::{File, Table, Tables};
 pub(crate) use told::in_words_of_the_file;
@@ -43,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) sources: Vec<SourceSettings>,
     pub(crate) http: HttpSettings,
     pub(crate) ingest: IngestSettings,
+    /// Live streams.
+    pub(crate) live: LiveOptions,
     /// How long what is kept.
     pub(crate) retention: RetentionRules,
     /// Least important events to print.
@@ -203,6 +207,7 @@ fn checked(mut tables: Tables, path: &Path) -> Result<Settings, Failure> {
         sources,
         http: http(&tables.one("http"), path)?,
         ingest: ingest(&tables.one("ingest"), path)?,
+        live: live(&tables.one("live")),
         retention: retention(&tables.one("history")),
         console_level: if level == "off" {
             Level::Disable
@@ -313,6 +318,13 @@ fn ingest(table: &Table, path: &Path) -> Result<IngestSettings, Failure> {
         ));
     }
     Ok(ingest)
+}
+
+fn live(table: &Table) -> LiveOptions {
+    LiveOptions {
+        streams_max: count(table, "clients"),
+        buffer_bytes: size(table, "buffer"),
+    }
 }
 
 fn metrics(table: &Table, path: &Path) -> Result<MetricsSettings, Failure> {

@@ -152,7 +152,7 @@ fn unknown_names_are_refused_with_the_nearest_known_one() {
     assert_eq!(
         refused("[htpt]\n"),
         "t.toml, line 1: there is no section htpt; did you mean [http]? allowed are [[source]], [http], \
-         [ingest], [history], [console], [[tracer]], \
+         [ingest], [live], [history], [console], [[tracer]], \
          [[event_level]], [metrics], [otel_metrics], [demo]"
     );
     let far = refused("\n\nwebhooks_of_the_reference = 1\n");

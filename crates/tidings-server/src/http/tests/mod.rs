@@ -1,6 +1,7 @@
 //! The HTTP server over real sockets: what it takes, what it refuses, and what it does under load.
 
 mod jmap;
+mod live;
 mod metrics;
 mod rights;
 
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use super::{App, Listeners};
 use crate::clock::Watch;
 use crate::console::Console;
+use crate::live::Hub;
 use crate::manage::{Manager, Registry};
 use crate::metrics::{Metrics, spawn_counting};
 use crate::settings::{Settings, parse};
@@ -75,6 +77,8 @@ impl Running {
         if is_live {
             let live = Arc::new(engine.live(LiveOptions::default()).unwrap());
             spawn_counting(&live, metrics, app.console.clone(), counting.clone()).unwrap();
+            let hub = Hub::start(live.shared_spool(), settings.live).unwrap();
+            app.hub.set(Some(Arc::new(hub)));
             app.live.set(Some(live));
             while !app.is_ready() {
                 std::thread::sleep(Duration::from_millis(1));
@@ -128,6 +132,9 @@ impl Running {
     /// Tells the server to stop; gives how many requests were broken off.
     fn stop(&mut self) -> usize {
         self.counting.set();
+        if let Some(hub) = self.app.hub.get() {
+            hub.end();
+        }
         self.stop.send(true).unwrap();
         self.thread.take().unwrap().join().unwrap()
     }
