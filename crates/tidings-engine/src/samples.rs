@@ -159,6 +159,8 @@ struct State {
     /// The tick whose writing failed, which may have reached the medium, and the key of its row, which
     /// was free before.
     doubtful: Option<(i64, Tick)>,
+    /// Something could not be written: the file is written anew before it is used again.
+    has_failed: bool,
     /// When series were last looked through for those that no row has.
     swept_ns: i64,
 }
@@ -223,7 +225,7 @@ impl Samples {
         let removed = state.retain(now_ns, rules);
         let swept = removed.and_then(|removed| state.sweep(now_ns).map(|()| removed));
         if swept.is_err() {
-            state.store = None;
+            state.give_up();
         }
         swept
     }
@@ -270,6 +272,10 @@ impl State {
         if self.store.is_some() {
             return Ok(());
         }
+        if self.has_failed {
+            Store::renew(backend)?;
+            self.has_failed = false;
+        }
         let store = Store::open(backend)?;
         self.collected = store.collected()?;
         if !self.is_known {
@@ -280,6 +286,12 @@ impl State {
         }
         self.store = Some(store);
         self.settle()
+    }
+
+    /// After a failure, what is in memory may not be what is in the file.
+    fn give_up(&mut self) {
+        self.store = None;
+        self.has_failed = true;
     }
 
     /// Finds out whether a tick was written whose writing failed.
@@ -338,8 +350,7 @@ impl State {
                 Ok((count, left_out))
             }
             Err(error) => {
-                // What is in memory may not be what is in the file now.
-                self.store = None;
+                self.give_up();
                 self.doubtful = key.map(|key| (key, tick));
                 Err(error)
             }

@@ -19,6 +19,12 @@ use crate::error::{Error, in_words};
 /// Name of the file in the data directory.
 pub(super) const NAME: &str = "samples.redb";
 
+/// Its name while it is made, or written anew.
+const UNFINISHED: &str = "samples.redb.new";
+
+/// Bytes that are copied at a time.
+const COPY_BYTES: usize = 256 << 10;
+
 /// Rows by milliseconds since 1970.
 type Rows = TableDefinition<'static, i64, &'static [u8]>;
 
@@ -50,37 +56,56 @@ impl fmt::Debug for Store {
 impl Store {
     /// Opens the file, made if it is missing, and checks it.
     pub(super) fn open(backend: &dyn Backend) -> Result<Store, Error> {
-        let path = Path::new(NAME);
-        let file = backend.open(path, OpenMode::Write).map_err(io_error)?;
-        backend.sync_dir(Path::new("")).map_err(io_error)?;
-        let mut builder = Builder::new();
-        builder
-            .set_cache_size(CACHE_BYTES)
-            // Without it, a damaged file may be trusted until redb panics.
-            .set_check_integrity_on_open(true);
-        let db = builder
-            .create_with_backend(OnBackend(file))
-            .map_err(failed)?;
-        let write = db.begin_write().map_err(failed)?;
-        for table in [MINUTE, SCHEDULED, COLLECTED] {
-            write.open_table(table).map_err(failed)?;
+        if !Store::exists(backend) {
+            Store::make(backend)?;
         }
+        let file = backend.open(Path::new(NAME), OpenMode::Write);
+        let db = database(file.map_err(io_error)?)?;
         let mut known = Dictionary::default();
-        {
-            let series = write.open_table(SERIES).map_err(failed)?;
-            for item in series.iter().map_err(failed)? {
-                let (number, bytes) = item.map_err(failed)?;
-                let number = number.value();
-                known
-                    .read(number, bytes.value())
-                    .map_err(|damage| damaged(&format!("series {number}"), damage))?;
-            }
+        let series = db.begin_read().map_err(failed)?;
+        let series = series.open_table(SERIES).map_err(failed)?;
+        for item in series.iter().map_err(failed)? {
+            let (number, bytes) = item.map_err(failed)?;
+            let number = number.value();
+            known
+                .read(number, bytes.value())
+                .map_err(|damage| damaged(&format!("series {number}"), damage))?;
         }
-        write.commit().map_err(failed)?;
         Ok(Store {
             db,
             known: Arc::new(known),
         })
+    }
+
+    /// Makes the file, under another name until it is whole: half a file would be taken for damage.
+    fn make(backend: &dyn Backend) -> Result<(), Error> {
+        let path = Path::new(UNFINISHED);
+        let file = backend.open(path, OpenMode::Write).map_err(io_error)?;
+        file.set_len(0).map_err(io_error)?;
+        let db = database(file)?;
+        let write = db.begin_write().map_err(failed)?;
+        for table in [MINUTE, SCHEDULED, COLLECTED] {
+            write.open_table(table).map_err(failed)?;
+        }
+        write.open_table(SERIES).map_err(failed)?;
+        write.commit().map_err(failed)?;
+        db.close().map_err(failed)?;
+        finish(backend).map_err(io_error)
+    }
+
+    /// Writes the file anew after a failure: what a failed sync left out is in the system's memory, looks
+    /// written, and would be gone after a crash.
+    pub(super) fn renew(backend: &dyn Backend) -> Result<(), Error> {
+        let old = match backend.open(Path::new(NAME), OpenMode::Read) {
+            Ok(old) => old,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(io_error(error)),
+        };
+        let copied = backend
+            .open(Path::new(UNFINISHED), OpenMode::Write)
+            .and_then(|new| copy(&*old, &*new))
+            .and_then(|()| finish(backend));
+        copied.map_err(io_error)
     }
 
     /// Whether there is a file.
@@ -123,6 +148,34 @@ impl Store {
         let rows = self.read()?.open_table(MINUTE).map_err(failed)?;
         last_row(&rows, "minute")
     }
+}
+
+fn database(file: Arc<dyn File>) -> Result<Database, Error> {
+    Builder::new()
+        .set_cache_size(CACHE_BYTES)
+        // Without it, a damaged file may be trusted until redb panics.
+        .set_check_integrity_on_open(true)
+        .create_with_backend(OnBackend(file))
+        .map_err(failed)
+}
+
+/// What was made under the other name is the file from now on.
+fn finish(backend: &dyn Backend) -> io::Result<()> {
+    backend.rename(Path::new(UNFINISHED), Path::new(NAME))?;
+    backend.sync_dir(Path::new(""))
+}
+
+fn copy(from: &dyn File, to: &dyn File) -> io::Result<()> {
+    to.set_len(0)?;
+    let length = from.len()?;
+    let (mut at, mut buffer) = (0, vec![0; COPY_BYTES]);
+    while at < length {
+        let step = usize::try_from(length - at).map_or(COPY_BYTES, |left| left.min(COPY_BYTES));
+        from.read_exact_at(&mut buffer[..step], at)?;
+        to.write_all_at(&buffer[..step], at)?;
+        at += step as u64;
+    }
+    to.sync()
 }
 
 /// The tables while they are changed.
