@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! log files ─► source threads ─┐                       ┌─► history   (the engine's own thread)
-//!                              ├─► spool (engine::Live) ┼─► meters    (thread) ─► GET /metrics
+//!                              ├─► spool (engine::Live) ┼─► meters    (thread) ─► GET /metrics, samples (thread)
 //! POST /ingest ─► HTTP tasks ──┘                       ├─► outputs   (a thread each)
 //!                                                      └─► live      (threads) ─► HTTP tasks
 //!
@@ -38,7 +38,7 @@ use crate::http::{App, Listeners};
 use crate::live::{Hub, Measured};
 use crate::local::failure;
 use crate::manage::{Effective, Manager, Registry, Runs};
-use crate::metrics::{Metrics, spawn_counting};
+use crate::metrics::{Metrics, spawn_counting, spawn_sampling};
 use crate::output::{self, Push, Surroundings};
 use crate::own::Own;
 use crate::settings::{self, Settings};
@@ -186,6 +186,7 @@ impl Server {
         push.apply(self.settings.pushed.as_ref()).await;
         let changing = Changing {
             outputs: &threads.outputs,
+            upkeep: &threads.upkeep,
             push: &mut push,
         };
         self.until_stopped(&mut signals, Some(changing)).await;
@@ -242,12 +243,18 @@ impl Server {
             )?);
         }
         feeders.push(sources.spawn()?);
-        let rules = self.settings.retention;
         let upkeep = Upkeep::spawn(
             Arc::clone(&self.engine),
-            rules,
+            self.settings.rules(),
             self.console.clone(),
             feeding.clone(),
+        )?;
+        let sampling = Stop::new()?;
+        let sampling_thread = spawn_sampling(
+            Arc::clone(&self.engine),
+            Arc::clone(&self.app.metrics),
+            self.console.clone(),
+            sampling.clone(),
         )?;
         Ok(Threads {
             feeding,
@@ -255,6 +262,7 @@ impl Server {
             upkeep,
             counting,
             readers: vec![counting_thread],
+            sampling: (sampling, sampling_thread),
             outputs: Arc::new(outputs),
         })
     }
@@ -296,7 +304,7 @@ impl Server {
             Ok(changed) => {
                 if !changed.differs_only_in_outputs(&self.settings) {
                     self.console
-                        .say("settings other than those of outputs and metrics need a restart");
+                        .say("settings other than those of outputs, metrics and the history need a restart");
                 }
                 self.app.manager.set_file(changed);
                 self.change(changing).await;
@@ -318,11 +326,17 @@ impl Server {
 
     /// Goes by what the settings file and the registry say now; log files are opened anew.
     async fn change(&self, changing: Option<&mut Changing<'_>>) {
-        let Some(Changing { outputs, push }) = changing else {
+        let Some(Changing {
+            outputs,
+            upkeep,
+            push,
+        }) = changing
+        else {
             return;
         };
         let changed = apply(&self.app.manager, &self.console);
         self.app.metrics.set(changed.metrics.clone());
+        upkeep.set(changed.rules());
         if let Some(own) = self.own().as_ref() {
             own.keep_for(&changed.tracers);
         }
@@ -358,6 +372,9 @@ impl Server {
         if let Some(hub) = self.app.hub.get() {
             let _ = tokio::task::spawn_blocking(move || hub.stop()).await;
         }
+        let (sampling, thread) = threads.sampling;
+        sampling.set();
+        joined(vec![thread]).await;
         // What they do on the network is done by this runtime, so it must not be blocked here.
         let outputs = threads.outputs;
         let _ = tokio::task::spawn_blocking(move || outputs.stop(LAST_DELIVERY)).await;
@@ -388,6 +405,7 @@ impl Server {
 /// What SIGHUP can change.
 struct Changing<'r> {
     outputs: &'r Arc<output::Running>,
+    upkeep: &'r Upkeep,
     push: &'r mut Push,
 }
 
@@ -400,6 +418,8 @@ struct Threads {
     upkeep: Upkeep,
     counting: Stop,
     readers: Vec<JoinHandle<()>>,
+    /// Ends when everything is counted.
+    sampling: (Stop, JoinHandle<()>),
     outputs: Arc<output::Running>,
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use tidings::meters::{Policy, Selection};
 use tidings_admin::TYPE;
-use tidings_engine::RetentionRules;
+use tidings_engine::{RetentionRules, SampleRules, Schedule};
 use tidings_event::{EventType, Id, Level};
 use tidings_sink::otlp::MetricsPushSettings;
 use tidings_sink::settings::{
@@ -72,9 +72,10 @@ pub(crate) fn event_level(object: &Object) -> Option<(EventType, Level)> {
     Some((kind, object.get("level")?.as_str()?.parse().ok()?))
 }
 
-/// `Metrics`: what is exported, and how it is pushed.
+/// `Metrics`: what is exported, and how it is pushed. Samples are taken by `collect`.
 pub(crate) fn metrics(
     object: &Object,
+    collect: Schedule,
 ) -> Result<(MetricsSettings, Option<MetricsPushSettings>), Problem> {
     let policy = match text(object, "metricsPolicy").as_deref() {
         Some("include") => Policy::Include,
@@ -91,6 +92,7 @@ pub(crate) fn metrics(
     let settings = MetricsSettings {
         selection,
         is_scraped,
+        collect,
         user: scraper(prometheus)?,
     };
     Ok((settings, pushed(part(object, "openTelemetry"))?))
@@ -173,6 +175,36 @@ pub(crate) fn retention(object: &Object) -> RetentionRules {
         imported_ns: ns("holdImportedFor"),
         max_bytes: number(object, "holdBytes"),
     }
+}
+
+/// `DataRetention`: how long samples of metrics are kept.
+pub(crate) fn sample_rules(object: &Object) -> SampleRules {
+    let scheduled = number(object, "holdMetricsFor");
+    SampleRules {
+        scheduled_ns: scheduled.map(|ms| {
+            i64::try_from(ms)
+                .unwrap_or(i64::MAX)
+                .saturating_mul(1_000_000)
+        }),
+        ..SampleRules::default()
+    }
+}
+
+/// `DataRetention`: when samples of metrics are taken.
+pub(crate) fn schedule(object: &Object) -> Option<Schedule> {
+    let cron = part(object, "metricsCollectionInterval");
+    let of = |name: &str| number(cron, name).and_then(|number| u8::try_from(number).ok());
+    let (minute, hour) = (of("minute")?, of("hour").unwrap_or(0));
+    Some(match text(cron, TYPE)?.as_str() {
+        "Hourly" => Schedule::Hourly { minute },
+        "Daily" => Schedule::Daily { hour, minute },
+        "Weekly" => Schedule::Weekly {
+            day: of("day")?,
+            hour,
+            minute,
+        },
+        _ => return None,
+    })
 }
 
 /// How an output shows who it is.

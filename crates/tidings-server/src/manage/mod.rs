@@ -18,7 +18,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde_json::{Map, Value};
 use tidings_admin::describe::Object;
 use tidings_admin::{SINGLETON, SetError, SetErrorType, complete};
-use tidings_engine::Engine;
+use tidings_engine::{Engine, Schedule};
 use tidings_event::{Id, stable_hash};
 use tidings_sink::settings::check_together;
 use tokio::sync::Notify;
@@ -163,7 +163,7 @@ impl Manager {
         }
         if !settings.pins.metrics {
             match self.stored_singleton("Metrics") {
-                Ok(Some(value)) => match convert::metrics(&value) {
+                Ok(Some(value)) => match convert::metrics(&value, settings.metrics.collect) {
                     Ok((metrics, pushed)) => {
                         settings.metrics = metrics;
                         settings.pushed = pushed;
@@ -176,7 +176,15 @@ impl Manager {
         }
         if !settings.pins.retention {
             match self.stored_singleton("DataRetention") {
-                Ok(Some(value)) => settings.retention = convert::retention(&value),
+                Ok(Some(value)) => {
+                    settings.retention = convert::retention(&value);
+                    settings.samples = convert::sample_rules(&value);
+                    if let Some(schedule) =
+                        convert::schedule(&value).filter(|_| !settings.pins.metrics)
+                    {
+                        settings.metrics.collect = schedule;
+                    }
+                }
                 Ok(None) => {}
                 Err(error) => tell("DataRetention", &error),
             }
@@ -291,7 +299,7 @@ impl Manager {
                 }
                 add_tracer(&mut settings, id, value).err()
             }
-            "Metrics" => convert::metrics(value).err(),
+            "Metrics" => convert::metrics(value, Schedule::default()).err(),
             _ => None,
         };
         match problem {

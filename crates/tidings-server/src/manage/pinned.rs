@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use tidings_admin::describe::Object;
 use tidings_admin::{TYPE, complete, defaults};
+use tidings_engine::Schedule;
 use tidings_event::{Id, MetricInfo, stable_hash};
 use tidings_sink::settings::{
     Compression, EventSelection, EventsPolicy, HttpAuth, Otel, Rotate, SecretKey, Tracer, Variant,
@@ -253,5 +254,17 @@ pub(crate) fn retention_object(settings: &Settings) -> Map<String, Value> {
     object.insert("holdTracesFor".to_owned(), ms(rules.live_ns).into());
     object.insert("holdImportedFor".to_owned(), ms(rules.imported_ns).into());
     object.insert("holdBytes".to_owned(), rules.max_bytes.into());
+    let scheduled = ms(settings.samples.scheduled_ns);
+    object.insert("holdMetricsFor".to_owned(), scheduled.into());
+    let cron = match settings.metrics.collect {
+        Schedule::Hourly { minute } => json!({ "minute": minute, TYPE: "Hourly" }),
+        Schedule::Daily { hour, minute } => {
+            json!({ "hour": hour, "minute": minute, TYPE: "Daily" })
+        }
+        Schedule::Weekly { day, hour, minute } => {
+            json!({ "day": day, "hour": hour, "minute": minute, TYPE: "Weekly" })
+        }
+    };
+    object.insert("metricsCollectionInterval".to_owned(), cron);
     object
 }

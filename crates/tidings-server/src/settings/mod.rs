@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tidings::meters::{Policy, Selection};
 use tidings_cli::Failure;
-use tidings_engine::RetentionRules;
+use tidings_engine::{RetentionRules, SampleRules, Schedule};
 use tidings_event::Level;
 use tidings_sink::LevelOverrides;
 use tidings_sink::otlp::MetricsPushSettings;
@@ -27,6 +27,7 @@ use tidings_sink::settings::{Tracer, read_regular};
 
 use crate::live::LiveOptions;
 
+use crate::upkeep::Rules;
 pub(crate) use outputs::USUAL_CONSOLE;
 use read::{File, Table, Tables};
 pub(crate) use told::in_words_of_the_file;
@@ -49,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) live: LiveOptions,
     /// How long what is kept.
     pub(crate) retention: RetentionRules,
+    /// How long samples of metrics are kept.
+    pub(crate) samples: SampleRules,
     /// Least important events to print.
     pub(crate) console_level: Level,
     /// Outputs of events.
@@ -75,6 +78,14 @@ pub(crate) struct Pins {
 }
 
 impl Settings {
+    /// How long what is kept.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            history: self.retention,
+            samples: self.samples,
+        }
+    }
+
     /// Whether these differ from others in nothing but what can change while the server runs.
     pub(crate) fn differs_only_in_outputs(&self, others: &Settings) -> bool {
         let Settings {
@@ -83,6 +94,8 @@ impl Settings {
             pushed,
             levels,
             metrics,
+            retention,
+            samples,
             pins,
             ..
         } = others.clone();
@@ -92,6 +105,8 @@ impl Settings {
             pushed,
             levels,
             metrics,
+            retention,
+            samples,
             pins,
             ..self.clone()
         };
@@ -104,6 +119,8 @@ impl Settings {
 pub(crate) struct MetricsSettings {
     /// Which of the catalogue's metrics are exported.
     pub(crate) selection: Selection,
+    /// When samples are taken for the long history.
+    pub(crate) collect: Schedule,
     /// Scrapes are answered.
     pub(crate) is_scraped: bool,
     /// What a scraper must show, `user:password`, if not what other clients show.
@@ -202,13 +219,18 @@ fn checked(mut tables: Tables, path: &Path) -> Result<Settings, Failure> {
         metrics: tables.has("metrics") || tables.has("otel_metrics"),
         retention: tables.has("history"),
     };
+    let history = tables.one("history");
     Ok(Settings {
         pins,
         sources,
         http: http(&tables.one("http"), path)?,
         ingest: ingest(&tables.one("ingest"), path)?,
         live: live(&tables.one("live")),
-        retention: retention(&tables.one("history")),
+        retention: retention(&history),
+        samples: SampleRules {
+            scheduled_ns: hold(&history, "keep_metrics"),
+            ..SampleRules::default()
+        },
         console_level: if level == "off" {
             Level::Disable
         } else {
@@ -354,24 +376,31 @@ fn metrics(table: &Table, path: &Path) -> Result<MetricsSettings, Failure> {
     };
     Ok(MetricsSettings {
         selection,
+        collect: text(table, "collect")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_default(),
         is_scraped: flag(table, "prometheus"),
         user,
     })
 }
 
 fn retention(table: &Table) -> RetentionRules {
-    let hold = |name| match table.get(name) {
-        Some(Given::Time(time)) => Some(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)),
-        _ => None,
-    };
     let max_bytes = match table.get("size") {
         Some(Given::Size(bytes)) => Some(bytes),
         _ => None,
     };
     RetentionRules {
-        live_ns: hold("keep"),
-        imported_ns: hold("keep_imported"),
+        live_ns: hold(table, "keep"),
+        imported_ns: hold(table, "keep_imported"),
         max_bytes,
+    }
+}
+
+/// How long something is kept, in nanoseconds.
+fn hold(table: &Table, name: &str) -> Option<i64> {
+    match table.get(name) {
+        Some(Given::Time(time)) => Some(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)),
+        _ => None,
     }
 }
 

@@ -195,7 +195,7 @@ impl Session<'_> {
     }
 
     /// The state of the history: how far it is filled; for who may see some of it, what is its newest.
-    fn history_state(&self) -> Result<String, MethodError> {
+    pub(super) fn history_state(&self) -> Result<String, MethodError> {
         let manager = self.manager;
         if let Some(scope) = &self.scope {
             let newest = EventQuery {

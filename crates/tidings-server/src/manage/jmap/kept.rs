@@ -32,6 +32,7 @@ impl Session<'_> {
             "Log" => self.get_logs(&get),
             "Trace" => self.get_traces(&get),
             "Message" => self.get_messages(&get),
+            "Metric" => self.get_samples(&get),
             _ => {
                 let items = self.items(object)?;
                 self.get_items(object, &items, &self.state(object)?, &get)
@@ -50,6 +51,7 @@ impl Session<'_> {
             "Log" => self.query_logs(&query),
             "Trace" => self.query_traces(&query),
             "Message" => self.query_messages(&query),
+            "Metric" => self.query_samples(&query),
             _ => {
                 let items = self.items(object)?;
                 let can = object.kind == Kind::Many;

@@ -10,6 +10,7 @@ mod kept;
 mod logs;
 mod messages;
 mod respond;
+mod samples;
 mod small;
 mod traces;
 
