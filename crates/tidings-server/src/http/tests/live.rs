@@ -127,7 +127,11 @@ fn a_client_goes_on_where_it_was() {
     for (time, count) in [("2026-11-22T12:59:59Z", 5), ("2026-11-22T13:00:01Z", 0)] {
         let mut since = Events::open(&server, &format!("{path}&since={time}"), "");
         let ping = since.next().unwrap();
-        assert_eq!((&*ping.event, &*ping.id), ("ping", ""), "nothing is promised yet");
+        assert_eq!(
+            (&*ping.event, &*ping.id),
+            ("ping", ""),
+            "nothing is promised yet"
+        );
         // Those that are found in the spool come before those that are committed now.
         if count > 0 {
             assert_eq!(since.accounts(count).0, ["a", "b", "c", "d", "e"]);
