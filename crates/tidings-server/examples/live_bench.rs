@@ -117,12 +117,20 @@ impl Server {
         Ok(())
     }
 
-    /// CPU seconds of a thread by name; of all without one.
+    /// CPU seconds of a thread by name; of all without one, also of those that ended.
     fn cpu(&self, thread: Option<&str>) -> f64 {
-        let root = format!("/proc/{}/task", self.child.id());
-        let tasks = std::fs::read_dir(root).into_iter().flatten().flatten();
-        let ticks: u64 = tasks
-            .filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok())
+        let process = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let parts = match thread {
+            Some(_) => {
+                let tasks = std::fs::read_dir(process.join("task"));
+                let tasks = tasks.into_iter().flatten().flatten();
+                tasks.map(|task| task.path()).collect()
+            }
+            None => vec![process],
+        };
+        let ticks: u64 = parts
+            .iter()
+            .filter_map(|part| std::fs::read_to_string(part.join("stat")).ok())
             .filter_map(|stat| {
                 let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
                 let fields: Vec<_> = rest.split_whitespace().collect();

@@ -277,6 +277,10 @@ impl Inner {
         }
     }
 
+    pub(super) fn count_missed(&self, events: u64) {
+        self.numbers.missed.fetch_add(events, Ordering::Relaxed);
+    }
+
     fn pass(&self, core: &mut Core, next: u64) {
         core.next = core.next.max(next);
         self.published.store(core.next, Ordering::Release);
@@ -300,6 +304,7 @@ fn run(mut reader: Reader, hub: &Inner) {
                 hub.admit(&mut core);
                 if frame.kind() == Kind::Events {
                     core.clients.show(&frame);
+                    hub.count_missed(core.clients.take_missed());
                 }
                 hub.pass(&mut core, frame.sequences().end);
                 core.clients.wake();

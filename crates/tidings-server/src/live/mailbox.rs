@@ -2,7 +2,8 @@
 //!
 //! **Queue**: as many bytes of events as the settings say (`live.buffer`), or one event that is longer.
 //! When it is full, events are left out until the client reads: they are counted, and the client gets
-//! the count as a gap in their place. Who reads the spool for a client does not leave out but waits.
+//! the count as a gap in their place. Who reads the spool for a client leaves nothing out but waits
+//! until half of it is free; an event that is longer than that half is put in all the same.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,6 +68,8 @@ struct Missed {
 pub(super) enum Then {
     Nothing,
     Wake,
+    /// Not that, but the event was left out, which is to be counted.
+    Missed,
 }
 
 /// What a client waits for.
@@ -88,7 +91,6 @@ pub(super) struct Taken {
     /// Frames.
     pub(super) bytes: Vec<u8>,
     pub(super) events: u64,
-    pub(super) missed: u64,
 }
 
 impl Mailbox {
@@ -122,17 +124,14 @@ impl Mailbox {
             });
             missed.count += 1;
             missed.last = sequence;
-            return Then::Nothing;
+            return Then::Missed;
         }
         state.add(sequence, event, self.capacity)
     }
 
-    /// Puts an event in; `None` if there is no room.
-    pub(super) fn offer(&self, sequence: u64, event: &Bytes) -> Option<Then> {
-        let mut state = self.lock();
-        state
-            .has_room(event.len(), self.capacity)
-            .then(|| state.add(sequence, event, self.capacity))
+    /// Puts an event in, whatever room there is: for who asked [`has_room`](Mailbox::has_room) first.
+    pub(super) fn add(&self, sequence: u64, event: &Bytes) -> Then {
+        self.lock().add(sequence, event, self.capacity)
     }
 
     /// Says that events before `next` are missing.
@@ -166,7 +165,7 @@ impl Mailbox {
         state.is_resuming = is_resuming;
     }
 
-    /// Whether there is room for more, without leaving anything out.
+    /// Whether half of it is free.
     pub(super) fn has_room(&self) -> bool {
         let state = self.lock();
         state.bytes < self.capacity / 2 && state.gaps < GAPS_MAX
@@ -224,7 +223,6 @@ impl Mailbox {
         }
         flush(&mut taken.bytes, id, last, &mut bundle);
         if let Some(missed) = missed {
-            taken.missed = missed.count;
             let gap = Gap {
                 why: Why::Slow,
                 count: Some(missed.count),

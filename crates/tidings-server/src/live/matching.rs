@@ -40,6 +40,7 @@ pub(super) struct Clients {
     turn: u64,
     found: Vec<Slot>,
     touched: Vec<Slot>,
+    missed: u64,
 }
 
 impl Clients {
@@ -124,8 +125,10 @@ impl Clients {
             let before = follows(client);
             if client.follower.takes(event, start.as_ref()) {
                 let rendered = rendered.get_or_insert_with(|| render(event));
-                if client.mailbox.put(sequence, rendered) == Then::Wake {
-                    self.touched.push(*slot);
+                match client.mailbox.put(sequence, rendered) {
+                    Then::Wake => self.touched.push(*slot),
+                    Then::Missed => self.missed += 1,
+                    Then::Nothing => {}
                 }
             }
             if let (None, Some(span)) = (before, follows(client)) {
@@ -147,6 +150,11 @@ impl Clients {
                 client.mailbox.wake();
             }
         }
+    }
+
+    /// How many events were left out since this was asked last, each counted for each client.
+    pub(super) fn take_missed(&mut self) -> u64 {
+        std::mem::take(&mut self.missed)
     }
 
     /// Wakes those who got something.

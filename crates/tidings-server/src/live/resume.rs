@@ -234,13 +234,8 @@ impl Resuming {
         {
             return true;
         }
-        match mailbox.offer(sequence, &render(event)) {
-            Some(Then::Wake) => mailbox.wake(),
-            Some(Then::Nothing) => {}
-            // It is longer than what is free: half of the buffer at least. It is told as missed.
-            None => {
-                let _ = mailbox.put(sequence, &render(event));
-            }
+        if mailbox.add(sequence, &render(event)) == Then::Wake {
+            mailbox.wake();
         }
         true
     }

@@ -500,11 +500,11 @@ fn a_mailbox_wakes_its_client_once() {
     assert_eq!(mailbox.poll(&mut context), Found::Nothing);
     assert_eq!(
         [put(1), put(2), put(3), put(4)],
-        [Then::Wake, Then::Wake, Then::Nothing, Then::Nothing]
+        [Then::Wake, Then::Wake, Then::Nothing, Then::Missed]
     );
     assert_eq!(mailbox.poll(&mut context), Found::Much);
     let taken = mailbox.take(super::id::StreamId { epoch: 1 });
-    assert_eq!((taken.events, taken.missed), (3, 1));
+    assert_eq!(taken.events, 3);
     assert_eq!(mailbox.next(0), 5);
     mailbox.close();
     assert!(Poll::Ready(mailbox.poll(&mut context)) == Poll::Ready(Found::Closed));
