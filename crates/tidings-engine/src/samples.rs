@@ -284,8 +284,10 @@ impl State {
             }
             self.is_known = true;
         }
+        // Before anything is written: a tick must not be written twice.
+        self.settle(&store)?;
         self.store = Some(store);
-        self.settle()
+        Ok(())
     }
 
     /// After a failure, what is in memory may not be what is in the file.
@@ -295,8 +297,8 @@ impl State {
     }
 
     /// Finds out whether a tick was written whose writing failed.
-    fn settle(&mut self) -> Result<(), Error> {
-        let (Some(store), Some((key, _))) = (&self.store, &self.doubtful) else {
+    fn settle(&mut self, store: &Store) -> Result<(), Error> {
+        let Some((key, _)) = &self.doubtful else {
             return Ok(());
         };
         let rows = store.read()?.open_table(store::MINUTE).map_err(failed)?;
