@@ -87,9 +87,10 @@ impl Tables {
         self.0.remove(name).unwrap_or_default()
     }
 
-    /// Whether a section stands in the file.
+    /// Whether a section of the file says anything.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        let tables = self.0.get(name).into_iter().flatten();
+        tables.into_iter().any(|table| !table.given.is_empty())
     }
 
     /// The one table of a section; with nothing but defaults if it is not there.
