@@ -29,12 +29,12 @@ fn main() {
         let mut readings = meters.read(&Selection::all());
         readings.push(labelled(series, tick));
         // Hours first, then minutes of which each 60th is an hour.
-        let (time_ns, is_scheduled) = match tick.checked_sub(hours) {
-            None => (START_NS + tick * 60 * MINUTE_NS, true),
-            Some(minute) => (
-                START_NS + hours * 60 * MINUTE_NS + minute * MINUTE_NS,
-                minute % 60 == 0,
-            ),
+        let minute = tick - hours;
+        let (time_ns, is_scheduled) = if minute < 0 {
+            (START_NS + tick * 60 * MINUTE_NS, true)
+        } else {
+            let hours_ns = hours * 60 * MINUTE_NS;
+            (START_NS + hours_ns + minute * MINUTE_NS, minute % 60 == 0)
         };
         engine
             .samples()

@@ -7,7 +7,7 @@ use std::path::Path;
 use tidings_engine::{Engine, Error, SampleQuery};
 use tidings_spool::fault::MemoryBackend;
 
-use super::support::{Hand, METRICS, START_MS, measured, open, sums};
+use super::support::{Hand, METRICS, START_MS, labelled, measured, open, sums};
 
 const MINUTE_NS: i64 = 60_000_000_000;
 
@@ -105,6 +105,38 @@ fn what_could_not_be_written_is_in_the_next_tick_once() {
         assert_eq!(engine.verify().unwrap().problems, [""; 0]);
     }
     assert!(failures >= 20, "{failures}");
+}
+
+/// The pages that the failed sync left out looked written, were never touched again, and were missing
+/// after a crash: they must not be trusted.
+#[test]
+fn what_a_failed_sync_left_out_is_written_anew() {
+    let disk = MemoryBackend::new();
+    let engine = open(&disk);
+    let samples = engine.samples();
+    let start_ns = START_MS * 1_000_000;
+    let hosts = [labelled(0..1000, 3)];
+    samples.write(start_ns, &[], false).unwrap();
+    let minute = |number: i64| start_ns + number * MINUTE_NS;
+    assert!(
+        samples
+            .write(minute(1), &Hand::default().read(), true)
+            .is_ok()
+    );
+    disk.fail_sync_once();
+    samples.write(minute(2), &hosts, true).unwrap_err();
+    for number in 3..20 {
+        samples.write(minute(number), &hosts, true).unwrap();
+    }
+    let disk = disk.crash(0);
+    drop(engine);
+    let engine = open(&disk);
+    assert_eq!(engine.verify().unwrap().problems, [""; 0]);
+    let expected = std::collections::BTreeMap::from([("mail_hosts".to_owned(), 3000)]);
+    assert_eq!(
+        (sums(&engine, true), sums(&engine, false)),
+        (expected.clone(), expected)
+    );
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! What is dropped when its time is over, and room for series.
 
 use tidings_engine::{SampleQuery, SampleRules, SampleValue};
-use tidings_event::{MetricKind, Reading, Series, SeriesValue};
 use tidings_spool::fault::MemoryBackend;
 
-use super::support::{Hand, START_MS, open};
+use super::support::{Hand, START_MS, labelled, open};
 
 const HOUR_NS: i64 = 3_600_000_000_000;
 
@@ -59,25 +58,6 @@ fn minutes_go_after_two_days_and_scheduled_rows_when_it_is_said() {
     };
     let oldest = samples.query(&query).unwrap().remove(0);
     assert!(oldest.time_ns >= now_ns + 2 * HOUR_NS - 90 * 24 * HOUR_NS);
-}
-
-fn labelled(values: std::ops::Range<usize>, count: u64) -> Reading {
-    let series = values.map(|value| Series {
-        labels: vec![("host", value.to_string().into())],
-        value: SeriesValue::Counter {
-            count,
-            exemplar: None,
-        },
-    });
-    Reading {
-        name: "mail_hosts".into(),
-        description: "".into(),
-        unit: "count",
-        kind: MetricKind::Counter,
-        divisor: 1,
-        created_ns: 0,
-        series: series.collect(),
-    }
 }
 
 #[test]

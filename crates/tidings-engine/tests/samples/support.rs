@@ -103,6 +103,26 @@ pub(crate) fn bounds(name: &str) -> &'static [u64] {
     MetricInfo::from_name(name).map_or(LABELLED_BOUNDS, |metric| metric.bounds)
 }
 
+/// A counter of so many hosts.
+pub(crate) fn labelled(values: std::ops::Range<usize>, count: u64) -> Reading {
+    let series = values.map(|value| Series {
+        labels: vec![("host", value.to_string().into())],
+        value: SeriesValue::Counter {
+            count,
+            exemplar: None,
+        },
+    });
+    Reading {
+        name: "mail_hosts".into(),
+        description: "".into(),
+        unit: "count",
+        kind: MetricKind::Counter,
+        divisor: 1,
+        created_ns: 0,
+        series: series.collect(),
+    }
+}
+
 /// Opens an engine on a simulated disk.
 pub(crate) fn open(disk: &MemoryBackend) -> Engine {
     let disk = Arc::new(disk.clone());
