@@ -244,9 +244,11 @@ pub(crate) fn failure(error: Error) -> Failure {
     match error {
         Error::Asked(_) => Failure::usage(sentence),
         Error::Input(error) => input_failure(error),
-        Error::Directory { .. } | Error::History(_) | Error::Spool(_) | Error::State(_) => {
-            Failure::data(sentence)
-        }
+        Error::Directory { .. }
+        | Error::History(_)
+        | Error::Spool(_)
+        | Error::State(_)
+        | Error::Samples(_) => Failure::data(sentence),
     }
 }
 

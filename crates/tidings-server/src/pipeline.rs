@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! log files ─► source threads ─┐                       ┌─► history   (the engine's own thread)
-//!                              ├─► spool (engine::Live) ┼─► meters    (thread) ─► GET /metrics
+//!                              ├─► spool (engine::Live) ┼─► meters    (thread) ─► GET /metrics, samples (thread)
 //! POST /ingest ─► HTTP tasks ──┘                       └─► outputs   (a thread each)
 //!
 //! searches ─► HTTP tasks ─► blocking threads ─► engine
@@ -35,7 +35,7 @@ use crate::console::Console;
 use crate::directory::{LOCK_PATIENCE, open_engine};
 use crate::http::{App, Listeners};
 use crate::local::failure;
-use crate::metrics::{Metrics, spawn_counting};
+use crate::metrics::{Metrics, spawn_counting, spawn_sampling};
 use crate::output::{self, Push, Surroundings};
 use crate::own::Own;
 use crate::settings::{self, Settings};
@@ -211,8 +211,16 @@ impl Server {
         let upkeep = Upkeep::spawn(
             Arc::clone(&self.engine),
             rules,
+            self.settings.samples,
             self.console.clone(),
             feeding.clone(),
+        )?;
+        let sampling = Stop::new()?;
+        let sampling_thread = spawn_sampling(
+            Arc::clone(&self.engine),
+            Arc::clone(&self.app.metrics),
+            self.console.clone(),
+            sampling.clone(),
         )?;
         Ok(Threads {
             feeding,
@@ -220,6 +228,7 @@ impl Server {
             upkeep,
             counting,
             readers: vec![counting_thread],
+            sampling: (sampling, sampling_thread),
             outputs: Arc::new(outputs),
         })
     }
@@ -309,6 +318,9 @@ impl Server {
         let _ = tokio::task::spawn_blocking(move || own.map(Own::stop)).await;
         threads.counting.set();
         joined(threads.readers).await;
+        let (sampling, thread) = threads.sampling;
+        sampling.set();
+        joined(vec![thread]).await;
         // What they do on the network is done by this runtime, so it must not be blocked here.
         let outputs = threads.outputs;
         let _ = tokio::task::spawn_blocking(move || outputs.stop(LAST_DELIVERY)).await;
@@ -349,6 +361,8 @@ struct Threads {
     upkeep: Upkeep,
     counting: Stop,
     readers: Vec<JoinHandle<()>>,
+    /// Ends when everything is counted.
+    sampling: (Stop, JoinHandle<()>),
     outputs: Arc<output::Running>,
 }
 

@@ -1,11 +1,12 @@
-//! Keeps the history small: merges parts, and drops what has been kept long enough.
+//! Keeps the history small: merges parts, and drops what has been kept long enough, samples of metrics
+//! too.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidings_engine::{Engine, RetentionRules};
+use tidings_engine::{Engine, RetentionRules, SampleRules};
 
 use crate::clock;
 use crate::console::Console;
@@ -26,6 +27,7 @@ impl Upkeep {
     pub(crate) fn spawn(
         engine: Arc<Engine>,
         rules: RetentionRules,
+        samples: SampleRules,
         console: Console,
         stop: Stop,
     ) -> std::io::Result<Upkeep> {
@@ -49,6 +51,8 @@ impl Upkeep {
                             told = why;
                         }
                     }
+                    // A failure is told by who writes them.
+                    let _ = engine.samples().maintain(clock::now_ns(), &samples);
                 }
             })?;
         Ok(Upkeep { cancel, thread })

@@ -75,6 +75,8 @@ pub(super) enum Takes {
     Map,
     /// A time zone: `"Europe/Berlin"`, `"+02:00"`, `"UTC"`, `"local"`.
     Zone,
+    /// When something recurs: `"daily at 02:00"`.
+    Schedule,
 }
 
 const KIB: u64 = 1 << 10;
@@ -252,11 +254,18 @@ pub(super) const SECTIONS: &[Section] = &[
                         lines, not of the import.",
             },
             Key {
+                name: "keep_metrics",
+                takes: Takes::Time(DAY, 36_500 * DAY),
+                default: "\"90d\"",
+                about: "How long samples of metrics are kept: see `collect` in `[metrics]`. Those of every \
+                        minute are kept for 48 hours.",
+            },
+            Key {
                 name: "size",
                 takes: Takes::Size(64 * KIB * KIB, 1024 * TIB),
                 default: "",
                 about: "Most bytes of the history: beyond it the oldest days go first, but not what was \
-                        imported. Without limit by default.",
+                        imported, and no samples of metrics. Without limit by default.",
             },
         ],
     },

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tidings::meters::{Policy, Selection};
 use tidings_cli::Failure;
-use tidings_engine::RetentionRules;
+use tidings_engine::{RetentionRules, SampleRules, Schedule};
 use tidings_event::Level;
 use tidings_sink::LevelOverrides;
 use tidings_sink::otlp::MetricsPushSettings;
@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) ingest: IngestSettings,
     /// How long what is kept.
     pub(crate) retention: RetentionRules,
+    /// How long samples of metrics are kept.
+    pub(crate) samples: SampleRules,
     /// Least important events to print.
     pub(crate) console_level: Level,
     /// Outputs of events.
@@ -87,6 +89,8 @@ impl Settings {
 pub(crate) struct MetricsSettings {
     /// Which of the catalogue's metrics are exported.
     pub(crate) selection: Selection,
+    /// When samples are taken for the long history.
+    pub(crate) collect: Schedule,
     /// Scrapes are answered.
     pub(crate) is_scraped: bool,
     /// What a scraper must show, `user:password`, if not what other clients show.
@@ -171,11 +175,16 @@ fn checked(mut tables: Tables, path: &Path) -> Result<Settings, Failure> {
         .map(|table| source(table, path))
         .collect::<Result<_, _>>()?;
     let level = text(&tables.one("console"), "level").unwrap_or_default();
+    let history = tables.one("history");
     Ok(Settings {
         sources,
         http: http(&tables.one("http"), path)?,
         ingest: ingest(&tables.one("ingest"), path)?,
-        retention: retention(&tables.one("history")),
+        retention: retention(&history),
+        samples: SampleRules {
+            scheduled_ns: hold(&history, "keep_metrics"),
+            ..SampleRules::default()
+        },
         console_level: if level == "off" {
             Level::Disable
         } else {
@@ -314,24 +323,31 @@ fn metrics(table: &Table, path: &Path) -> Result<MetricsSettings, Failure> {
     };
     Ok(MetricsSettings {
         selection,
+        collect: text(table, "collect")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_default(),
         is_scraped: flag(table, "prometheus"),
         user,
     })
 }
 
 fn retention(table: &Table) -> RetentionRules {
-    let hold = |name| match table.get(name) {
-        Some(Given::Time(time)) => Some(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)),
-        _ => None,
-    };
     let max_bytes = match table.get("size") {
         Some(Given::Size(bytes)) => Some(bytes),
         _ => None,
     };
     RetentionRules {
-        live_ns: hold("keep"),
-        imported_ns: hold("keep_imported"),
+        live_ns: hold(table, "keep"),
+        imported_ns: hold(table, "keep_imported"),
         max_bytes,
+    }
+}
+
+/// How long something is kept, in nanoseconds.
+fn hold(table: &Table, name: &str) -> Option<i64> {
+    match table.get(name) {
+        Some(Given::Time(time)) => Some(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)),
+        _ => None,
     }
 }
 
