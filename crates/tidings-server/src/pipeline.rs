@@ -16,6 +16,7 @@
 //! anew. A second signal ends the waiting. What is
 //! then still running is broken off, which loses nothing that was acknowledged.
 
+use std::io::IsTerminal as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,8 +34,9 @@ use tokio::sync::watch;
 use crate::clock::Watch;
 use crate::console::Console;
 use crate::directory::{LOCK_PATIENCE, open_engine};
-use crate::http::{App, Listeners};
+use crate::http::{App, Front, Listeners, Tls};
 use crate::local::failure;
+use crate::manage::{Access, Registry};
 use crate::metrics::{Metrics, spawn_counting};
 use crate::output::{self, Push, Surroundings};
 use crate::own::Own;
@@ -52,6 +54,9 @@ const LAST_DELIVERY: Duration = Duration::from_secs(5);
 
 /// How often the engine is asked for what it has to tell.
 const NOTES: Duration = Duration::from_secs(1);
+
+/// How often what is known of sessions is tidied up.
+const TIDYING: Duration = Duration::from_secs(60);
 
 /// `tidings serve`: runs until it is told to stop.
 pub(crate) fn serve(globals: &Globals) -> Result<(), Failure> {
@@ -72,6 +77,8 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
         LOCK_PATIENCE
     };
     let engine = Arc::new(open_engine(data, patience)?);
+    let tls = settings.http.tls.as_ref().map(Tls::open).transpose()?;
+    let access = open_access(data, console)?;
     let listeners = Listeners::open(&settings.http.listen, data)?;
     let own = Own::start();
     let meters = tidings::meters().cloned();
@@ -82,7 +89,11 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
         Arc::new(Board::default()),
         Arc::new(metrics),
         console.clone(),
-        settings.http.clone(),
+        Front {
+            http: settings.http.clone(),
+            tls,
+            access,
+        },
         settings.ingest,
     );
     let server = Server {
@@ -107,6 +118,29 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
     result
 }
 
+/// Who may use the server; where there is nobody yet, an account is made.
+fn open_access(data: &Path, console: &Console) -> Result<Arc<Access>, Failure> {
+    let registry = Registry::open(data).map_err(|error| Failure::data(error.to_string()))?;
+    let access = Access::open(data, Arc::new(registry)).map_err(Failure::data)?;
+    if let Some(first) = access.make_first(clock::now_ns()).map_err(Failure::data)? {
+        let (name, password) = (&first.name, &first.password);
+        if std::io::stderr().is_terminal() {
+            console.say(&format!(
+                "the account {name} was made; its password, which is shown this once: {password}"
+            ));
+        } else {
+            let path = access.keep_first(&first).map_err(|error| {
+                Failure::data("cannot keep the password of the first account").because(error)
+            })?;
+            console.say(&format!(
+                "the account {name} was made; its password is in {} until it is used",
+                path.display()
+            ));
+        }
+    }
+    Ok(Arc::new(access))
+}
+
 /// What everything is made of.
 struct Server {
     /// The settings file.
@@ -123,7 +157,8 @@ impl Server {
         self.console
             .say(&format!("serving {}", self.engine.dir().display()));
         for address in listeners.addresses() {
-            self.console.say(&format!("listening on http://{address}"));
+            let scheme = if self.app.tls.is_some() { "https" } else { "http" };
+            self.console.say(&format!("listening on {scheme}://{address}"));
         }
         self.tell_notes();
     }
@@ -242,14 +277,37 @@ impl Server {
     /// Waits for SIGTERM or SIGINT, and tells what there is to tell meanwhile.
     async fn until_stopped(&self, signals: &mut Signals, mut changing: Option<Changing<'_>>) {
         let mut notes = tokio::time::interval(NOTES);
+        let mut tidying = tokio::time::interval(TIDYING);
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return,
                 _ = signals.interrupt.recv() => return,
                 _ = signals.hang_up.recv() => self.reload(changing.as_mut()).await,
-                _ = notes.tick() => self.tell_notes(),
+                _ = notes.tick() => {
+                    self.tell_notes();
+                    self.reload_tls(false);
+                }
+                _ = tidying.tick() => self.tidy_access(),
             }
         }
+    }
+
+    /// Goes by another certificate, if there is one.
+    fn reload_tls(&self, in_any_case: bool) {
+        let tls = self.app.tls.as_ref();
+        if let Some(said) = tls.and_then(|tls| tls.reload(in_any_case)) {
+            self.console.say(&said);
+        }
+    }
+
+    /// Keeps what is known of uses, and forgets what has expired; on a thread that may block.
+    fn tidy_access(&self) {
+        let (access, console) = (Arc::clone(&self.app.access), self.console.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = access.tidy(clock::now_ns()) {
+                console.say(&error);
+            }
+        });
     }
 
     /// Reads the settings again, and goes by those that can change while the server runs.
@@ -258,6 +316,7 @@ impl Server {
             return;
         };
         notify::tell("RELOADING=1");
+        self.reload_tls(true);
         match settings::load(self.config.as_deref()) {
             Ok(changed) => {
                 self.app.metrics.set(changed.metrics.clone());
@@ -305,6 +364,8 @@ impl Server {
                 .say(&format!("the HTTP server failed: {error}")),
             Err(_) => self.console.say("the HTTP server panicked"),
         }
+        let access = Arc::clone(&self.app.access);
+        let _ = tokio::task::spawn_blocking(move || access.tidy(clock::now_ns())).await;
         let own = self.own().take();
         let _ = tokio::task::spawn_blocking(move || own.map(Own::stop)).await;
         threads.counting.set();

@@ -8,34 +8,48 @@
 //! unread. What does not fit is told to come again.
 
 mod access;
+mod account;
 mod answer;
+mod client;
+mod cors;
 mod health;
 mod ingest;
 mod linger;
 mod metrics;
+mod oauth;
 mod parameters;
+mod problem;
 mod search;
 mod serve;
+mod sign_in_page;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
 use axum::routing::{any, get, post};
 use tidings_engine::{Engine, Live};
 use tokio::sync::Semaphore;
 
 use crate::console::Console;
+use crate::manage::Access;
 use crate::metrics::Metrics;
 use crate::settings::{HttpSettings, IngestSettings};
 use crate::source::Board;
 
 pub(crate) use serve::Listeners;
+pub(crate) use tls::Tls;
 
 /// Searches that may wait for each that may run.
 const WAITING_PER_SEARCH: usize = 8;
+
+/// Bytes of what is sent to sign in.
+const SIGN_IN_BYTES_MAX: usize = 16 << 10;
 
 /// Bytes of ingested bodies are counted in these.
 const INGEST_UNIT_BYTES: usize = 1024;
@@ -51,8 +65,19 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) console: Console,
     pub(crate) http: HttpSettings,
+    /// Where the settings have a certificate.
+    pub(crate) tls: Option<Tls>,
+    pub(crate) access: Arc<Access>,
     pub(crate) ingest: IngestSettings,
     limits: Limits,
+}
+
+/// How, and to whom, what there is is served.
+#[derive(Debug)]
+pub(crate) struct Front {
+    pub(crate) http: HttpSettings,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) access: Arc<Access>,
 }
 
 /// The live part of the engine, as soon as there is one.
@@ -92,9 +117,10 @@ impl App {
         board: Arc<Board>,
         metrics: Arc<Metrics>,
         console: Console,
-        http: HttpSettings,
+        front: Front,
         ingest: IngestSettings,
     ) -> App {
+        let Front { http, tls, access } = front;
         let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
         let limits = Limits {
             searches: permits(http.searches_max),
@@ -110,6 +136,8 @@ impl App {
             metrics,
             console,
             http,
+            tls,
+            access,
             ingest,
             limits,
         }
@@ -143,9 +171,28 @@ fn common(app: &Arc<App>) -> Router {
         .route("/ingest", post(ingest::ingest))
         .route("/metrics", any(metrics::all))
         .route("/metrics/prometheus", any(metrics::reference))
+        .merge(accounts())
+        .layer(middleware::from_fn_with_state(Arc::clone(app), cors::cors))
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::wrong_method)
         .with_state(Arc::clone(app))
+}
+
+/// Signing in, and whatever is about who one is.
+fn accounts() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/account", get(account::account))
+        .route("/api/sign-in", post(account::sign_in))
+        .route("/api/sign-out", post(account::sign_out))
+        .route("/api/token/{stream}", get(account::stream_token))
+        .route("/api/discover/{user}", get(oauth::discover))
+        .route("/oauth/authorize", get(oauth::authorize).post(oauth::signed))
+        .route("/oauth/token", post(oauth::token))
+        .route("/oauth/revoke", post(oauth::revoke))
+        .route("/.well-known/oauth-authorization-server", get(oauth::metadata))
+        .route("/.well-known/openid-configuration", get(oauth::metadata))
+        .route("/.well-known/oauth-protected-resource", get(oauth::resource))
+        .layer(DefaultBodyLimit::max(SIGN_IN_BYTES_MAX))
 }
 
 fn searches(app: &Arc<App>) -> Router {

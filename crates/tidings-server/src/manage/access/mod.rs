@@ -39,8 +39,9 @@ use self::stream::Streams;
 use self::token::Hash;
 use super::{Identity, Registry};
 
-pub(crate) use oauth::{Authorization, OauthError, Pkce};
-pub(crate) use session::{ACCESS_SECONDS, PAGE_SECONDS};
+pub(crate) use first::{Mended, list, make, reset};
+pub(crate) use oauth::{Asked, Authorization, OauthError, Pkce};
+pub(crate) use session::{ACCESS_SECONDS, Grant, PAGE_SECONDS};
 pub(crate) use stream::Stream;
 
 /// How a key of a program begins.
