@@ -157,8 +157,13 @@ impl Server {
         self.console
             .say(&format!("serving {}", self.engine.dir().display()));
         for address in listeners.addresses() {
-            let scheme = if self.app.tls.is_some() { "https" } else { "http" };
-            self.console.say(&format!("listening on {scheme}://{address}"));
+            let scheme = if self.app.tls.is_some() {
+                "https"
+            } else {
+                "http"
+            };
+            self.console
+                .say(&format!("listening on {scheme}://{address}"));
         }
         self.tell_notes();
     }

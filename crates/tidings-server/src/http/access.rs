@@ -28,7 +28,7 @@ use super::client::{Client, Peer};
 use super::problem::Problem;
 use crate::clock;
 use crate::manage::Identity;
-use crate::manage::access::{Credential, Denied, Known};
+use crate::manage::access::{Credential, Denied, Known, Stream};
 
 /// The cookie of a page that is served securely: no other host can have set it.
 pub(super) const SECURE_COOKIE: &str = "__Host-tidings_session";
@@ -77,6 +77,29 @@ impl FromRequestParts<Arc<App>> for Caller {
         })?;
         Ok(Caller { known, client })
     }
+}
+
+/// Who opens a stream: by the token in its address (`?token=`), else as with every other request. Refuses
+/// who has not the stream's permission.
+pub(crate) async fn stream_caller(
+    parts: &mut Parts,
+    app: &Arc<App>,
+    stream: Stream,
+    token: Option<&str>,
+) -> Result<Caller, Problem> {
+    let caller = match token {
+        None => Caller::from_request_parts(parts, app).await?,
+        Some(token) => {
+            let client = Client::of(parts, &app.http);
+            let (shown, now_ns) = (token.as_bytes(), clock::now_ns());
+            let known = app
+                .access
+                .by_stream_token(stream, shown, client.address, now_ns)?;
+            Caller { known, client }
+        }
+    };
+    caller.needs(stream.permission())?;
+    Ok(caller)
 }
 
 /// A request that may use what is not for everyone: ingest.
@@ -165,7 +188,10 @@ async fn check(
         Ok(Some(known)) if known.identity.permissions.has(permission) => Ok((client, Some(known))),
         Ok(Some(known)) => {
             told_unauthorized(&known.identity.name, &client, permission);
-            let why = format!("{} has not the permission {permission}", known.identity.name);
+            let why = format!(
+                "{} has not the permission {permission}",
+                known.identity.name
+            );
             Err(refuse(StatusCode::FORBIDDEN, &why))
         }
         Ok(None) => nobody(&client, app).map(|()| (client, None)),
@@ -216,16 +242,27 @@ async fn known(parts: &Parts, client: &Client, app: &App) -> Result<Option<Known
         if app.http.token.as_ref().is_some_and(|token| token.is(shown)) {
             return Ok(Some(local("the settings' token", Role::Admin)));
         }
-        return app.access.by_bearer(shown, client.address, now_ns).map(Some);
+        return app
+            .access
+            .by_bearer(shown, client.address, now_ns)
+            .map(Some);
     }
     if let Some(shown) = basic(&parts.headers) {
         // A scraper's user is no account; who may scrape is asked where that is answered.
-        if app.metrics.settings().user.as_ref().is_some_and(|user| user.is(&shown)) {
+        if app
+            .metrics
+            .settings()
+            .user
+            .as_ref()
+            .is_some_and(|user| user.is(&shown))
+        {
             return Ok(None);
         }
         let (name, password) = name_and_password(&shown)
             .ok_or(Denied::Wrong("what is shown as Basic is no name:password"))?;
-        let known = app.access.by_password(name, password, client.address, now_ns);
+        let known = app
+            .access
+            .by_password(name, password, client.address, now_ns);
         return known.await.map(Some);
     }
     match session_cookie(&parts.headers, client) {
@@ -308,7 +345,11 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 
 /// `name:password` of `Authorization: Basic …` (RFC 7617); nothing where it is no base64.
 fn basic(headers: &HeaderMap) -> Option<Vec<u8>> {
-    Some(BASE64.decode(credentials(headers, "basic")?).unwrap_or_default())
+    Some(
+        BASE64
+            .decode(credentials(headers, "basic")?)
+            .unwrap_or_default(),
+    )
 }
 
 fn name_and_password(shown: &[u8]) -> Option<(&str, &str)> {
@@ -323,7 +364,11 @@ fn told_unauthorized(name: &str, client: &Client, permission: &str) {
             remote_ip = ip,
             details = permission
         ),
-        None => emit!(Security::Unauthorized, account_name = name, details = permission),
+        None => emit!(
+            Security::Unauthorized,
+            account_name = name,
+            details = permission
+        ),
     }
 }
 

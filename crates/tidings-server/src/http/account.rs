@@ -53,7 +53,9 @@ pub(super) async fn sign_in(
         Problem::new(StatusCode::BAD_REQUEST, why)
     })?;
     let now_ns = clock::now_ns();
-    let signing = app.access.sign_in(&name, &password, client.address, "page", now_ns);
+    let signing = app
+        .access
+        .sign_in(&name, &password, client.address, "page", now_ns);
     let known = signing.await?;
     let shown = json!({"name": known.identity.name});
     let access = Arc::clone(&app.access);
@@ -102,7 +104,9 @@ pub(super) async fn stream_token(
         }
     };
     caller.needs(stream.permission())?;
-    let token = app.access.stream_token(stream, &caller.known, clock::now_ns())?;
+    let token = app
+        .access
+        .stream_token(stream, &caller.known, clock::now_ns())?;
     Ok(uncached("text/plain; charset=utf-8", token))
 }
 
@@ -118,7 +122,10 @@ pub(super) fn uncached(kind: &'static str, body: String) -> Response {
     let mut response = body.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store"));
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, no-store"),
+    );
     response
 }
 
@@ -130,9 +137,8 @@ fn with_cookie(
 ) -> Result<Response, Problem> {
     let secure = if client.is_secure { "; Secure" } else { "" };
     let name = cookie_name(client);
-    let cookie = format!(
-        "{name}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}"
-    );
+    let cookie =
+        format!("{name}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
     let cookie = HeaderValue::from_str(&cookie)
         .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "no cookie could be made"))?;
     let mut response = uncached("application/json", shown.to_string());

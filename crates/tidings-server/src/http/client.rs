@@ -46,7 +46,11 @@ pub(super) struct Client {
 impl Client {
     /// The client of a request.
     pub(super) fn of(parts: &Parts, settings: &HttpSettings) -> Client {
-        let peer = parts.extensions.get::<Peer>().copied().unwrap_or(Peer::Unknown);
+        let peer = parts
+            .extensions
+            .get::<Peer>()
+            .copied()
+            .unwrap_or(Peer::Unknown);
         let own = text(&parts.headers, &header::HOST).map(str::to_owned);
         let (address, is_tls) = match peer {
             Peer::Tcp { address, is_tls } => (address.to_canonical(), is_tls),
@@ -177,7 +181,10 @@ mod tests {
             let behind = client(proxy, &headers);
             // The first one was written by the client itself.
             assert_eq!(behind.address, Some("192.0.2.1".parse().unwrap()));
-            assert_eq!(behind.origin().as_deref(), Some("https://tidings.example.org"));
+            assert_eq!(
+                behind.origin().as_deref(),
+                Some("https://tidings.example.org")
+            );
         }
     }
 
@@ -196,8 +203,14 @@ mod tests {
             let client = client("10.0.0.1", &[("x-forwarded-for", told)]);
             assert_eq!(client.address, Some(address.parse().unwrap()), "{told}");
         }
-        let several = [("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", "10.0.0.7")];
-        assert_eq!(client("10.0.0.1", &several).address, Some("192.0.2.1".parse().unwrap()));
+        let several = [
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-for", "10.0.0.7"),
+        ];
+        assert_eq!(
+            client("10.0.0.1", &several).address,
+            Some("192.0.2.1".parse().unwrap())
+        );
     }
 
     #[test]

@@ -23,16 +23,22 @@ pub(super) async fn cors(State(app): State<Arc<App>>, request: Request, next: Ne
     };
     let origin = origin.filter(is_named);
     let asks_before = request.method() == Method::OPTIONS
-        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        && request
+            .headers()
+            .contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match (&origin, asks_before) {
         (Some(_), true) => before(),
         _ => next.run(request).await,
     };
     if !app.http.cors_origins.is_empty() {
-        response.headers_mut().append(VARY, HeaderValue::from_static("origin"));
+        response
+            .headers_mut()
+            .append(VARY, HeaderValue::from_static("origin"));
     }
     if let Some(origin) = origin {
-        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        response
+            .headers_mut()
+            .insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
     response
 }

@@ -186,12 +186,21 @@ fn accounts() -> Router<Arc<App>> {
         .route("/api/sign-out", post(account::sign_out))
         .route("/api/token/{stream}", get(account::stream_token))
         .route("/api/discover/{user}", get(oauth::discover))
-        .route("/oauth/authorize", get(oauth::authorize).post(oauth::signed))
+        .route(
+            "/oauth/authorize",
+            get(oauth::authorize).post(oauth::signed),
+        )
         .route("/oauth/token", post(oauth::token))
         .route("/oauth/revoke", post(oauth::revoke))
-        .route("/.well-known/oauth-authorization-server", get(oauth::metadata))
+        .route(
+            "/.well-known/oauth-authorization-server",
+            get(oauth::metadata),
+        )
         .route("/.well-known/openid-configuration", get(oauth::metadata))
-        .route("/.well-known/oauth-protected-resource", get(oauth::resource))
+        .route(
+            "/.well-known/oauth-protected-resource",
+            get(oauth::resource),
+        )
         .layer(DefaultBodyLimit::max(SIGN_IN_BYTES_MAX))
 }
 

@@ -98,7 +98,10 @@ pub(super) async fn authorize(
     pairs: Pairs,
 ) -> Response {
     let Ok(Query(pairs)) = pairs else {
-        return message(StatusCode::BAD_REQUEST, "The address holds something that is no text.");
+        return message(
+            StatusCode::BAD_REQUEST,
+            "The address holds something that is no text.",
+        );
     };
     match Wanted::read(&pairs, &client, &app.http.oauth_redirects) {
         Ok(wanted) => wanted.page(StatusCode::OK, None),
@@ -164,7 +167,13 @@ impl Wanted {
         redirects: &[String],
     ) -> Result<Wanted, Box<Response>> {
         let here = |why: &str| Err(Box::new(message(StatusCode::BAD_REQUEST, why)));
-        let names = ["client_id", "redirect_uri", "response_type", "state", "code_challenge"];
+        let names = [
+            "client_id",
+            "redirect_uri",
+            "response_type",
+            "state",
+            "code_challenge",
+        ];
         for name in names {
             if pairs.iter().filter(|(known, _)| known == name).count() > 1 {
                 return here("The application asks for something twice.");
@@ -263,7 +272,10 @@ impl Wanted {
         let joint = if redirect.contains('?') { '&' } else { '?' };
         let location = format!("{redirect}{joint}{}", query.finish());
         let Ok(location) = HeaderValue::from_str(&location) else {
-            return message(StatusCode::BAD_REQUEST, "The application's address is none.");
+            return message(
+                StatusCode::BAD_REQUEST,
+                "The application's address is none.",
+            );
         };
         let mut response = uncached("text/plain; charset=utf-8", String::new());
         *response.status_mut() = StatusCode::SEE_OTHER;
@@ -288,8 +300,11 @@ pub(super) async fn token(
     let access = Arc::clone(&app.access);
     let granting = match value(&pairs, "grant_type") {
         Some("authorization_code") => {
-            let (code, redirect, verifier) =
-                (needed("code"), needed("redirect_uri"), needed("code_verifier"));
+            let (code, redirect, verifier) = (
+                needed("code"),
+                needed("redirect_uri"),
+                needed("code_verifier"),
+            );
             let (Some(code), Some(redirect), Some(verifier)) = (code, redirect, verifier) else {
                 let why = "code, redirect_uri and code_verifier are needed";
                 return oauth_error("invalid_request", why);
@@ -366,5 +381,7 @@ fn unkept(mut response: Response) -> Response {
 
 fn value<'p>(pairs: &'p [(String, String)], name: &str) -> Option<&'p str> {
     let found = pairs.iter().find(|(known, _)| known == name);
-    found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    found
+        .map(|(_, value)| value.as_str())
+        .filter(|value| !value.is_empty())
 }

@@ -8,7 +8,8 @@ use serde_json::json;
 use crate::manage::access::Denied;
 
 /// How to show who one is; the names are the reference's, which its clients look for.
-const BEARER: &str = "Bearer realm=\"Stalwart Server\", resource_metadata=\"/.well-known/oauth-protected-resource\"";
+const BEARER: &str =
+    "Bearer realm=\"Stalwart Server\", resource_metadata=\"/.well-known/oauth-protected-resource\"";
 const BASIC: &str = "Basic realm=\"Stalwart Server\"";
 
 /// A request that is refused.

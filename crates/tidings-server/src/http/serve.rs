@@ -234,8 +234,9 @@ impl Connections<'_> {
         tls: &Tls,
         stream: tokio::net::TcpStream,
         address: IpAddr,
-    ) -> impl Future<Output = Option<tokio_rustls::server::TlsStream<tokio::net::TcpStream>>> + Send + 'static
-    {
+    ) -> impl Future<Output = Option<tokio_rustls::server::TlsStream<tokio::net::TcpStream>>>
+    + Send
+    + 'static {
         let accepting = tls.acceptor().accept(stream);
         let patience = self.app.http.head_timeout;
         async move {

@@ -47,8 +47,11 @@ impl Page<'_> {
         let wrong = self.wrong.map_or_else(String::new, |why| {
             format!("<p class=\"wrong\" role=\"alert\">{}</p>", escaped(why))
         });
-        let (client, to, hint) =
-            (escaped(self.client), escaped(host(self.redirect_uri)), escaped(self.hint));
+        let (client, to, hint) = (
+            escaped(self.client),
+            escaped(host(self.redirect_uri)),
+            escaped(self.hint),
+        );
         let body = format!(
             "<h1>Sign in to Tidings</h1>{wrong}<p>for <b>{client}</b>, which is at <b class=\"to\">{to}</b> \
              and will be able to do what you can.</p><form method=\"post\" action=\"/oauth/authorize\">{hidden}\
@@ -64,7 +67,11 @@ impl Page<'_> {
 
 /// A page with one sentence.
 pub(super) fn message(status: StatusCode, sentence: &str) -> Response {
-    html(status, &format!("<h1>Tidings</h1><p>{}</p>", escaped(sentence)), "")
+    html(
+        status,
+        &format!("<h1>Tidings</h1><p>{}</p>", escaped(sentence)),
+        "",
+    )
 }
 
 /// `form_to` is where the form's answer may send the browser besides here.
@@ -98,7 +105,9 @@ fn html(status: StatusCode, body: &str, form_to: &str) -> Response {
 fn host(address: &str) -> &str {
     let after = address.find("://").map_or(0, |at| at + 3);
     let rest = &address[after..];
-    let end = rest.find(['/', '?', '#']).map_or(address.len(), |at| after + at);
+    let end = rest
+        .find(['/', '?', '#'])
+        .map_or(address.len(), |at| after + at);
     &address[..end]
 }
 
@@ -125,7 +134,10 @@ mod tests {
 
     #[test]
     fn nothing_that_a_client_says_becomes_html() {
-        assert_eq!(escaped("<a b=\"c\" d='e'>&\n"), "&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;&amp; ");
+        assert_eq!(
+            escaped("<a b=\"c\" d='e'>&\n"),
+            "&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;&amp; "
+        );
         assert_eq!(host("https://a.test:8/b?c#d"), "https://a.test:8");
         assert_eq!(host("http://a.test"), "http://a.test");
         assert_eq!(host(""), "");

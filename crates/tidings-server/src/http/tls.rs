@@ -74,23 +74,36 @@ impl Tls {
 fn read(settings: &TlsSettings) -> Result<ServerConfig, String> {
     let TlsSettings { certificate, key } = settings;
     let text = read_file(certificate, "http.tls_certificate")?;
-    let chain: Result<Vec<_>, _> =
-        CertificateDer::pem_slice_iter(&text).take(CERTIFICATES_MAX).collect();
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text)
+        .take(CERTIFICATES_MAX)
+        .collect();
     let chain = chain.map_err(|error| {
-        format!("http.tls_certificate {} is no PEM: {error}", certificate.display())
+        format!(
+            "http.tls_certificate {} is no PEM: {error}",
+            certificate.display()
+        )
     })?;
     if chain.is_empty() {
         let path = certificate.display();
-        return Err(format!("http.tls_certificate {path} has no certificate (BEGIN CERTIFICATE)"));
+        return Err(format!(
+            "http.tls_certificate {path} has no certificate (BEGIN CERTIFICATE)"
+        ));
     }
     let text = read_file(key, "http.tls_key")?;
     let private = PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
-        format!("http.tls_key {} has no private key in PEM: {error}", key.display())
+        format!(
+            "http.tls_key {} has no private key in PEM: {error}",
+            key.display()
+        )
     })?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private));
+        .and_then(|builder| {
+            builder
+                .with_no_client_auth()
+                .with_single_cert(chain, private)
+        });
     let mut config = config.map_err(|error| {
         let (certificate, key) = (certificate.display(), key.display());
         format!("http.tls_certificate {certificate} and http.tls_key {key} cannot be used: {error}")
@@ -138,7 +151,10 @@ mod tests {
         assert_eq!(tls.reload(false), None);
         std::fs::write(&settings.key, "broken").unwrap();
         let said = tls.reload(false).unwrap();
-        assert!(said.contains("stays the one before") && said.contains("key.pem"), "{said}");
+        assert!(
+            said.contains("stays the one before") && said.contains("key.pem"),
+            "{said}"
+        );
         // Said once.
         assert_eq!(tls.reload(false), None);
         assert!(Arc::ptr_eq(&first, &config()));

@@ -246,7 +246,10 @@ fn http(table: &Table, path: &Path) -> Result<HttpSettings, Failure> {
         listen,
         tls,
         plain,
-        trusted_proxies: networks.iter().filter_map(|text| Network::parse(text)).collect(),
+        trusted_proxies: networks
+            .iter()
+            .filter_map(|text| Network::parse(text))
+            .collect(),
         cors_origins: texts(table, "cors_origins"),
         oauth_redirects: texts(table, "oauth_redirects"),
         token: token(table, path)?,

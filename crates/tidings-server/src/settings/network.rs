@@ -31,11 +31,17 @@ impl Network {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
                 let (own, other) = (u32::from(own), u32::from(other));
-                (own ^ other).checked_shr(32 - u32::from(self.bits)).unwrap_or(0) == 0
+                (own ^ other)
+                    .checked_shr(32 - u32::from(self.bits))
+                    .unwrap_or(0)
+                    == 0
             }
             (IpAddr::V6(own), IpAddr::V6(other)) => {
                 let (own, other) = (u128::from(own), u128::from(other));
-                (own ^ other).checked_shr(128 - u32::from(self.bits)).unwrap_or(0) == 0
+                (own ^ other)
+                    .checked_shr(128 - u32::from(self.bits))
+                    .unwrap_or(0)
+                    == 0
             }
             _ => false,
         }
@@ -58,11 +64,16 @@ pub(super) fn is_origin(text: &str) -> bool {
 pub(super) fn is_redirect(text: &str) -> bool {
     let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic());
     let has_user = host_of(text).is_some_and(|host| host.contains('@'));
-    host_of(text).is_some() && is_visible && !has_user && !text.contains(['#', '"', '\'', '<', '>', ';', ','])
+    host_of(text).is_some()
+        && is_visible
+        && !has_user
+        && !text.contains(['#', '"', '\'', '<', '>', ';', ','])
 }
 
 fn host_of(text: &str) -> Option<&str> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))?;
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     (!host.is_empty()).then_some(host)
 }
@@ -87,9 +98,21 @@ mod tests {
         ];
         for (network, address, is_in) in cases {
             let network = Network::parse(network).unwrap();
-            assert_eq!(network.has(address.parse().unwrap()), is_in, "{network:?} {address}");
+            assert_eq!(
+                network.has(address.parse().unwrap()),
+                is_in,
+                "{network:?} {address}"
+            );
         }
-        for wrong in ["", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/+8", "a/8", "10.0.0/8"] {
+        for wrong in [
+            "",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.0/",
+            "10.0.0.0/+8",
+            "a/8",
+            "10.0.0/8",
+        ] {
             assert_eq!(Network::parse(wrong), None, "{wrong}");
         }
     }
@@ -99,11 +122,25 @@ mod tests {
         for origin in ["https://a.test", "http://127.0.0.1:8080", "http://[::1]:1"] {
             assert!(is_origin(origin), "{origin}");
         }
-        for wrong in ["*", "null", "https://", "https://a.test/", "https://A.test", "a.test", "ftp://a.test"] {
+        for wrong in [
+            "*",
+            "null",
+            "https://",
+            "https://a.test/",
+            "https://A.test",
+            "a.test",
+            "ftp://a.test",
+        ] {
             assert!(!is_origin(wrong), "{wrong}");
         }
         assert!(is_redirect("https://a.test/oauth/callback?x=1"));
-        for wrong in ["https://a.test/#x", "javascript:alert(1)", "https://u@a.test/", "https://a.test/ b", "/cb"] {
+        for wrong in [
+            "https://a.test/#x",
+            "javascript:alert(1)",
+            "https://u@a.test/",
+            "https://a.test/ b",
+            "/cb",
+        ] {
             assert!(!is_redirect(wrong), "{wrong}");
         }
     }

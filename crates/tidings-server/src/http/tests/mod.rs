@@ -1,6 +1,8 @@
 //! The HTTP server over real sockets: what it takes, what it refuses, and what it does under load.
 
+mod access;
 mod metrics;
+mod oauth;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,9 +18,10 @@ use tidings_cli::SOCKET_NAME;
 use tidings_engine::{Engine, EngineOptions, LiveOptions};
 use tokio::sync::watch;
 
-use super::{App, Listeners};
+use super::{App, Front, Listeners, Tls};
 use crate::clock::Watch;
 use crate::console::Console;
+use crate::manage::{Access, Registry};
 use crate::metrics::{Metrics, spawn_counting};
 use crate::settings::{Settings, parse};
 use crate::source::{Board, State};
@@ -31,6 +34,7 @@ struct Running {
     dir: TempDir,
     address: SocketAddr,
     app: Arc<App>,
+    registry: Arc<Registry>,
     stop: watch::Sender<bool>,
     counting: Stop,
     thread: Option<JoinHandle<usize>>,
@@ -55,12 +59,22 @@ impl Running {
         let meters = Arc::new(Meters::new(1_770_000_000_000_000_000));
         let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics);
         let metrics = Arc::new(metrics);
+        let registry = Arc::new(Registry::open(dir.path()).unwrap());
+        let access = Access::open(dir.path(), Arc::clone(&registry)).unwrap();
         let app = App::new(
             Arc::clone(&engine),
             board,
             Arc::clone(&metrics),
             console,
-            settings.http,
+            Front {
+                tls: settings
+                    .http
+                    .tls
+                    .as_ref()
+                    .map(|tls| Tls::open(tls).unwrap()),
+                http: settings.http,
+                access: Arc::new(access),
+            },
             settings.ingest,
         );
         let app = Arc::new(app);
@@ -90,6 +104,7 @@ impl Running {
             dir,
             address,
             app,
+            registry,
             stop,
             counting,
             thread: Some(thread),

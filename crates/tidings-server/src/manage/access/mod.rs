@@ -322,20 +322,24 @@ impl Access {
         known: &Known,
         now_ns: i64,
     ) -> Result<String, Denied> {
-        let token = lock(&self.streams).token(stream, known.credential.clone(), now_ns);
+        let token = lock(&self.streams).token(stream, known.clone(), now_ns);
         token.map_err(|error| Denied::Unavailable(error.to_string()))
     }
 
-    /// The credential behind a stream's token; [`resolve`](Self::resolve) gives its rights, but for
-    /// [`Credential::Local`], which is whoever asked for the token.
-    pub(crate) fn stream_credential(
+    /// Who opens a stream with a token, with the rights of now.
+    pub(crate) fn by_stream_token(
         &self,
         stream: Stream,
         shown: &[u8],
         client: Option<IpAddr>,
         now_ns: i64,
-    ) -> Option<Credential> {
-        lock(&self.streams).redeem(stream, shown, client, now_ns)
+    ) -> Result<Known, Denied> {
+        let known = lock(&self.streams).redeem(stream, shown, client, now_ns);
+        let known = known.ok_or(Denied::Wrong(WRONG_TOKEN))?;
+        match known.credential {
+            Credential::Local => Ok(known),
+            credential => self.resolve(&credential, now_ns),
+        }
     }
 
     /// When a key was last used, or an account last signed in.

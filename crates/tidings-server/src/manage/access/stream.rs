@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
-use super::Credential;
+use super::Known;
 use super::token::{Hash, NoRandom, secret};
 
 /// How long a token waits for its first use.
@@ -41,7 +41,7 @@ impl Stream {
 #[derive(Clone, Debug)]
 struct Token {
     stream: Stream,
-    credential: Credential,
+    known: Known,
     made_ns: i64,
     /// Who used it.
     client: Option<Option<IpAddr>>,
@@ -60,7 +60,7 @@ impl Streams {
     pub(super) fn token(
         &mut self,
         stream: Stream,
-        credential: Credential,
+        known: Known,
         now_ns: i64,
     ) -> Result<String, NoRandom> {
         self.forget(now_ns);
@@ -73,7 +73,7 @@ impl Streams {
         let hash = Hash::of(shown.as_bytes());
         let token = Token {
             stream,
-            credential,
+            known,
             made_ns: now_ns,
             client: None,
         };
@@ -82,14 +82,14 @@ impl Streams {
         Ok(shown)
     }
 
-    /// Whose rights a token gives for a stream, to this client.
+    /// Who asked for a token, if it opens a stream for this client.
     pub(super) fn redeem(
         &mut self,
         stream: Stream,
         shown: &[u8],
         client: Option<IpAddr>,
         now_ns: i64,
-    ) -> Option<Credential> {
+    ) -> Option<Known> {
         self.forget(now_ns);
         let token = self.tokens.get_mut(&Hash::of(shown))?;
         if token.stream != stream {
@@ -101,7 +101,7 @@ impl Streams {
             Some(first) if first == client => {}
             Some(_) => return None,
         }
-        Some(token.credential.clone())
+        Some(token.known.clone())
     }
 
     fn forget(&mut self, now_ns: i64) {
@@ -122,13 +122,22 @@ impl Streams {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manage::Identity;
+    use crate::manage::access::Credential;
+
+    fn known() -> Known {
+        Known {
+            identity: Identity::local("test", tidings_admin::Role::Admin),
+            credential: Credential::Local,
+        }
+    }
 
     #[test]
     fn a_token_is_for_one_stream_one_client_and_used_in_time() {
         let mut streams = Streams::default();
         let token = |streams: &mut Streams| {
             streams
-                .token(Stream::Tracing, Credential::Local, 0)
+                .token(Stream::Tracing, known(), 0)
                 .unwrap()
         };
         let one: Option<IpAddr> = Some("192.0.2.1".parse().unwrap());
@@ -171,11 +180,11 @@ mod tests {
     fn there_are_not_more_than_so_many() {
         let mut streams = Streams::default();
         let first = streams
-            .token(Stream::Metrics, Credential::Local, 0)
+            .token(Stream::Metrics, known(), 0)
             .unwrap();
         for _ in 0..TOKENS_MAX {
             streams
-                .token(Stream::Metrics, Credential::Local, 1)
+                .token(Stream::Metrics, known(), 1)
                 .unwrap();
         }
         assert_eq!(

@@ -392,13 +392,9 @@ fn a_streams_token_has_the_rights_of_now() {
     let known = server.sign_in("alice", PASSWORD).unwrap();
     let access = &server.access;
     let token = access.stream_token(Stream::Tracing, &known, NOW).unwrap();
-    let credential = access.stream_credential(Stream::Tracing, token.as_bytes(), None, NOW);
-    let credential = credential.unwrap();
-    assert_eq!(
-        access.resolve(&credential, NOW).unwrap().identity.account,
-        alice
-    );
+    let by = || access.by_stream_token(Stream::Tracing, token.as_bytes(), None, NOW);
+    assert_eq!(by().unwrap().identity.account, alice);
     server.patch("Account", alice, json!({"enable": false}));
-    assert!(is_wrong(access.resolve(&credential, NOW)));
+    assert!(is_wrong(by()));
     assert!(is_wrong(access.resolve(&Credential::Local, NOW)));
 }
