@@ -156,12 +156,15 @@ fn socket_router(app: &Arc<App>) -> Router {
 
 /// What TCP serves: searches only where the settings say so.
 fn tcp_router(app: &Arc<App>) -> Router {
-    let routes = common(app);
+    let mut routes = common(app);
     if app.http.api {
-        routes.merge(searches(app))
-    } else {
-        routes
+        routes = routes.merge(searches(app));
     }
+    // Around everything, also what is refused for its method.
+    routes.layer(middleware::from_fn_with_state(
+        Arc::clone(app),
+        cors::cors,
+    ))
 }
 
 fn common(app: &Arc<App>) -> Router {
@@ -172,7 +175,6 @@ fn common(app: &Arc<App>) -> Router {
         .route("/metrics", any(metrics::all))
         .route("/metrics/prometheus", any(metrics::reference))
         .merge(accounts())
-        .layer(middleware::from_fn_with_state(Arc::clone(app), cors::cors))
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::wrong_method)
         .with_state(Arc::clone(app))

@@ -68,6 +68,7 @@ fn every_setting_reaches_its_place() {
         paths = "/var/log/dovecot.log"
         [http]
         listen = ["0.0.0.0:80", "[::1]:81"]
+        plain = true
         token = "0123456789abcdef"
         api = true
         connections = 10
