@@ -11,13 +11,17 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tidings_admin::Role;
+use tidings_cli::{AccountsAsked, Failure};
 
 use super::App;
 use super::access::{Caller, cookie_name, prove_own_page, session_cookie};
+use super::answer::{Refusal, refuse};
 use super::client::Client;
 use super::problem::Problem;
 use crate::clock;
 use crate::manage::access::{Denied, PAGE_SECONDS, Stream};
+use crate::manage::accounts;
 
 /// What a page sends to sign in.
 #[derive(Deserialize)]
@@ -108,6 +112,34 @@ pub(super) async fn stream_token(
         .access
         .stream_token(stream, &caller.known, clock::now_ns())?;
     Ok(uncached("text/plain; charset=utf-8", token))
+}
+
+/// `POST /api/tidings/accounts`: lists, makes and mends them, for `tidings account`.
+pub(super) async fn manage(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    asked: Result<Json<AccountsAsked>, JsonRejection>,
+) -> Result<Response, Refusal> {
+    let who = caller.identity();
+    let may = match asked {
+        Ok(Json(AccountsAsked::List)) => {
+            let needed = ["sysAccountGet", "sysAccountQuery"];
+            needed.iter().all(|needed| who.permissions.has(needed))
+        }
+        // Passwords are given here, so this is for those who may do everything anyway.
+        _ => *who.permissions == Role::Admin.permissions() && who.domains.is_none(),
+    };
+    if !may {
+        let why = format!("{} may not manage accounts", who.name);
+        return Err(refuse(StatusCode::FORBIDDEN, &why));
+    }
+    let Json(asked) = asked.map_err(|error| refuse(StatusCode::BAD_REQUEST, &error.body_text()))?;
+    let by = who.name.clone();
+    let done =
+        tokio::task::spawn_blocking(move || accounts::answer(&app.access, &asked, &by)).await;
+    let done = done.unwrap_or_else(|_| Err(Failure::server("a thread panicked")))?;
+    let result = json!({ "result": done });
+    Ok(uncached("application/x-ndjson", format!("{result}\n")))
 }
 
 /// Runs what writes to the disk on a thread that may block.

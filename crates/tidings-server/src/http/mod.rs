@@ -161,10 +161,7 @@ fn tcp_router(app: &Arc<App>) -> Router {
         routes = routes.merge(searches(app));
     }
     // Around everything, also what is refused for its method.
-    routes.layer(middleware::from_fn_with_state(
-        Arc::clone(app),
-        cors::cors,
-    ))
+    routes.layer(middleware::from_fn_with_state(Arc::clone(app), cors::cors))
 }
 
 fn common(app: &Arc<App>) -> Router {
@@ -212,6 +209,7 @@ fn searches(app: &Arc<App>) -> Router {
         .route("/api/tidings/events", get(search::events))
         .route("/api/tidings/story", get(search::story))
         .route("/api/tidings/stats", get(search::stats))
+        .route("/api/tidings/accounts", post(account::manage))
         .route("/api/tidings/import", post(search::import))
         .route("/api/tidings/verify", post(search::verify))
         .route("/api/tidings/repair", post(search::repair))

@@ -1,6 +1,7 @@
 //! Management: objects that are kept, who may see and change them, and the API over them.
 
 pub(crate) mod access;
+pub(crate) mod accounts;
 mod identity;
 mod registry;
 

@@ -15,7 +15,12 @@ const API: &str = "[http]\napi = true\n";
 
 /// An account with a random password.
 pub(super) fn account(server: &Running, name: &str, role: Role) -> String {
-    let made = access::make(&server.registry, name, role, "test", clock::now_ns());
+    let new = access::New {
+        name,
+        role,
+        domains: &[],
+    };
+    let made = access::make(&server.registry, new, "test", clock::now_ns());
     made.unwrap().password
 }
 
@@ -390,4 +395,58 @@ fn by_tls(
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     Ok(String::from_utf8(answer).unwrap())
+}
+
+#[test]
+fn accounts_are_managed_by_who_may_do_everything() {
+    let server = Running::with(&format!("[http]\napi = true\ntoken = \"{TOKEN}\"\n"));
+    let ask = |asked: &Value, headers: &str| {
+        let headers = format!("Content-Type: application/json\r\n{headers}");
+        let request = post(
+            "/api/tidings/accounts",
+            &headers,
+            asked.to_string().as_bytes(),
+        );
+        server.ask(request)
+    };
+    let create = |name: &str, role: &str| json!({"action": "create", "name": name, "role": role, "domains": []});
+    let (status, answer) = ask(&create("Oscar", "operator"), &bearer(TOKEN));
+    assert_eq!(status, 200, "{answer}");
+    let made = &json_of(&answer)["result"][0];
+    assert_eq!(
+        (&made["name"], &made["role"]),
+        (&json!("oscar"), &json!("operator"))
+    );
+    let oscar = basic("oscar", made["password"].as_str().unwrap());
+    assert_eq!(server.ask(get_with("/api/account", &oscar)).0, 200);
+    let list = json!({"action": "list"});
+    for asked in [
+        &list,
+        &create("eve", "admin"),
+        &json!({"action": "reset", "name": "oscar"}),
+    ] {
+        assert_eq!(ask(asked, &oscar).0, 403);
+        assert_eq!(ask(asked, "").0, 401);
+    }
+    let (status, answer) = ask(&list, &bearer(TOKEN));
+    assert_eq!(status, 200);
+    let listed = &json_of(&answer)["result"];
+    assert!(listed[0]["lastSignIn"].is_string() && listed[0]["password"].is_null());
+    assert!(!answer.contains("argon2"), "{answer}");
+    for (name, role, why) in [
+        ("oscar", "viewer", "already"),
+        ("a b", "viewer", "a name has"),
+        ("x", "emperor", "no such role"),
+        ("x", "domain-viewer", "at least one"),
+    ] {
+        let (status, answer) = ask(&create(name, role), &bearer(TOKEN));
+        assert!(status == 400 && answer.contains(why), "{answer}");
+    }
+    // Through the socket, as root or as the server's own user.
+    let body = json!({"action": "reset", "name": "oscar"}).to_string();
+    let headers = "Content-Type: application/json\r\n";
+    let (status, answer) =
+        server.ask_socket(post("/api/tidings/accounts", headers, body.as_bytes()));
+    assert!(status == 200 && json_of(&answer)["result"][0]["password"].is_string());
+    assert_eq!(server.ask(get_with("/api/account", &oscar)).0, 401);
 }

@@ -12,6 +12,7 @@ use tidings_event::Id;
 use tidings_event::time::rfc3339_seconds;
 
 use super::people::People;
+use super::prepare::check_name;
 use super::token::{NoRandom, random};
 use super::{Access, password};
 use crate::manage::{Registry, Write};
@@ -24,6 +25,15 @@ const FIRST: &str = "admin";
 
 /// Letters and digits that nobody takes for one another.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// An account to make.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct New<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) role: Role,
+    /// The domains whose mail a domain viewer may see; nobody else has any.
+    pub(crate) domains: &'a [String],
+}
 
 /// An account that was made, or has another password.
 #[derive(Debug)]
@@ -52,14 +62,12 @@ impl Access {
         if !people.is_empty() {
             return Ok(None);
         }
-        make(
-            &self.registry,
-            FIRST,
-            Role::Admin,
-            "the first start",
-            now_ns,
-        )
-        .map(Some)
+        let first = New {
+            name: FIRST,
+            role: Role::Admin,
+            domains: &[],
+        };
+        make(&self.registry, first, "the first start", now_ns).map(Some)
     }
 
     /// Keeps the password of the first account in a file that only this user can read, until somebody
@@ -83,12 +91,13 @@ impl Access {
 /// Makes an account with a random password. Takes long.
 pub(crate) fn make(
     registry: &Registry,
-    name: &str,
-    role: Role,
+    new: New<'_>,
     by: &str,
     now_ns: i64,
 ) -> Result<Mended, String> {
-    let name = name.trim().to_lowercase();
+    let name = new.name.trim().to_lowercase();
+    check_name(&name)?;
+    let domains = domains(new)?;
     if people(registry)?.named(&name).is_some() {
         return Err(format!("there is an account {name} already"));
     }
@@ -98,8 +107,8 @@ pub(crate) fn make(
         "name": name,
         "description": null,
         "enable": true,
-        "role": role.name(),
-        "domains": {},
+        "role": new.role.name(),
+        "domains": domains,
         "secret": secret,
         "createdAt": rfc3339_seconds(now_ns / 1_000_000_000),
     });
@@ -111,6 +120,26 @@ pub(crate) fn make(
     let put = registry.commit(&[put], by, now_ns);
     put.map_err(|error| error.to_string())?;
     Ok(Mended { name, password })
+}
+
+/// The domains of a new account: `{"example.org":true}`.
+fn domains(new: New<'_>) -> Result<Map<String, Value>, String> {
+    if new.domains.is_empty() == (new.role == Role::DomainViewer) {
+        let why = "a domain-viewer has domains, at least one, and no other role has any";
+        return Err(why.to_owned());
+    }
+    let mut domains = Map::new();
+    for domain in new.domains {
+        let domain = domain.trim().trim_end_matches('.').to_lowercase();
+        let is_plain = |c: char| c.is_alphanumeric() || c == '-';
+        let is_label = |label: &str| !label.is_empty() && label.chars().all(is_plain);
+        if domain.len() > 255 || !domain.split('.').all(is_label) {
+            let shown: String = domain.chars().take(100).collect();
+            return Err(format!("{shown:?} is no domain; write it as example.org"));
+        }
+        domains.insert(domain, true.into());
+    }
+    Ok(domains)
 }
 
 /// Gives an account a random password, and lets it sign in again. Takes long.

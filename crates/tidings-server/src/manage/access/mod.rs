@@ -39,7 +39,7 @@ use self::stream::Streams;
 use self::token::Hash;
 use super::{Identity, Registry};
 
-pub(crate) use first::{Mended, list, make, reset};
+pub(crate) use first::{Mended, New, list, make, reset};
 pub(crate) use oauth::{Asked, Authorization, OauthError, Pkce};
 pub(crate) use session::{ACCESS_SECONDS, Grant, PAGE_SECONDS};
 pub(crate) use stream::Stream;
@@ -137,6 +137,11 @@ impl Access {
             remembered: Mutex::new(Remembered::new().map_err(|error| error.to_string())?),
             has_first_password: AtomicBool::new(first::is_there(dir)),
         })
+    }
+
+    /// Where accounts and keys are kept.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     fn people(&self) -> Result<Arc<People>, Denied> {

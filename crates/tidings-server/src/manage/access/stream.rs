@@ -135,11 +135,7 @@ mod tests {
     #[test]
     fn a_token_is_for_one_stream_one_client_and_used_in_time() {
         let mut streams = Streams::default();
-        let token = |streams: &mut Streams| {
-            streams
-                .token(Stream::Tracing, known(), 0)
-                .unwrap()
-        };
+        let token = |streams: &mut Streams| streams.token(Stream::Tracing, known(), 0).unwrap();
         let one: Option<IpAddr> = Some("192.0.2.1".parse().unwrap());
         let other: Option<IpAddr> = Some("192.0.2.2".parse().unwrap());
         let shown = token(&mut streams);
@@ -179,13 +175,9 @@ mod tests {
     #[test]
     fn there_are_not_more_than_so_many() {
         let mut streams = Streams::default();
-        let first = streams
-            .token(Stream::Metrics, known(), 0)
-            .unwrap();
+        let first = streams.token(Stream::Metrics, known(), 0).unwrap();
         for _ in 0..TOKENS_MAX {
-            streams
-                .token(Stream::Metrics, known(), 1)
-                .unwrap();
+            streams.token(Stream::Metrics, known(), 1).unwrap();
         }
         assert_eq!(
             (streams.tokens.len(), streams.order.len()),
