@@ -57,7 +57,7 @@ const OF_CATALOGUE: [&str; 3] = ["EventType", "Key", "MetricType"];
 
 /// Permissions that belong to no object.
 const OTHERS: [(&str, Role); 3] = [
-    ("liveTracing", Role::DomainViewer),
+    ("liveTracing", Role::Viewer),
     ("liveMetrics", Role::Viewer),
     ("import", Role::Operator),
 ];

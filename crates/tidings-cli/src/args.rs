@@ -173,6 +173,14 @@ pub(crate) enum Verb {
     #[command(after_help = examples::REPAIR)]
     Repair(JsonArgs),
 
+    /// List accounts, make one, or give one a new password
+    ///
+    /// Accounts sign in to the server's page and its API. Passwords are made here and shown once; they
+    /// can be changed by who has signed in. Without a server the data directory itself is opened, so a
+    /// lost password is no reason to be locked out.
+    #[command(after_help = examples::ACCOUNT)]
+    Account(AccountArgs),
+
     /// Try Tidings on a bundled sample log
     ///
     /// Reads a small sample log into a directory of its own and shows what can be asked of it. Your
@@ -414,6 +422,53 @@ pub(crate) struct ParseArgs {
 
     #[command(flatten)]
     pub(crate) zone: ZoneArgs,
+
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+/// What is to be done with accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AccountAction {
+    /// List them.
+    List,
+    /// Make one.
+    Create,
+    /// Give one a new password, and let it sign in again.
+    Reset,
+}
+
+/// The roles of accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleArg {
+    /// Everything.
+    Admin,
+    /// Everything but accounts.
+    Operator,
+    /// See everything but accounts, change nothing.
+    Viewer,
+    /// See the mail of some domains.
+    DomainViewer,
+}
+
+/// Options of `account`.
+#[derive(Debug, Args)]
+pub(crate) struct AccountArgs {
+    /// What to do
+    #[arg(value_enum, value_name = "ACTION")]
+    pub(crate) action: AccountAction,
+
+    /// The name of the account; for `create` and `reset`
+    #[arg(value_name = "NAME", required_if_eq_any([("action", "create"), ("action", "reset")]))]
+    pub(crate) name: Option<String>,
+
+    /// What a new account may do
+    #[arg(long, value_name = "ROLE", value_enum, default_value_t = RoleArg::Viewer)]
+    pub(crate) role: RoleArg,
+
+    /// A domain whose mail a new domain-viewer may see; can be repeated
+    #[arg(long, value_name = "DOMAIN", required_if_eq("role", "domain-viewer"))]
+    pub(crate) domain: Vec<String>,
 
     #[command(flatten)]
     pub(crate) output: JsonArgs,

@@ -34,6 +34,6 @@ pub use globals::{Globals, SOCKET_NAME};
 pub use hooks::{ParseHook, ParseOptions, ServerHooks};
 pub use run::run;
 pub use store::{
-    EventsQuery, ImportOptions, ImportProgress, MessagesQuery, ProblemObject, RepairObject,
-    StatsQuery, Store, StoryOptions, VerifyObject,
+    AccountObject, AccountsAsked, EventsQuery, ImportOptions, ImportProgress, MessagesQuery,
+    ProblemObject, RepairObject, StatsQuery, Store, StoryOptions, VerifyObject,
 };

@@ -48,6 +48,12 @@ pub trait Store {
         each: &mut dyn FnMut(StoryObject) -> bool,
     ) -> Result<(), Failure>;
 
+    /// Lists accounts, makes one, or gives one a new password; gives those concerned.
+    ///
+    /// # Errors
+    /// [`Usage`](crate::FailureKind::Usage) for a name that is none, is taken, or is not there.
+    fn accounts(&mut self, asked: &AccountsAsked) -> Result<Vec<AccountObject>, Failure>;
+
     /// Sums up a period.
     ///
     /// # Errors
@@ -131,6 +137,48 @@ pub struct StatsQuery {
     pub until_ns: Option<i64>,
     /// Longest length of the lists of senders, reasons and so on.
     pub top: u32,
+}
+
+/// What is to be done with accounts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "action", deny_unknown_fields)]
+pub enum AccountsAsked {
+    /// List all.
+    List,
+    /// Make one with a random password.
+    Create {
+        /// Its name.
+        name: String,
+        /// Its role.
+        role: String,
+        /// The domains whose mail a domain viewer may see.
+        domains: Vec<String>,
+    },
+    /// Give one another random password, and let it sign in again.
+    Reset {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// An account, printed by `tidings account --json`, one an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AccountObject {
+    /// Its id.
+    pub id: String,
+    /// The name to sign in with.
+    pub name: String,
+    /// What it may do: `admin`, `operator`, `viewer` or `domain-viewer`.
+    pub role: String,
+    /// Whether it may sign in.
+    pub enable: bool,
+    /// The domains whose mail a domain viewer may see.
+    pub domains: Vec<String>,
+    /// When it last signed in.
+    pub last_sign_in: Option<String>,
+    /// Its new password, which is shown this once.
+    pub password: Option<String>,
 }
 
 /// How log files are to be read.

@@ -1,5 +1,6 @@
 //! The verbs: each asks a history, prints what it gets, and says how it ended.
 
+mod account;
 mod check;
 mod demo;
 mod events;
@@ -29,6 +30,7 @@ pub(crate) fn execute(verb: Verb, session: &mut Session<'_>) -> Result<Outcome, 
         Verb::Parse(args) => parse::run(&args, session),
         Verb::Verify(args) => check::verify(args, session),
         Verb::Repair(args) => check::repair(args, session),
+        Verb::Account(args) => account::run(&args, session),
         Verb::Demo(args) => demo::run(&args, session),
         Verb::Serve => {
             (session.hooks.serve)(&session.globals)?;

@@ -10,15 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_cli::{
-    EventsQuery, Failure, Globals, ImportOptions, ImportProgress, MessagesQuery, RepairObject,
-    SOCKET_NAME, StatsQuery, Store, StoryOptions, VerifyObject,
+    AccountObject, AccountsAsked, EventsQuery, Failure, Globals, ImportOptions, ImportProgress,
+    MessagesQuery, RepairObject, SOCKET_NAME, StatsQuery, Store, StoryOptions, VerifyObject,
 };
 use tidings_engine::contract::{ImportObject, MessageObject, StatsObject, StoryObject};
 use tidings_engine::{Engine, EngineOptions, LiveOptions};
+use tidings_spool::lock_dir;
 
 use crate::check;
 use crate::clock::Watch;
 use crate::local::{EngineStore, failure};
+use crate::manage::accounts;
 
 /// The history of a data directory that no server has, for the client verbs. Nothing is opened before
 /// it is needed: to verify and repair, a history that cannot be opened must do.
@@ -79,6 +81,14 @@ impl Store for DirectoryStore {
         each: &mut dyn FnMut(StoryObject) -> bool,
     ) -> Result<(), Failure> {
         self.reader()?.stories(key, options, each)
+    }
+
+    /// As the directory's owner, but without its history, which may be damaged.
+    fn accounts(&mut self, asked: &AccountsAsked) -> Result<Vec<AccountObject>, Failure> {
+        let _lock = lock_dir(&self.dir).map_err(|error| {
+            started_meanwhile(&self.dir).unwrap_or_else(|| Failure::data(error.to_string()))
+        })?;
+        accounts::offline(&self.dir, asked)
     }
 
     fn stats(&mut self, query: &StatsQuery) -> Result<StatsObject, Failure> {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tidings_cli::{
-    EventsQuery, Failure, ImportOptions, ImportProgress, MessagesQuery, RepairObject, StatsQuery,
-    Store, StoryOptions, VerifyObject,
+    AccountObject, AccountsAsked, EventsQuery, Failure, ImportOptions, ImportProgress,
+    MessagesQuery, RepairObject, StatsQuery, Store, StoryOptions, VerifyObject,
 };
 use tidings_engine::contract::{ImportObject, MessageObject, StatsObject, StoryObject};
 use tidings_engine::input::InputError;
@@ -156,6 +156,13 @@ impl Store for EngineStore {
                 !is_fresh || each(story)
             })
         })
+    }
+
+    /// Refuses: who may sign in is no part of a history.
+    fn accounts(&mut self, _: &AccountsAsked) -> Result<Vec<AccountObject>, Failure> {
+        Err(Failure::usage(
+            "accounts belong to a server's data directory, not to a history alone",
+        ))
     }
 
     fn stats(&mut self, query: &StatsQuery) -> Result<StatsObject, Failure> {

@@ -17,6 +17,7 @@
 //! anew. A second signal ends the waiting. What is
 //! then still running is broken off, which loses nothing that was acknowledged.
 
+use std::io::IsTerminal as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,10 +35,10 @@ use tokio::sync::watch;
 use crate::clock::Watch;
 use crate::console::Console;
 use crate::directory::{LOCK_PATIENCE, open_engine};
-use crate::http::{App, Listeners};
+use crate::http::{App, Front, Listeners, Tls};
 use crate::live::{Hub, Measured};
 use crate::local::failure;
-use crate::manage::{Effective, Manager, Registry, Runs};
+use crate::manage::{Access, Effective, Manager, Registry, Runs};
 use crate::metrics::{Metrics, spawn_counting, spawn_sampling};
 use crate::output::{self, Push, Surroundings};
 use crate::own::Own;
@@ -55,6 +56,9 @@ const LAST_DELIVERY: Duration = Duration::from_secs(5);
 
 /// How often the engine is asked for what it has to tell.
 const NOTES: Duration = Duration::from_secs(1);
+
+/// How often what is known of sessions is tidied up.
+const TIDYING: Duration = Duration::from_secs(60);
 
 /// `tidings serve`: runs until it is told to stop.
 pub(crate) fn serve(globals: &Globals) -> Result<(), Failure> {
@@ -75,13 +79,17 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
         LOCK_PATIENCE
     };
     let engine = Arc::new(open_engine(data, patience)?);
+    let tls = settings.http.tls.as_ref().map(Tls::open).transpose()?;
+    let registry = Registry::open(data).map_err(|error| Failure::data(error.to_string()))?;
+    let registry = Arc::new(registry);
+    let access = open_access(data, &registry, console)?;
     let listeners = Listeners::open(&settings.http.listen, data)?;
     let own = Own::start();
     let meters = tidings::meters().cloned();
     let meters = meters.unwrap_or_else(|| Arc::new(Meters::new(clock::now_ns())));
     let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics.clone());
-    let registry = Registry::open(data).map_err(|error| Failure::data(error.to_string()))?;
-    let manager = Manager::new(Arc::clone(&engine), registry, settings.clone())
+    let known = Arc::clone(&access);
+    let manager = Manager::new(Arc::clone(&engine), registry, known, settings.clone())
         .map_err(|error| Failure::data(error.to_string()))?;
     let manager = Arc::new(manager);
     let settings = apply(&manager, console);
@@ -92,9 +100,19 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
         Arc::new(metrics),
         manager,
         console.clone(),
-        settings.http.clone(),
+        Front {
+            http: settings.http.clone(),
+            tls,
+            access,
+        },
         settings.ingest,
     );
+    let registry = &app.manager.registry;
+    let seen = Seen {
+        accounts: registry.state("Account").unwrap_or(0),
+        keys: registry.state("ApiKey").unwrap_or(0),
+        displaced: 0,
+    };
     let server = Server {
         config: globals.config.clone(),
         settings,
@@ -102,6 +120,7 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
         app: Arc::new(app),
         own: Mutex::new(own),
         console: console.clone(),
+        seen: Mutex::new(seen),
     };
     server.greet(&listeners);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -127,6 +146,32 @@ fn apply(manager: &Manager, console: &Console) -> Settings {
     settings
 }
 
+/// Who may use the server; where there is nobody yet, an account is made.
+fn open_access(
+    data: &Path,
+    registry: &Arc<Registry>,
+    console: &Console,
+) -> Result<Arc<Access>, Failure> {
+    let access = Access::open(data, Arc::clone(registry)).map_err(Failure::data)?;
+    if let Some(first) = access.make_first(clock::now_ns()).map_err(Failure::data)? {
+        let (name, password) = (&first.name, &first.password);
+        if std::io::stderr().is_terminal() {
+            console.say(&format!(
+                "the account {name} was made; its password, which is shown this once: {password}"
+            ));
+        } else {
+            let path = access.keep_first(&first).map_err(|error| {
+                Failure::data("cannot keep the password of the first account").because(error)
+            })?;
+            console.say(&format!(
+                "the account {name} was made; its password is in {} until it is used",
+                path.display()
+            ));
+        }
+    }
+    Ok(Arc::new(access))
+}
+
 /// What everything is made of.
 struct Server {
     /// The settings file.
@@ -136,6 +181,16 @@ struct Server {
     app: Arc<App>,
     own: Mutex<Option<Own>>,
     console: Console,
+    /// What was seen of the accounts and keys: whose rights change is cut off from live streams.
+    seen: Mutex<Seen>,
+}
+
+/// States of accounts and keys, and attempts to sign in that were forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    accounts: u64,
+    keys: u64,
+    displaced: u64,
 }
 
 impl Server {
@@ -143,7 +198,13 @@ impl Server {
         self.console
             .say(&format!("serving {}", self.engine.dir().display()));
         for address in listeners.addresses() {
-            self.console.say(&format!("listening on http://{address}"));
+            let scheme = if self.app.tls.is_some() {
+                "https"
+            } else {
+                "http"
+            };
+            self.console
+                .say(&format!("listening on {scheme}://{address}"));
         }
         self.tell_notes();
     }
@@ -285,6 +346,7 @@ impl Server {
     /// Waits for SIGTERM or SIGINT, and tells what there is to tell meanwhile.
     async fn until_stopped(&self, signals: &mut Signals, mut changing: Option<Changing<'_>>) {
         let mut notes = tokio::time::interval(NOTES);
+        let mut tidying = tokio::time::interval(TIDYING);
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return,
@@ -292,14 +354,73 @@ impl Server {
                 _ = signals.hang_up.recv() => self.reload(changing.as_mut()).await,
                 () = self.app.manager.reload.wanted.notified() => self.reload(changing.as_mut()).await,
                 () = self.app.manager.changed.notified() => self.change(changing.as_mut()).await,
-                _ = notes.tick() => self.tell_notes(),
+                _ = notes.tick() => {
+                    self.tell_notes();
+                    self.reload_tls(false);
+                    self.cut_changed();
+                }
+                _ = tidying.tick() => self.tidy_access(),
             }
         }
+    }
+
+    /// Goes by another certificate, if there is one.
+    fn reload_tls(&self, in_any_case: bool) {
+        let tls = self.app.tls.as_ref();
+        if let Some(said) = tls.and_then(|tls| tls.reload(in_any_case)) {
+            self.console.say(&said);
+        }
+    }
+
+    /// Cuts off live streams of accounts whose rights may have changed: who still may comes again.
+    fn cut_changed(&self) {
+        let registry = &self.app.manager.registry;
+        let (Ok(accounts), Ok(keys)) = (registry.state("Account"), registry.state("ApiKey")) else {
+            return;
+        };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(hub), true) = (
+            self.app.hub.get(),
+            (accounts, keys) != (seen.accounts, seen.keys),
+        ) {
+            let changes = registry.changes("Account", seen.accounts, usize::MAX);
+            match changes {
+                // Of a key that is gone it is not known any more whose it was.
+                Ok(Some(changes)) if keys == seen.keys => {
+                    for id in changes.updated.iter().chain(&changes.destroyed) {
+                        hub.cut(&id.to_string());
+                    }
+                }
+                _ => {
+                    hub.cut_all();
+                }
+            }
+        }
+        (seen.accounts, seen.keys) = (accounts, keys);
+        let displaced = self.app.access.displaced_attempts();
+        if displaced > seen.displaced {
+            let more = displaced - seen.displaced;
+            self.console.say(&format!(
+                "so many have tried to sign in that {more} of them were forgotten before their time was over"
+            ));
+        }
+        seen.displaced = displaced;
+    }
+
+    /// Keeps what is known of uses, and forgets what has expired; on a thread that may block.
+    fn tidy_access(&self) {
+        let (access, console) = (Arc::clone(&self.app.access), self.console.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = access.tidy(clock::now_ns()) {
+                console.say(&error);
+            }
+        });
     }
 
     /// Reads the settings again, and goes by those that can change while the server runs.
     async fn reload(&self, changing: Option<&mut Changing<'_>>) {
         notify::tell("RELOADING=1");
+        self.reload_tls(true);
         let result = match settings::load(self.config.as_deref()) {
             Ok(changed) => {
                 if !changed.differs_only_in_outputs(&self.settings) {
@@ -365,6 +486,8 @@ impl Server {
                 .say(&format!("the HTTP server failed: {error}")),
             Err(_) => self.console.say("the HTTP server panicked"),
         }
+        let access = Arc::clone(&self.app.access);
+        let _ = tokio::task::spawn_blocking(move || access.tidy(clock::now_ns())).await;
         let own = self.own().take();
         let _ = tokio::task::spawn_blocking(move || own.map(Own::stop)).await;
         threads.counting.set();

@@ -88,6 +88,16 @@ Examples:
   Another directory:
     tidings repair --data /srv/tidings";
 
+pub(super) const ACCOUNT: &str = "\
+Examples:
+  Who may sign in?
+    tidings account list
+  Somebody who may look, and a customer who sees the mail of one domain:
+    tidings account create alice
+    tidings account create customer --role domain-viewer --domain example.org
+  The password is lost:
+    tidings account reset admin";
+
 pub(super) const DEMO: &str = "\
 Examples:
   Try it:

@@ -39,6 +39,9 @@ fn wrong_values_are_refused_with_what_is_allowed() {
         ("tidings import", "<FILES>"),
         ("tidings parse -u -s x", "--summary"),
         ("tidings mesages", "messages"),
+        ("tidings account create", "<NAME>"),
+        ("tidings account create a --role domain-viewer", "--domain"),
+        ("tidings account create a --role emperor", "operator"),
     ] {
         let error = parse(line).unwrap_err().to_string();
         assert!(error.contains(allowed), "{line}: {error}");

@@ -16,8 +16,8 @@ use super::request::{Answer, Request, broken};
 use super::url::Url;
 use crate::failure::{Failure, FailureKind};
 use crate::store::{
-    EventsQuery, ImportOptions, ImportProgress, MessagesQuery, RepairObject, StatsQuery, Store,
-    StoryOptions, VerifyObject,
+    AccountObject, AccountsAsked, EventsQuery, ImportOptions, ImportProgress, MessagesQuery,
+    RepairObject, StatsQuery, Store, StoryOptions, VerifyObject,
 };
 
 /// A history that is asked by HTTP. Dropping an answer halfway closes its connection, which tells
@@ -148,6 +148,13 @@ impl Store for HttpStore {
             .with("told", options.told.map(|told| told.to_string()))
             .with("raw", yes(options.raw));
         self.each(request, each)
+    }
+
+    fn accounts(&mut self, asked: &AccountsAsked) -> Result<Vec<AccountObject>, Failure> {
+        let body = serde_json::to_string(asked).map_err(|error| {
+            Failure::usage("this cannot be asked").because(io::Error::other(error))
+        })?;
+        self.result(Request::post("/api/tidings/accounts", body), &mut |_| {})
     }
 
     fn stats(&mut self, query: &StatsQuery) -> Result<StatsObject, Failure> {

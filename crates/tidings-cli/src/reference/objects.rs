@@ -11,7 +11,7 @@ const SOURCES: [&str; 2] = [
 ];
 
 /// What each verb prints, in the order of the page; an empty name stands for all other structures.
-const PRINTED: [(&str, &str); 8] = [
+const PRINTED: [(&str, &str); 9] = [
     ("MessageObject", "`tidings messages --json`, one a message"),
     ("StoryObject", "`tidings story --json`, one a message"),
     ("StatsObject", "`tidings stats --json`, one"),
@@ -19,6 +19,7 @@ const PRINTED: [(&str, &str); 8] = [
     ("ImportObject", "`tidings import --json`, one"),
     ("VerifyObject", "`tidings verify --json`, one"),
     ("RepairObject", "`tidings repair --json`, one"),
+    ("AccountObject", "`tidings account --json`, one an account"),
     ("", "their parts"),
 ];
 

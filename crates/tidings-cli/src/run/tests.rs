@@ -431,6 +431,16 @@ fn what_was_found_before_a_failure_is_shown() {
 }
 
 #[test]
+fn accounts_are_listed_made_and_mended() {
+    golden("golden/accounts.txt", &piped(&["account", "list"]).text());
+    let made = piped(&["account", "create", "alice", "--json"]);
+    golden("golden/account.ndjson", &made.text());
+    let failed = piped(&["account", "reset", "bob"]);
+    let said = (failed.code, failed.err.as_str());
+    assert_eq!(said, (2, "tidings: there is no account bob\n"));
+}
+
+#[test]
 fn damage_is_reported() {
     golden("golden/verify.txt", &piped(&["verify"]).text());
     golden("golden/repair.txt", &piped(&["repair"]).text());

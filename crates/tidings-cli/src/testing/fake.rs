@@ -13,8 +13,8 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::hooks::{ParseOptions, ServerHooks};
 use crate::store::{
-    EventsQuery, ImportOptions, ImportProgress, MessagesQuery, ProblemObject, RepairObject,
-    StatsQuery, Store, StoryOptions, VerifyObject,
+    AccountObject, AccountsAsked, EventsQuery, ImportOptions, ImportProgress, MessagesQuery,
+    ProblemObject, RepairObject, StatsQuery, Store, StoryOptions, VerifyObject,
 };
 
 /// A history. A filter matches all messages whose JSON contains it; `wrong` and
@@ -171,6 +171,37 @@ impl Store for FakeStore {
             first_time: Some("2026-11-01T00:00:00Z".to_owned()),
             last_time: Some("2026-11-22T11:59:59Z".to_owned()),
             warnings: vec!["mail.log ends in the middle of a line".to_owned()],
+        })
+    }
+
+    fn accounts(&mut self, asked: &AccountsAsked) -> Result<Vec<AccountObject>, Failure> {
+        let account = |name: &str, role: &str| AccountObject {
+            id: "b".to_owned(),
+            name: name.to_owned(),
+            role: role.to_owned(),
+            enable: true,
+            ..AccountObject::default()
+        };
+        Ok(match asked {
+            AccountsAsked::List if self.is_empty => Vec::new(),
+            AccountsAsked::List => vec![
+                AccountObject {
+                    last_sign_in: Some("2026-11-22T12:00:00Z".to_owned()),
+                    ..account("admin", "admin")
+                },
+                AccountObject {
+                    enable: false,
+                    domains: vec!["example.org".to_owned(), "example.com".to_owned()],
+                    ..account("customer", "domain-viewer")
+                },
+            ],
+            AccountsAsked::Create { name, role, .. } => vec![AccountObject {
+                password: Some("abcdef-ghijkm-npqrst-uvwxyz".to_owned()),
+                ..account(name, role)
+            }],
+            AccountsAsked::Reset { name } => {
+                return Err(Failure::usage(format!("there is no account {name}")));
+            }
         })
     }
 

@@ -70,6 +70,9 @@ impl IntoResponse for Refusal {
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if response.status() == StatusCode::UNAUTHORIZED {
+            super::problem::challenge(response.headers_mut());
+        }
         response
     }
 }

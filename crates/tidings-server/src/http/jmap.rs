@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http_body_util::{BodyExt, Limited};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use tidings_admin::{CORE, MANAGEMENT, Request, RequestError, RequestErrorType};
 
 use super::App;
@@ -46,7 +46,7 @@ const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json");
 /// `POST /jmap`.
 pub(super) async fn jmap(
     State(app): State<Arc<App>>,
-    Caller(who): Caller,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -62,7 +62,7 @@ pub(super) async fn jmap(
     };
     let answering = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        answer(&app.manager, &who, &request, clock::now_ns())
+        answer(&app.manager, caller.identity(), &request, clock::now_ns())
     });
     match answering.await {
         Ok(json) => Ok(([JSON, (CACHE_CONTROL, "no-store")], json).into_response()),
@@ -201,18 +201,4 @@ pub(super) async fn schema_by_hash(caller: Caller, Path(hash): Path<String>) -> 
         (CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
     (headers, SCHEMA.gzip.as_slice()).into_response()
-}
-
-/// `GET /api/account`: what the caller may do.
-pub(super) async fn account(Caller(who): Caller) -> Response {
-    let account = json!({
-        "permissions": who.permissions.names(),
-        "edition": "enterprise",
-        "locale": "en_US",
-    });
-    (
-        [JSON, (CACHE_CONTROL, "no-store")],
-        Value::to_string(&account),
-    )
-        .into_response()
 }

@@ -8,7 +8,10 @@
 //! unread. What does not fit is told to come again.
 
 mod access;
+mod account;
 mod answer;
+mod client;
+mod cors;
 mod health;
 mod ingest;
 mod jmap;
@@ -16,32 +19,41 @@ mod line;
 mod linger;
 mod live;
 mod metrics;
+mod oauth;
 mod parameters;
 mod problem;
 mod search;
 mod serve;
+mod sign_in_page;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
 use axum::routing::{any, get, post};
 use tidings_engine::{Engine, Live};
 use tokio::sync::Semaphore;
 
 use crate::console::Console;
 use crate::live::Hub;
-use crate::manage::Manager;
+use crate::manage::{Access, Manager};
 use crate::metrics::Metrics;
 use crate::settings::{HttpSettings, IngestSettings};
 use crate::source::Board;
 
 pub(crate) use serve::Listeners;
+pub(crate) use tls::Tls;
 
 /// Searches that may wait for each that may run.
 const WAITING_PER_SEARCH: usize = 8;
+
+/// Bytes of what is sent to sign in.
+const SIGN_IN_BYTES_MAX: usize = 16 << 10;
 
 /// Bytes of ingested bodies are counted in these.
 const INGEST_UNIT_BYTES: usize = 1024;
@@ -60,9 +72,20 @@ pub(crate) struct App {
     pub(crate) manager: Arc<Manager>,
     pub(crate) console: Console,
     pub(crate) http: HttpSettings,
+    /// Where the settings have a certificate.
+    pub(crate) tls: Option<Tls>,
+    pub(crate) access: Arc<Access>,
     pub(crate) ingest: IngestSettings,
     snapshot: live::Snapshot,
     limits: Limits,
+}
+
+/// How, and to whom, what there is is served.
+#[derive(Debug)]
+pub(crate) struct Front {
+    pub(crate) http: HttpSettings,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) access: Arc<Access>,
 }
 
 /// A part of the server that comes later than the handlers and goes earlier.
@@ -109,9 +132,10 @@ impl App {
         metrics: Arc<Metrics>,
         manager: Arc<Manager>,
         console: Console,
-        http: HttpSettings,
+        front: Front,
         ingest: IngestSettings,
     ) -> App {
+        let Front { http, tls, access } = front;
         let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
         let limits = Limits {
             searches: permits(http.searches_max),
@@ -129,6 +153,8 @@ impl App {
             manager,
             console,
             http,
+            tls,
+            access,
             ingest,
             snapshot: live::Snapshot::default(),
             limits,
@@ -148,12 +174,12 @@ fn socket_router(app: &Arc<App>) -> Router {
 
 /// What TCP serves: searches only where the settings say so.
 fn tcp_router(app: &Arc<App>) -> Router {
-    let routes = common(app);
+    let mut routes = common(app);
     if app.http.api {
-        routes.merge(searches(app))
-    } else {
-        routes
+        routes = routes.merge(searches(app));
     }
+    // Around everything, also what is refused for its method.
+    routes.layer(middleware::from_fn_with_state(Arc::clone(app), cors::cors))
 }
 
 fn common(app: &Arc<App>) -> Router {
@@ -164,6 +190,7 @@ fn common(app: &Arc<App>) -> Router {
         .route("/metrics", any(metrics::all))
         .route("/metrics/prometheus", any(metrics::reference))
         .merge(management())
+        .merge(accounts())
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::wrong_method)
         .with_state(Arc::clone(app))
@@ -178,8 +205,37 @@ fn management() -> Router<Arc<App>> {
         .route("/.well-known/jmap", get(jmap::well_known))
         .route("/api/schema", get(jmap::schema))
         .route("/api/schema/{hash}", get(jmap::schema_by_hash))
-        .route("/api/account", get(jmap::account))
+        .route("/api/live/tracing", get(live::tracing))
+        .route("/api/telemetry/traces/live", get(live::tracing))
+        .route("/api/live/metrics", get(live::metrics))
+        .route("/api/telemetry/metrics/live", get(live::metrics))
         .method_not_allowed_fallback(answer::wrong_method)
+}
+
+/// Signing in, and whatever is about who one is.
+fn accounts() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/account", get(account::account))
+        .route("/api/sign-in", post(account::sign_in))
+        .route("/api/sign-out", post(account::sign_out))
+        .route("/api/token/{stream}", get(account::stream_token))
+        .route("/api/discover/{user}", get(oauth::discover))
+        .route(
+            "/oauth/authorize",
+            get(oauth::authorize).post(oauth::signed),
+        )
+        .route("/oauth/token", post(oauth::token))
+        .route("/oauth/revoke", post(oauth::revoke))
+        .route(
+            "/.well-known/oauth-authorization-server",
+            get(oauth::metadata),
+        )
+        .route("/.well-known/openid-configuration", get(oauth::metadata))
+        .route(
+            "/.well-known/oauth-protected-resource",
+            get(oauth::resource),
+        )
+        .layer(DefaultBodyLimit::max(SIGN_IN_BYTES_MAX))
 }
 
 fn searches(app: &Arc<App>) -> Router {
@@ -188,10 +244,7 @@ fn searches(app: &Arc<App>) -> Router {
         .route("/api/tidings/events", get(search::events))
         .route("/api/tidings/story", get(search::story))
         .route("/api/tidings/stats", get(search::stats))
-        .route("/api/live/tracing", get(live::tracing))
-        .route("/api/telemetry/traces/live", get(live::tracing))
-        .route("/api/live/metrics", get(live::metrics))
-        .route("/api/telemetry/metrics/live", get(live::metrics))
+        .route("/api/tidings/accounts", post(account::manage))
         .route("/api/tidings/import", post(search::import))
         .route("/api/tidings/verify", post(search::verify))
         .route("/api/tidings/repair", post(search::repair))

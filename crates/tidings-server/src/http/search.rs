@@ -21,7 +21,7 @@ use tidings_cli::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::App;
-use super::access::Allowed;
+use super::access::Searching;
 use super::answer::{LineSink, Refusal, come_again, refuse, stream};
 use super::parameters::{Pairs, Parameters};
 use crate::clock::Watch;
@@ -60,7 +60,7 @@ pub(super) struct AskedImport {
 
 type Answer = Result<Response, Refusal>;
 
-pub(super) async fn messages(State(app): State<Arc<App>>, _: Allowed, pairs: Pairs) -> Answer {
+pub(super) async fn messages(State(app): State<Arc<App>>, _: Searching, pairs: Pairs) -> Answer {
     let asked = Parameters::of(pairs, ASKED)?;
     let query = MessagesQuery {
         since_ns: asked.time("since")?,
@@ -74,7 +74,7 @@ pub(super) async fn messages(State(app): State<Arc<App>>, _: Allowed, pairs: Pai
     .await
 }
 
-pub(super) async fn events(State(app): State<Arc<App>>, _: Allowed, pairs: Pairs) -> Answer {
+pub(super) async fn events(State(app): State<Arc<App>>, _: Searching, pairs: Pairs) -> Answer {
     let asked = Parameters::of(pairs, ASKED)?;
     let query = EventsQuery {
         since_ns: asked.time("since")?,
@@ -89,7 +89,7 @@ pub(super) async fn events(State(app): State<Arc<App>>, _: Allowed, pairs: Pairs
     .await
 }
 
-pub(super) async fn story(State(app): State<Arc<App>>, _: Allowed, pairs: Pairs) -> Answer {
+pub(super) async fn story(State(app): State<Arc<App>>, _: Searching, pairs: Pairs) -> Answer {
     let asked = Parameters::of(pairs, ASKED_STORY)?;
     let Some(key) = asked.text("key").map(str::to_owned) else {
         let why = "the parameter `key` is missing: an id, a queue id, a Message-ID or an address";
@@ -106,7 +106,7 @@ pub(super) async fn story(State(app): State<Arc<App>>, _: Allowed, pairs: Pairs)
     .await
 }
 
-pub(super) async fn stats(State(app): State<Arc<App>>, _: Allowed, pairs: Pairs) -> Answer {
+pub(super) async fn stats(State(app): State<Arc<App>>, _: Searching, pairs: Pairs) -> Answer {
     let asked = Parameters::of(pairs, ASKED_STATS)?;
     let top = asked.number("top")?;
     let query = StatsQuery {
@@ -127,7 +127,7 @@ pub(super) async fn stats(State(app): State<Arc<App>>, _: Allowed, pairs: Pairs)
 /// client goes away.
 pub(super) async fn import(
     State(app): State<Arc<App>>,
-    allowed: Allowed,
+    allowed: Searching,
     asked: Result<Json<AskedImport>, JsonRejection>,
 ) -> Answer {
     allowed.may_read_files()?;
@@ -188,7 +188,7 @@ fn read_by_server() -> String {
     format!(" (the server reads it, as the user with id {own})")
 }
 
-pub(super) async fn verify(State(app): State<Arc<App>>, _: Allowed) -> Answer {
+pub(super) async fn verify(State(app): State<Arc<App>>, _: Searching) -> Answer {
     search(app, "verify", |store, sink| {
         sink.push(&serde_json::json!({ "result": store.verify()? }));
         Ok(())
@@ -197,7 +197,7 @@ pub(super) async fn verify(State(app): State<Arc<App>>, _: Allowed) -> Answer {
 }
 
 /// A repair needs the directory for itself.
-pub(super) async fn repair(_: Allowed) -> Refusal {
+pub(super) async fn repair(_: Searching) -> Refusal {
     let why = "a history is repaired while no server runs on it; stop the server, then run `tidings repair` again";
     refuse(StatusCode::CONFLICT, why)
 }

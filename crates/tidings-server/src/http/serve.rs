@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,15 +14,17 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use tidings::emit;
 use tidings_cli::Failure;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tower_service::Service;
 
-use super::access::Peer;
+use super::client::Peer;
 use super::line::Line;
 use super::linger::Lingering;
 use super::socket::{self, SocketFile};
+use super::tls::Tls;
 use super::{App, socket_router, tcp_router};
 
 /// Bytes of a request's head at most; also what a connection reads at a time.
@@ -150,10 +152,20 @@ impl Connections<'_> {
         loop {
             let room = Arc::clone(&self.room).acquire_owned().await;
             match listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, from)) => {
                     // Only answers come a little later if it fails.
                     let _ = stream.set_nodelay(true);
-                    self.serve(stream, Peer::Tcp, router.clone(), room);
+                    let peer = |is_tls| Peer::Tcp {
+                        address: from.ip(),
+                        is_tls,
+                    };
+                    match &self.app.tls {
+                        None => self.serve(stream, peer(false), router.clone(), room),
+                        Some(tls) => {
+                            let stream = self.handshake(tls, stream, from.ip());
+                            self.serve_when(stream, peer(true), router.clone(), room);
+                        }
+                    }
                 }
                 Err(error) => self.refused(&error).await,
             }
@@ -184,6 +196,19 @@ impl Connections<'_> {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        self.serve_when(std::future::ready(Some(stream)), peer, router, room);
+    }
+
+    /// As [`serve`](Self::serve), for a connection that still has to be made.
+    fn serve_when<S>(
+        &self,
+        stream: impl Future<Output = Option<S>> + Send + 'static,
+        peer: Peer,
+        router: Router,
+        room: Room,
+    ) where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         // Fails only where the semaphore is closed, which it never is.
         let line = room.map(Line::new).unwrap_or_default();
         let known = Arc::clone(&line);
@@ -192,16 +217,42 @@ impl Connections<'_> {
             request.extensions_mut().insert(Arc::clone(&known));
             router.clone().call(request.map(Body::new))
         });
-        let connection = self.http.serve_connection(
-            TokioIo::new(Lingering::new(stream, self.stop.clone(), Arc::clone(&line))),
-            service,
-        );
-        let connection = self.graceful.watch(connection);
+        let (http, watcher) = (self.http.clone(), self.graceful.watcher());
+        let mut stop = self.stop.clone();
         tokio::spawn(async move {
-            // A connection that breaks is its client's business.
-            let _ = connection.await;
+            let stream = tokio::select! {
+                stream = stream => stream,
+                _ = stop.wait_for(|stop| *stop) => None,
+            };
+            if let Some(stream) = stream {
+                let stream = TokioIo::new(Lingering::new(stream, stop, Arc::clone(&line)));
+                // A connection that breaks is its client's business.
+                let _ = watcher.watch(http.serve_connection(stream, service)).await;
+            }
             line.free();
         });
+    }
+
+    /// Agrees on a key with the client, in the time that it has for the head of a request.
+    fn handshake(
+        &self,
+        tls: &Tls,
+        stream: tokio::net::TcpStream,
+        address: IpAddr,
+    ) -> impl Future<Output = Option<tokio_rustls::server::TlsStream<tokio::net::TcpStream>>>
+    + Send
+    + 'static {
+        let accepting = tls.acceptor().accept(stream);
+        let patience = self.app.http.head_timeout;
+        async move {
+            let reason = match tokio::time::timeout(patience, accepting).await {
+                Ok(Ok(stream)) => return Some(stream),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "it took too long".to_owned(),
+            };
+            emit!(Tls::HandshakeError, remote_ip = address, reason = reason);
+            None
+        }
     }
 
     /// The system could not give a connection: too many files are open, or the client was gone.

@@ -129,12 +129,13 @@ impl Hub {
     }
 
     /// Ends all streams of an account; gives how many there were. For who revokes one.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "there are no accounts yet that could be revoked")
-    )]
     pub(crate) fn cut(&self, who: &str) -> usize {
         self.inner.registry.cut(who)
+    }
+
+    /// Ends all streams of accounts.
+    pub(crate) fn cut_all(&self) -> usize {
+        self.inner.registry.cut_all()
     }
 
     /// Ordinal of the least important level that a stream asks for by name: the server's own events

@@ -4,12 +4,10 @@ use std::sync::Mutex;
 
 use serde_json::{Map, Value};
 use tidings::emit;
-use tidings_admin::describe::Object;
 use tidings_admin::{SetError, SetErrorType, TYPE};
-use tidings_event::Id;
 use tokio::sync::{Notify, oneshot};
 
-use super::{ChangeKind, Identity, Manager, Registry, Write};
+use super::{ChangeKind, Manager, Registry, Write};
 
 /// A wish that the settings file be read again, and whoever waits for what came of it.
 #[derive(Default)]
@@ -73,29 +71,6 @@ impl Manager {
             other => return Err(failed(format!("{} cannot be done", other.unwrap_or("it")))),
         }
         Ok(told)
-    }
-
-    /// Makes of a checked object what is kept; gives what the answer to its creation shows besides.
-    pub(super) fn prepare(
-        &self,
-        object: &'static Object,
-        _value: &mut Map<String, Value>,
-        _current: Option<&Map<String, Value>>,
-        _who: &Identity,
-        _now_ns: i64,
-    ) -> Result<Map<String, Value>, SetError> {
-        let _ = object;
-        Ok(Map::new())
-    }
-
-    /// Refuses to take away the last account that can change accounts.
-    pub(super) fn refuse_last_admin(
-        &self,
-        _object: &'static Object,
-        _id: Id,
-        _becomes: Option<&Map<String, Value>>,
-    ) -> Result<(), SetError> {
-        Ok(())
     }
 }
 

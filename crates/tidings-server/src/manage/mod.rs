@@ -4,6 +4,8 @@
 //! changes it. What the program goes by is made of both ([`Manager::effective`]); a change in the
 //! registry is applied at once, each object on its own.
 
+pub(crate) mod access;
+pub(crate) mod accounts;
 mod act;
 mod convert;
 mod hide;
@@ -28,6 +30,7 @@ use convert::Problem;
 use jmap::Item;
 use pinned::Pinned;
 
+pub(crate) use access::Access;
 pub(crate) use hide::Hider;
 pub(crate) use identity::Identity;
 pub(crate) use registry::{ChangeKind, Changes, Registry, RegistryError, Stored, Write};
@@ -36,7 +39,8 @@ pub(crate) use running::Runs;
 /// Everything that is managed.
 pub(crate) struct Manager {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
+    access: Arc<Access>,
     /// What the settings file says.
     file: RwLock<Arc<FileObjects>>,
     /// Told when the registry's objects have changed.
@@ -90,13 +94,15 @@ impl FileObjects {
 impl Manager {
     pub(crate) fn new(
         engine: Arc<Engine>,
-        registry: Registry,
+        registry: Arc<Registry>,
+        access: Arc<Access>,
         settings: Settings,
     ) -> Result<Manager, RegistryError> {
         Ok(Manager {
             hider: Hider::new(&registry.key("places")?),
             engine,
             registry,
+            access,
             file: RwLock::new(Arc::new(FileObjects::of(settings))),
             changed: Notify::new(),
             reload: act::Reload::default(),

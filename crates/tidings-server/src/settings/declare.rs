@@ -59,6 +59,12 @@ pub(super) enum Takes {
     Patterns,
     /// An absolute path.
     Path,
+    /// Addresses and networks of machines: `["10.0.0.0/8", "::1"]`, or one alone.
+    Networks,
+    /// Origins of web pages: `["https://mail.example.org"]`, or one alone.
+    Origins,
+    /// `http://` or `https://` addresses, or one alone.
+    Urls,
     /// A secret: visible ASCII characters, at least 16.
     Secret,
     /// Names of events, with wildcards: `["auth.*", "delivery.failed"]`, or one alone.
@@ -150,15 +156,60 @@ pub(super) const SECTIONS: &[Section] = &[
                 takes: Takes::Addresses,
                 default: "[\"127.0.0.1:8686\"]",
                 about: "Addresses to listen on; `[]` for none. An address that is not of this \
-                        machine's loopback needs a token. TLS is a proxy's business.",
+                        machine's loopback needs TLS, or `plain` behind a proxy that has it.",
+            },
+            Key {
+                name: "tls_certificate",
+                takes: Takes::Path,
+                default: "",
+                about: "A PEM file with the certificate and those between it and the authority: all \
+                        addresses of `listen` speak TLS then. It is read again when it changes, and \
+                        at SIGHUP.",
+            },
+            Key {
+                name: "tls_key",
+                takes: Takes::Path,
+                default: "",
+                about: "A PEM file with the private key of the certificate.",
+            },
+            Key {
+                name: "plain",
+                takes: Takes::Flag,
+                default: "false",
+                about: "Listen without TLS where other machines can reach it, because a proxy in front \
+                        has TLS. Passwords and keys pass readable between the two. Nobody is let in \
+                        without credentials then, not even from this machine.",
+            },
+            Key {
+                name: "trusted_proxies",
+                takes: Takes::Networks,
+                default: "[]",
+                about: "Proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are \
+                        believed; those of others are not. Attempts to sign in are counted by the \
+                        address that they tell.",
+            },
+            Key {
+                name: "cors_origins",
+                takes: Takes::Origins,
+                default: "[]",
+                about: "Origins of web pages, served from elsewhere, that may use the management API with \
+                        a token of their own.",
+            },
+            Key {
+                name: "oauth_redirects",
+                takes: Takes::Urls,
+                default: "[]",
+                about: "Addresses of web clients to which somebody who signed in by OAuth may be sent \
+                        back, to the letter. `/oauth/callback` of this server is always one.",
             },
             Key {
                 name: "token",
                 takes: Takes::Secret,
                 default: "",
                 about: "What clients must show, as `Authorization: Bearer TOKEN`, for everything but \
-                        `/healthz` and the state in `/readyz`. At least 16 characters; there is no \
-                        default.",
+                        `/healthz` and the state in `/readyz`, if they have no account or key of \
+                        their own. Whoever has it may do everything. At least 16 characters; there \
+                        is no default.",
             },
             Key {
                 name: "token_file",
@@ -170,7 +221,8 @@ pub(super) const SECTIONS: &[Section] = &[
                 name: "api",
                 takes: Takes::Flag,
                 default: "false",
-                about: "Answer searches (`/api/tidings/…`) on these addresses too; needs a token.",
+                about: "Answer searches (`/api/tidings/…`) on these addresses too, to those who show the \
+                        token, a key, or the name and password of an account.",
             },
             Key {
                 name: "connections",

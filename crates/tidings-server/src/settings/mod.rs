@@ -6,6 +6,7 @@
 mod declare;
 #[cfg(test)]
 mod docs;
+mod network;
 mod outputs;
 mod read;
 #[cfg(test)]
@@ -14,7 +15,7 @@ mod told;
 mod value;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tidings::meters::{Policy, Selection};
@@ -28,6 +29,7 @@ use tidings_sink::settings::{Tracer, read_regular};
 use crate::live::LiveOptions;
 
 use crate::upkeep::Rules;
+pub(crate) use network::Network;
 pub(crate) use outputs::USUAL_CONSOLE;
 use read::{File, Table, Tables};
 pub(crate) use told::in_words_of_the_file;
@@ -147,6 +149,13 @@ pub(crate) struct SourceSettings {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HttpSettings {
     pub(crate) listen: Vec<SocketAddr>,
+    /// Speak TLS on `listen`.
+    pub(crate) tls: Option<TlsSettings>,
+    /// A proxy in front speaks TLS.
+    pub(crate) plain: bool,
+    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) cors_origins: Vec<String>,
+    pub(crate) oauth_redirects: Vec<String>,
     pub(crate) token: Option<Token>,
     /// Answer searches on `listen`.
     pub(crate) api: bool,
@@ -155,6 +164,13 @@ pub(crate) struct HttpSettings {
     pub(crate) head_timeout: Duration,
     pub(crate) body_timeout: Duration,
     pub(crate) stall_timeout: Duration,
+}
+
+/// Where the certificate is, and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TlsSettings {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 /// The limits of `POST /ingest`.
@@ -266,37 +282,58 @@ fn http(table: &Table, path: &Path) -> Result<HttpSettings, Failure> {
         Some(Given::Addresses(addresses)) => addresses,
         _ => Vec::new(),
     };
-    let token = token(table, path)?;
-    let api = flag(table, "api");
-    if token.is_none() {
-        if let Some(open) = listen.iter().find(|address| !address.ip().is_loopback()) {
-            return Err(table.wrong(
-                path,
-                "listen",
-                &format!(
-                    "http.listen has {open}, which other machines can reach; that needs a token: set \
-                     http.token_file, or listen on 127.0.0.1 or [::1] only"
-                ),
-            ));
-        }
-        if api {
-            return Err(table.wrong(
-                path,
-                "api",
-                "http.api = true needs a token: set http.token_file",
-            ));
-        }
+    let tls = tls(table, path)?;
+    let plain = flag(table, "plain");
+    let open = listen.iter().find(|address| !address.ip().is_loopback());
+    if let (Some(open), None, false) = (open, &tls, plain) {
+        return Err(table.wrong(
+            path,
+            "listen",
+            &format!(
+                "http.listen has {open}, which other machines can reach; that needs TLS: set \
+                 http.tls_certificate and http.tls_key, or http.plain = true behind a proxy that has TLS, or \
+                 listen on 127.0.0.1 or [::1] only"
+            ),
+        ));
     }
+    let networks = texts(table, "trusted_proxies");
     Ok(HttpSettings {
         listen,
-        token,
-        api,
+        tls,
+        plain,
+        trusted_proxies: networks
+            .iter()
+            .filter_map(|text| Network::parse(text))
+            .collect(),
+        cors_origins: texts(table, "cors_origins"),
+        oauth_redirects: texts(table, "oauth_redirects"),
+        token: token(table, path)?,
+        api: flag(table, "api"),
         connections_max: count(table, "connections"),
         searches_max: count(table, "searches"),
         head_timeout: time(table, "head_timeout"),
         body_timeout: time(table, "body_timeout"),
         stall_timeout: time(table, "stall_timeout"),
     })
+}
+
+fn tls(table: &Table, path: &Path) -> Result<Option<TlsSettings>, Failure> {
+    match (table.get("tls_certificate"), table.get("tls_key")) {
+        (Some(Given::Path(certificate)), Some(Given::Path(key))) => {
+            Ok(Some(TlsSettings { certificate, key }))
+        }
+        (None, None) => Ok(None),
+        (Some(_), _) => Err(table.wrong(
+            path,
+            "tls_certificate",
+            "http.tls_certificate is set without its key; set http.tls_key too",
+        )),
+        (None, Some(_)) => Err(table.wrong(
+            path,
+            "tls_key",
+            "http.tls_key is set without a certificate; set http.tls_certificate too",
+        )),
+    }
 }
 
 fn token(table: &Table, path: &Path) -> Result<Option<Token>, Failure> {

@@ -70,6 +70,7 @@ fn every_setting_reaches_its_place() {
         paths = "/var/log/dovecot.log"
         [http]
         listen = ["0.0.0.0:80", "[::1]:81"]
+        plain = true
         token = "0123456789abcdef"
         api = true
         connections = 10
@@ -167,8 +168,9 @@ fn a_schedule_that_is_none_is_refused_with_what_is_one() {
 fn unknown_names_are_refused_with_the_nearest_known_one() {
     assert_eq!(
         refused("[http]\napi = false\nlisen = \"127.0.0.1:1\"\n"),
-        "t.toml, line 3: there is no setting http.lisen; did you mean listen? allowed are listen, token, \
-         token_file, api, connections, searches, head_timeout, body_timeout, stall_timeout"
+        "t.toml, line 3: there is no setting http.lisen; did you mean listen? allowed are listen, \
+         tls_certificate, tls_key, plain, trusted_proxies, cors_origins, oauth_redirects, token, token_file, \
+         api, connections, searches, head_timeout, body_timeout, stall_timeout"
     );
     assert_eq!(
         refused("[htpt]\n"),
@@ -228,15 +230,29 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
-fn what_others_can_reach_needs_a_token() {
+fn what_others_can_reach_needs_tls() {
     for listen in ["0.0.0.0:8686", "[::]:8686", "192.0.2.1:80"] {
         let failure = refused(&format!("[http]\nlisten = [\"127.0.0.1:1\", \"{listen}\"]"));
         assert!(
-            failure.contains(listen) && failure.contains("needs a token"),
+            failure.contains(listen) && failure.contains("needs TLS"),
             "{failure}"
         );
     }
-    assert!(refused("[http]\napi = true").contains("http.api = true needs a token"));
+    let open = "[http]\nlisten = \"0.0.0.0:8686\"\n";
+    let token = "token = \"0123456789abcdef\"";
+    assert!(refused(&format!("{open}{token}")).contains("needs TLS"));
+    assert!(read(&format!("{open}plain = true")).unwrap().http.plain);
+    let certificate = "tls_certificate = \"/c.pem\"\n";
+    let key = "tls_key = \"/k.pem\"\n";
+    assert!(
+        read(&format!("{open}{certificate}{key}"))
+            .unwrap()
+            .http
+            .tls
+            .is_some()
+    );
+    assert!(refused(&format!("{open}{certificate}")).contains("set http.tls_key too"));
+    assert!(refused(&format!("{open}{key}")).contains("set http.tls_certificate too"));
     assert!(
         refused("[ingest]\nbody = \"128MiB\"").contains("ingest.waiting is less than ingest.body")
     );
@@ -398,8 +414,16 @@ fn what_outputs_cannot_use_is_told_with_line_and_name_as_written() {
              device, no regular file",
         ),
         (
-            "[http]\napi = true".to_owned(),
-            "t.toml, line 2: http.api = true needs a token",
+            "[http]\ntrusted_proxies = \"10.0.0.0/99\"".to_owned(),
+            "t.toml, line 2: http.trusted_proxies = \"10.0.0.0/99\": it must be addresses or networks",
+        ),
+        (
+            "[http]\ncors_origins = [\"https://a.test/\"]".to_owned(),
+            "t.toml, line 2: http.cors_origins = [\"https://a.test/\"]: it must be origins of web pages",
+        ),
+        (
+            "[http]\noauth_redirects = [\"javascript:x\"]".to_owned(),
+            "t.toml, line 2: http.oauth_redirects = [\"javascript:x\"]: it must be whole addresses",
         ),
     ];
     for (text, expected) in cases {

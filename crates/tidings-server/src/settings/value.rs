@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::declare::Takes;
+use super::network::{Network, is_origin, is_redirect};
 
 /// A checked value.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +93,9 @@ impl Takes {
             Takes::Path => text
                 .filter(|text| text.starts_with('/'))
                 .map(|text| Given::Path(text.into())),
+            Takes::Networks => named(value, &|text| Network::parse(text).is_some()),
+            Takes::Origins => named(value, &is_origin),
+            Takes::Urls => named(value, &is_redirect),
             Takes::Secret => text.filter(|text| is_secret(text)).map(owned),
             Takes::Zone => text.filter(|text| zone(text).is_ok()).map(owned),
             Takes::Schedule => text
@@ -118,6 +122,15 @@ impl Takes {
             }
             Takes::Addresses => {
                 "addresses with ports, such as [\"127.0.0.1:8686\", \"[::1]:8686\"]".to_owned()
+            }
+            Takes::Networks => {
+                "addresses or networks, such as [\"127.0.0.1\", \"10.0.0.0/8\", \"fd00::/8\"]".to_owned()
+            }
+            Takes::Origins => {
+                "origins of web pages without a path, such as [\"https://mail.example.org\"]".to_owned()
+            }
+            Takes::Urls => {
+                "whole addresses, such as [\"https://mail.example.org/oauth/callback\"]".to_owned()
             }
             Takes::Patterns => "absolute paths, such as [\"/var/log/mail.log\", \"/srv/*/mail.log\"]".to_owned(),
             Takes::Events => "names of events, in which * stands for any part, such as [\"auth.*\", \"delivery.failed\"] \

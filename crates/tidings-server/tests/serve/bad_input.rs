@@ -64,7 +64,7 @@ fn wrong_settings() {
         &place,
         "[http]\nlisten = \"0.0.0.0:80\"\n",
         2,
-        &["0.0.0.0:80", "needs a token"],
+        &["0.0.0.0:80", "needs TLS"],
     );
     serve_refused(
         &place,

@@ -1,8 +1,10 @@
 //! The HTTP server over real sockets: what it takes, what it refuses, and what it does under load.
 
+mod access;
 mod jmap;
 mod live;
 mod metrics;
+mod oauth;
 mod rights;
 
 use std::io::{Read, Write};
@@ -19,11 +21,11 @@ use tidings_cli::SOCKET_NAME;
 use tidings_engine::{Engine, EngineOptions, LiveOptions};
 use tokio::sync::watch;
 
-use super::{App, Listeners};
+use super::{App, Front, Listeners, Tls};
 use crate::clock::Watch;
 use crate::console::Console;
 use crate::live::Hub;
-use crate::manage::{Manager, Registry};
+use crate::manage::{Access, Manager, Registry};
 use crate::metrics::{Metrics, spawn_counting};
 use crate::settings::{Settings, parse};
 use crate::source::{Board, State};
@@ -36,6 +38,7 @@ struct Running {
     dir: TempDir,
     address: SocketAddr,
     app: Arc<App>,
+    registry: Arc<Registry>,
     stop: watch::Sender<bool>,
     counting: Stop,
     thread: Option<JoinHandle<usize>>,
@@ -58,18 +61,29 @@ impl Running {
         });
         board.complete();
         let meters = Arc::new(Meters::new(1_770_000_000_000_000_000));
-        let registry = Registry::open(dir.path()).unwrap();
-        let manager = Manager::new(Arc::clone(&engine), registry, settings.clone()).unwrap();
-        let manager = Arc::new(manager);
+        let all = settings.clone();
         let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics);
         let metrics = Arc::new(metrics);
+        let registry = Arc::new(Registry::open(dir.path()).unwrap());
+        let access = Arc::new(Access::open(dir.path(), Arc::clone(&registry)).unwrap());
+        let known = Arc::clone(&access);
+        let manager = Manager::new(Arc::clone(&engine), Arc::clone(&registry), known, all).unwrap();
+        let manager = Arc::new(manager);
         let app = App::new(
             Arc::clone(&engine),
             board,
             Arc::clone(&metrics),
             manager,
             console,
-            settings.http,
+            Front {
+                tls: settings
+                    .http
+                    .tls
+                    .as_ref()
+                    .map(|tls| Tls::open(tls).unwrap()),
+                http: settings.http,
+                access,
+            },
             settings.ingest,
         );
         let app = Arc::new(app);
@@ -101,6 +115,7 @@ impl Running {
             dir,
             address,
             app,
+            registry,
             stop,
             counting,
             thread: Some(thread),

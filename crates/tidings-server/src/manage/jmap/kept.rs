@@ -339,9 +339,10 @@ impl Session<'_> {
             return Err(SetError::new(SetErrorType::OverQuota, why));
         }
         let id = self.manager.registry.new_id(self.now_ns);
-        let mut shown = self
-            .manager
-            .prepare(object, &mut value, None, self.who, self.now_ns)?;
+        let mut shown =
+            self.manager
+                .access
+                .prepare(object, None, &mut value, None, self.who, self.now_ns)?;
         self.check(object, id, &value, &kept)?;
         self.write(Write::Put {
             object: object.name,
@@ -385,8 +386,14 @@ impl Session<'_> {
             return Ok(());
         }
         let kept = self.manager.kept(object).map_err(|error| broken(&error))?;
-        self.manager
-            .prepare(object, &mut value, Some(&current), self.who, self.now_ns)?;
+        self.manager.access.prepare(
+            object,
+            Some(number),
+            &mut value,
+            Some(&current),
+            self.who,
+            self.now_ns,
+        )?;
         self.check(object, number, &value, &kept)?;
         self.write(Write::Put {
             object: object.name,
@@ -402,7 +409,7 @@ impl Session<'_> {
         }
         let (number, _) = self.found(object, id)?;
         self.refuse_linked(object, id)?;
-        self.manager.refuse_last_admin(object, number, None)?;
+        self.manager.access.refuse_last_admin(number, None)?;
         self.write(Write::Remove {
             object: object.name,
             id: number,
