@@ -10,7 +10,7 @@ use tidings_event::Id;
 use tidings_event::time::rfc3339_seconds;
 
 use super::access::{self, Mended, New};
-use super::{Access, Registry};
+use super::{Access, Registry, Stored};
 use crate::clock;
 
 /// In a data directory whose lock this process holds.
@@ -54,7 +54,7 @@ pub(crate) fn answer(
     let all = access::list(registry).map_err(Failure::data)?;
     let all = all
         .into_iter()
-        .map(|(id, value)| object(access, id, &value, mended.as_ref()));
+        .map(|Stored { id, value }| object(access, id, &value, mended.as_ref()));
     Ok(match &mended {
         None => all.collect(),
         Some(mended) => all.filter(|one| one.name == mended.name).collect(),
