@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value, json};
 use tidings_admin::Role;
-use tidings_event::Id;
 use tidings_event::time::rfc3339_seconds;
 
 use super::people::People;
