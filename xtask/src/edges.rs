@@ -82,6 +82,12 @@ const RULES: &[Rule] = &[
         why: "the engine is synchronous and has no transport; Parquet stays inside the store",
     },
     Rule {
+        name: "tidings-admin",
+        workspace: &["tidings-event"],
+        foreign: Foreign::Only(&["serde", "serde_json"]),
+        why: "the management contract is plain data: no transport, no storage, no clock",
+    },
+    Rule {
         name: "tidings-cli",
         workspace: &["tidings-engine", "tidings-event", "tidings-mail"],
         foreign: Foreign::AnyBut(&["axum", "parquet"]),
@@ -91,6 +97,7 @@ const RULES: &[Rule] = &[
         name: "tidings-server",
         workspace: &[
             "tidings",
+            "tidings-admin",
             "tidings-cli",
             "tidings-engine",
             "tidings-event",

@@ -22,7 +22,7 @@ pub struct SetError {
     pub properties: Vec<String>,
     /// The object that is in the way.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub object_id: Option<ObjectRef>,
+    pub object_id: Option<Box<ObjectRef>>,
     /// Objects that refer to this one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub linked_objects: Vec<ObjectRef>,

@@ -17,6 +17,8 @@ mod filter;
 mod objects;
 mod page;
 mod permission;
+#[cfg(test)]
+mod reference;
 mod request;
 mod schema;
 mod show;

@@ -18,6 +18,7 @@ use crate::memory::MemoryTable;
 use crate::message_rows::messages_schema;
 use crate::reopen::Reopened;
 use crate::rows::events_schema;
+use crate::samples::Samples;
 
 /// Name of the blob that holds the open messages: those of the events that are in parts.
 pub(crate) const OPEN_BLOB: &str = "messages/open";
@@ -60,6 +61,7 @@ pub struct Engine {
     dir: PathBuf,
     backend: Arc<dyn Backend>,
     store: Store,
+    samples: Samples,
     providers: Arc<Providers>,
     options: EngineOptions,
     /// Messages that may still change.
@@ -157,6 +159,7 @@ impl Engine {
         }));
         let engine = Engine {
             dir: dir.to_owned(),
+            samples: Samples::new(Arc::clone(&backend)),
             backend,
             store,
             open: Mutex::new(Folder::new(options.folder, Arc::clone(&providers))),
@@ -348,6 +351,11 @@ impl Engine {
     /// The backend below.
     pub fn backend(&self) -> &Arc<dyn Backend> {
         &self.backend
+    }
+
+    /// The history of metrics.
+    pub fn samples(&self) -> &Samples {
+        &self.samples
     }
 
     pub(crate) fn store(&self) -> &Store {

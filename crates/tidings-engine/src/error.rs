@@ -25,6 +25,8 @@ pub enum Error {
     Asked(String),
     /// Saved state does not fit this version, or is damaged.
     State(String),
+    /// The file of samples is damaged, or cannot be read or written; nothing else is concerned.
+    Samples(String),
 }
 
 impl Error {
@@ -44,6 +46,7 @@ impl fmt::Display for Error {
             Error::Spool(error) => write!(f, "spool: {error}"),
             Error::Asked(why) => f.write_str(why),
             Error::State(why) => write!(f, "saved state: {why}"),
+            Error::Samples(why) => write!(f, "samples.redb: {why}"),
         }
     }
 }

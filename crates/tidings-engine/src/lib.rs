@@ -16,6 +16,8 @@ mod message_rows;
 mod meters;
 mod reopen;
 mod rows;
+mod samples;
+mod schedule;
 mod search;
 mod stamp;
 mod stats;
@@ -29,9 +31,11 @@ pub use import::{ImportOptions, ImportProgress};
 pub use interpret::{Interpreted, Interpreter, Recognition};
 pub use live::{IngestError, IngestReport, Live, LiveOptions, LiveSource};
 pub use meters::MailMeters;
+pub use samples::{Sample, SampleQuery, SampleRules, SampleSeries, SampleValue, Samples};
+pub use schedule::Schedule;
 pub use search::{
-    EventQuery, FoundEvent, FoundSpan, MESSAGE_FIELDS, MessageQuery, Place, SpanFilter, SpanQuery,
-    StoryQuery, event_object, message_object,
+    EventQuery, FoundEvent, FoundSpan, MESSAGE_FIELDS, MessageQuery, Place, Scope, SpanFilter,
+    SpanQuery, StoryQuery, event_object, message_object,
 };
 pub use stats::StatsQuery;
 pub use upkeep::{CheckReport, RetentionRules, repair, verify};

@@ -14,6 +14,7 @@ use crate::engine::{Engine, lock_in_time};
 use crate::error::{Error, in_words};
 use crate::message_rows::{MESSAGES, messages_schema};
 use crate::rows::{EVENTS, events_schema};
+use crate::samples::{self, Checked};
 
 /// How long what is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,9 +86,9 @@ impl Engine {
         Ok(merges)
     }
 
-    /// Checks every byte of spool and history. Searches go on meanwhile.
+    /// Checks every byte of spool, history and samples. Searches go on meanwhile.
     pub fn verify(&self) -> Result<CheckReport, Error> {
-        check(self.backend())
+        check(self.backend(), self.samples().check())
     }
 }
 
@@ -99,7 +100,7 @@ pub fn verify(dir: &Path) -> Result<CheckReport, Error> {
         Err(LockError::Io { source, .. }) if is_read_only(&source) => None,
         locked => Some(locked.map_err(|error| refuse(dir, in_words(&error)))?),
     };
-    check(&backend)
+    check(&backend, samples::check(&backend))
 }
 
 fn is_read_only(error: &io::Error) -> bool {
@@ -175,7 +176,25 @@ pub fn repair(dir: &Path) -> Result<CheckReport, Error> {
             .iter()
             .map(|first| format!("spool segment {first} was written anew")),
     );
+    repair_samples(&backend, &mut report)?;
     Ok(report)
+}
+
+/// A damaged file of samples is set aside: the next tick makes a new one.
+fn repair_samples(backend: &Arc<dyn Backend>, report: &mut CheckReport) -> Result<(), Error> {
+    let found = samples::check(backend)?;
+    if found.problems.is_empty() {
+        return Ok(());
+    }
+    let kept = samples::set_aside(&**backend)?;
+    report.problems.extend(found.problems);
+    report
+        .problems
+        .push("the samples of metrics are lost: their history begins anew".to_owned());
+    report
+        .notes
+        .push(format!("{}: the damaged file is kept here", kept.display()));
+    Ok(())
 }
 
 /// How long a check waits for another process to be done with the directory: a search takes moments.
@@ -203,7 +222,10 @@ fn refuse(dir: &Path, why: String) -> Error {
     }
 }
 
-fn check(backend: &Arc<dyn Backend>) -> Result<CheckReport, Error> {
+fn check(
+    backend: &Arc<dyn Backend>,
+    samples: Result<Checked, Error>,
+) -> Result<CheckReport, Error> {
     let history = tidings_store::verify(
         backend,
         &[events_schema(), messages_schema()],
@@ -260,5 +282,12 @@ fn check(backend: &Arc<dyn Backend>) -> Result<CheckReport, Error> {
             .iter()
             .map(|path| format!("{}: left by a crash", path.display())),
     );
+    match samples {
+        Ok(samples) => {
+            report.bytes += samples.bytes;
+            report.problems.extend(samples.problems);
+        }
+        Err(error) => report.problems.push(error.to_string()),
+    }
     Ok(report)
 }

@@ -887,6 +887,12 @@ impl EventType {
     pub const REGISTRY_LOCAL_WRITE_ERROR: EventType = EventType(54);
     /// Configuration operation is not supported (`registry.not-supported`).
     pub const REGISTRY_NOT_SUPPORTED: EventType = EventType(64);
+    /// Object created through the management API (`registry.object-created`).
+    pub const REGISTRY_OBJECT_CREATED: EventType = EventType(1164);
+    /// Object removed through the management API (`registry.object-destroyed`).
+    pub const REGISTRY_OBJECT_DESTROYED: EventType = EventType(1166);
+    /// Object changed through the management API (`registry.object-updated`).
+    pub const REGISTRY_OBJECT_UPDATED: EventType = EventType(1165);
     /// Configuration could not be read from the store (`registry.read-error`).
     pub const REGISTRY_READ_ERROR: EventType = EventType(65);
     /// Configuration object breaks its rules (`registry.validation-error`).
@@ -2378,6 +2384,9 @@ pub(crate) static OWN_EVENTS: &[EventInfo] = &[
     EventInfo { id: 1160, name: "program.event", description: "Event of the program", level: Level::Info, flags: 16 },
     EventInfo { id: 1161, name: "program.span-start", description: "Span of the program began", level: Level::Debug, flags: 17 },
     EventInfo { id: 1162, name: "program.span-end", description: "Span of the program ended", level: Level::Debug, flags: 18 },
+    EventInfo { id: 1164, name: "registry.object-created", description: "Object created through the management API", level: Level::Info, flags: 16 },
+    EventInfo { id: 1165, name: "registry.object-updated", description: "Object changed through the management API", level: Level::Info, flags: 16 },
+    EventInfo { id: 1166, name: "registry.object-destroyed", description: "Object removed through the management API", level: Level::Info, flags: 16 },
     EventInfo { id: 1200, name: "custom.other", description: "Event of a type beyond the limit of custom types", level: Level::Info, flags: 16 },
 ];
 
@@ -2845,6 +2854,9 @@ pub(crate) static EVENT_NAMES: &[(&str, u16)] = &[
     ("registry.local-read-error", 62),
     ("registry.local-write-error", 54),
     ("registry.not-supported", 64),
+    ("registry.object-created", 1164),
+    ("registry.object-destroyed", 1166),
+    ("registry.object-updated", 1165),
     ("registry.read-error", 65),
     ("registry.validation-error", 63),
     ("registry.write-error", 58),

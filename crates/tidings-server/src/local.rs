@@ -97,6 +97,7 @@ impl Store for EngineStore {
                 since_ns: query.since_ns,
                 until_ns: query.until_ns,
                 behind,
+                scope: None,
                 limit,
                 now_ns,
             };
@@ -119,6 +120,7 @@ impl Store for EngineStore {
                 since_ns: query.since_ns,
                 until_ns: query.until_ns,
                 behind,
+                scope: None,
                 limit,
                 now_ns,
             };
@@ -251,9 +253,11 @@ pub(crate) fn failure(error: Error) -> Failure {
     match error {
         Error::Asked(_) => Failure::usage(sentence),
         Error::Input(error) => input_failure(error),
-        Error::Directory { .. } | Error::History(_) | Error::Spool(_) | Error::State(_) => {
-            Failure::data(sentence)
-        }
+        Error::Directory { .. }
+        | Error::History(_)
+        | Error::Spool(_)
+        | Error::State(_)
+        | Error::Samples(_) => Failure::data(sentence),
     }
 }
 

@@ -12,6 +12,7 @@ mod console;
 mod demo;
 mod directory;
 mod http;
+mod live;
 mod local;
 mod manage;
 mod metrics;

@@ -5,8 +5,8 @@
 //! (a part of the history was sealed), to a request, or to an output, whose failures are limited and
 //! never go to that output.
 //!
-//! Kept are events from info up, and less important ones while a tracer asks for them: a search that is
-//! told of would otherwise be found by the next one.
+//! Kept are events from info up, and less important ones while a tracer or a live stream asks for them:
+//! a search that is told of would otherwise be found by the next one.
 //!
 //! **Queue**: 1 MiB of events may wait for the spool. What finds it full, or is refused by the spool,
 //! is left out and counted, and the count is an event (`telemetry.events-lost`) when there is room.
@@ -61,9 +61,20 @@ impl Own {
     }
 
     /// What is emitted from now on goes into the spool too.
-    pub(crate) fn feed(&mut self, live: Arc<Live>, console: Console) -> std::io::Result<()> {
+    /// `asked` is the ordinal of the least important level that live streams ask for.
+    pub(crate) fn feed(
+        &mut self,
+        live: Arc<Live>,
+        asked: Arc<AtomicU8>,
+        console: Console,
+    ) -> std::io::Result<()> {
         let level = Arc::clone(&self.level);
-        let mut known = level.load(Ordering::Relaxed);
+        let least = move || {
+            level
+                .load(Ordering::Relaxed)
+                .min(asked.load(Ordering::Relaxed))
+        };
+        let mut known = least();
         let subscription = Subscription::new("spool")
             .interest(interest(known))
             .queue_bytes(QUEUE_BYTES)
@@ -77,7 +88,7 @@ impl Own {
             let mut lost = 0;
             let mut told = false;
             loop {
-                let wanted = level.load(Ordering::Relaxed);
+                let wanted = least();
                 if wanted != known {
                     known = wanted;
                     subscriber.set_interest(interest(known));

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! log files ─► source threads ─┐                       ┌─► history   (the engine's own thread)
-//!                              ├─► spool (engine::Live) ┼─► meters    (thread) ─► GET /metrics
-//! POST /ingest ─► HTTP tasks ──┘                       └─► outputs   (a thread each)
+//!                              ├─► spool (engine::Live) ┼─► meters    (thread) ─► GET /metrics, samples (thread)
+//! POST /ingest ─► HTTP tasks ──┘                       ├─► outputs   (a thread each)
+//!                                                      └─► live      (threads) ─► HTTP tasks
 //!
 //! searches ─► HTTP tasks ─► blocking threads ─► engine
 //! ```
@@ -35,9 +36,10 @@ use crate::clock::Watch;
 use crate::console::Console;
 use crate::directory::{LOCK_PATIENCE, open_engine};
 use crate::http::{App, Front, Listeners, Tls};
+use crate::live::{Hub, Measured};
 use crate::local::failure;
-use crate::manage::{Access, Registry};
-use crate::metrics::{Metrics, spawn_counting};
+use crate::manage::{Access, Effective, Manager, Registry, Runs};
+use crate::metrics::{Metrics, spawn_counting, spawn_sampling};
 use crate::output::{self, Push, Surroundings};
 use crate::own::Own;
 use crate::settings::{self, Settings};
@@ -84,15 +86,20 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
     let meters = tidings::meters().cloned();
     let meters = meters.unwrap_or_else(|| Arc::new(Meters::new(clock::now_ns())));
     let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics.clone());
+    let manager = Manager::new(Arc::clone(&engine), access, settings.clone())
+        .map_err(|error| Failure::data(error.to_string()))?;
+    let manager = Arc::new(manager);
+    let settings = apply(&manager, console);
+    metrics.set(settings.metrics.clone());
     let app = App::new(
         Arc::clone(&engine),
         Arc::new(Board::default()),
         Arc::new(metrics),
+        manager,
         console.clone(),
         Front {
             http: settings.http.clone(),
             tls,
-            access,
         },
         settings.ingest,
     );
@@ -141,6 +148,16 @@ fn open_access(data: &Path, console: &Console) -> Result<Arc<Access>, Failure> {
     Ok(Arc::new(access))
 }
 
+/// What the program goes by now; says what of the registry it cannot go by.
+fn apply(manager: &Manager, console: &Console) -> Settings {
+    let Effective { settings, problems } = manager.effective();
+    for problem in problems {
+        console.say(&format!("not applied: {problem}"));
+        emit!(Registry::BuildError, reason = problem);
+    }
+    settings
+}
+
 /// What everything is made of.
 struct Server {
     /// The settings file.
@@ -185,14 +202,28 @@ impl Server {
             .map_err(|_| Failure::data("the recovery of the spool panicked"))?
             .map_err(failure)?;
         let live = Arc::new(live);
-        let threads = self.start(&live).map_err(cannot("cannot start a thread"))?;
+        let hub = Hub::start(live.shared_spool(), self.settings.live);
+        let hub = Arc::new(hub.map_err(cannot("cannot start the live streams"))?);
+        self.app.hub.set(Some(Arc::clone(&hub)));
+        let metrics = &self.app.metrics;
+        let measured = Measured::new(Arc::clone(&hub), metrics.created_ns());
+        metrics.add(Arc::new(measured));
+        let threads = self
+            .start(&live, &hub)
+            .map_err(cannot("cannot start a thread"))?;
         self.app.live.set(Some(Arc::clone(&live)));
+        self.app.manager.set_runs(Some(Arc::new(Runs {
+            live: Arc::downgrade(&live),
+            outputs: Arc::clone(&threads.outputs),
+            board: Arc::clone(&self.app.board),
+        })));
         notify::tell("READY=1");
 
         let mut push = Push::new(Arc::clone(&self.app.metrics), self.console.clone());
         push.apply(self.settings.pushed.as_ref()).await;
         let changing = Changing {
             outputs: &threads.outputs,
+            upkeep: &threads.upkeep,
             push: &mut push,
         };
         self.until_stopped(&mut signals, Some(changing)).await;
@@ -200,6 +231,8 @@ impl Server {
         notify::tell("STOPPING=1");
         self.console.say("stopping");
         let _ = stop_http.send(true);
+        // They never end by themselves.
+        hub.end();
         tokio::select! {
             () = self.finish(http, threads, live, push) => {}
             () = self.until_stopped(&mut signals, None) => self.console.say("told to stop twice: not waiting any longer"),
@@ -209,7 +242,7 @@ impl Server {
     }
 
     /// Starts the readers of the spool, then what feeds it.
-    fn start(&self, live: &Arc<Live>) -> std::io::Result<Threads> {
+    fn start(&self, live: &Arc<Live>, hub: &Hub) -> std::io::Result<Threads> {
         let (feeding, counting) = (Stop::new()?, Stop::new()?);
         let demo_log = self.settings.demo.then(|| demo::log_in(self.engine.dir()));
         let counting_thread = spawn_counting(
@@ -226,7 +259,7 @@ impl Server {
         let outputs = output::Running::start(live, &self.settings, &self.app.metrics, around)?;
         if let Some(own) = self.own().as_mut() {
             own.keep_for(&self.settings.tracers);
-            own.feed(Arc::clone(live), self.console.clone())?;
+            own.feed(Arc::clone(live), hub.asked(), self.console.clone())?;
         }
         let sources = Sources {
             settings: self.sources(demo_log.as_deref()),
@@ -247,12 +280,18 @@ impl Server {
             )?);
         }
         feeders.push(sources.spawn()?);
-        let rules = self.settings.retention;
         let upkeep = Upkeep::spawn(
             Arc::clone(&self.engine),
-            rules,
+            self.settings.rules(),
             self.console.clone(),
             feeding.clone(),
+        )?;
+        let sampling = Stop::new()?;
+        let sampling_thread = spawn_sampling(
+            Arc::clone(&self.engine),
+            Arc::clone(&self.app.metrics),
+            self.console.clone(),
+            sampling.clone(),
         )?;
         Ok(Threads {
             feeding,
@@ -260,6 +299,7 @@ impl Server {
             upkeep,
             counting,
             readers: vec![counting_thread],
+            sampling: (sampling, sampling_thread),
             outputs: Arc::new(outputs),
         })
     }
@@ -288,6 +328,8 @@ impl Server {
                 _ = signals.terminate.recv() => return,
                 _ = signals.interrupt.recv() => return,
                 _ = signals.hang_up.recv() => self.reload(changing.as_mut()).await,
+                () = self.app.manager.reload.wanted.notified() => self.reload(changing.as_mut()).await,
+                () = self.app.manager.changed.notified() => self.change(changing.as_mut()).await,
                 _ = notes.tick() => {
                     self.tell_notes();
                     self.reload_tls(false);
@@ -307,7 +349,7 @@ impl Server {
 
     /// Keeps what is known of uses, and forgets what has expired; on a thread that may block.
     fn tidy_access(&self) {
-        let (access, console) = (Arc::clone(&self.app.access), self.console.clone());
+        let (access, console) = (Arc::clone(&self.app.manager.access), self.console.clone());
         tokio::task::spawn_blocking(move || {
             if let Err(error) = access.tidy(clock::now_ns()) {
                 console.say(&error);
@@ -317,41 +359,61 @@ impl Server {
 
     /// Reads the settings again, and goes by those that can change while the server runs.
     async fn reload(&self, changing: Option<&mut Changing<'_>>) {
-        let Some(Changing { outputs, push }) = changing else {
-            return;
-        };
         notify::tell("RELOADING=1");
         self.reload_tls(true);
-        match settings::load(self.config.as_deref()) {
+        let result = match settings::load(self.config.as_deref()) {
             Ok(changed) => {
-                self.app.metrics.set(changed.metrics.clone());
                 if !changed.differs_only_in_outputs(&self.settings) {
-                    self.console.say(
-                        "SIGHUP: settings other than those of outputs and metrics need a restart",
-                    );
+                    self.console
+                        .say("settings other than those of outputs, metrics and the history need a restart");
                 }
-                if let Some(own) = self.own().as_ref() {
-                    own.keep_for(&changed.tracers);
-                }
-                push.apply(changed.pushed.as_ref()).await;
-                let outputs = Arc::clone(outputs);
-                let applying = tokio::task::spawn_blocking(move || {
-                    outputs.apply(&changed);
-                    outputs.reopen();
-                });
-                // An output that is slow to end must not keep the server from ending.
-                let _ = tokio::time::timeout(PATIENCE, applying).await;
+                self.app.manager.set_file(changed);
+                self.change(changing).await;
                 self.console
-                    .say("SIGHUP: settings read again, log files opened anew");
+                    .say("settings read again, log files opened anew");
+                Ok(())
             }
             Err(failure) => {
                 let why = failure.sentence();
                 self.console
-                    .say(&format!("SIGHUP: everything goes on as it was: {why}"));
-                emit!(Telemetry::SettingsError, reason = why);
+                    .say(&format!("everything goes on as it was: {why}"));
+                emit!(Telemetry::SettingsError, reason = &why);
+                Err(why)
+            }
+        };
+        self.app.manager.reload.done(&result);
+        notify::tell("READY=1");
+    }
+
+    /// Goes by what the settings file and the registry say now; log files are opened anew.
+    async fn change(&self, changing: Option<&mut Changing<'_>>) {
+        let Some(Changing {
+            outputs,
+            upkeep,
+            push,
+        }) = changing
+        else {
+            return;
+        };
+        if let Some(hub) = self.app.hub.get() {
+            for account in self.app.manager.take_concerned() {
+                hub.cut(&account.to_string());
             }
         }
-        notify::tell("READY=1");
+        let changed = apply(&self.app.manager, &self.console);
+        self.app.metrics.set(changed.metrics.clone());
+        upkeep.set(changed.rules());
+        if let Some(own) = self.own().as_ref() {
+            own.keep_for(&changed.tracers);
+        }
+        push.apply(changed.pushed.as_ref()).await;
+        let outputs = Arc::clone(outputs);
+        let applying = tokio::task::spawn_blocking(move || {
+            outputs.apply(&changed);
+            outputs.reopen();
+        });
+        // An output that is slow to end must not keep the server from ending.
+        let _ = tokio::time::timeout(PATIENCE, applying).await;
     }
 
     async fn finish(&self, http: Serving, threads: Threads, live: Arc<Live>, mut push: Push) {
@@ -369,17 +431,25 @@ impl Server {
                 .say(&format!("the HTTP server failed: {error}")),
             Err(_) => self.console.say("the HTTP server panicked"),
         }
-        let access = Arc::clone(&self.app.access);
+        let access = Arc::clone(&self.app.manager.access);
         let _ = tokio::task::spawn_blocking(move || access.tidy(clock::now_ns())).await;
         let own = self.own().take();
         let _ = tokio::task::spawn_blocking(move || own.map(Own::stop)).await;
         threads.counting.set();
         joined(threads.readers).await;
+        if let Some(hub) = self.app.hub.get() {
+            let _ = tokio::task::spawn_blocking(move || hub.stop()).await;
+        }
+        let (sampling, thread) = threads.sampling;
+        sampling.set();
+        joined(vec![thread]).await;
         // What they do on the network is done by this runtime, so it must not be blocked here.
         let outputs = threads.outputs;
         let _ = tokio::task::spawn_blocking(move || outputs.stop(LAST_DELIVERY)).await;
         push.stop().await;
+        self.app.hub.set(None);
         self.app.live.set(None);
+        self.app.manager.set_runs(None);
         // Somebody still feeds: the next start recovers, as after a crash.
         let (true, Some(live)) = (all_fed, Arc::into_inner(live)) else {
             return self.console.say(
@@ -403,6 +473,7 @@ impl Server {
 /// What SIGHUP can change.
 struct Changing<'r> {
     outputs: &'r Arc<output::Running>,
+    upkeep: &'r Upkeep,
     push: &'r mut Push,
 }
 
@@ -415,6 +486,8 @@ struct Threads {
     upkeep: Upkeep,
     counting: Stop,
     readers: Vec<JoinHandle<()>>,
+    /// Ends when everything is counted.
+    sampling: (Stop, JoinHandle<()>),
     outputs: Arc<output::Running>,
 }
 

@@ -24,6 +24,12 @@ impl LevelOverrides {
         self.0.insert(kind.id(), level);
     }
 
+    /// Every type that has a level of its own, by number.
+    pub fn iter(&self) -> impl Iterator<Item = (EventType, Level)> + '_ {
+        let levels = self.0.iter();
+        levels.map(|(id, level)| (EventType::from_id(*id), *level))
+    }
+
     /// The level of a type, if it has one of its own.
     #[must_use]
     pub fn get(&self, kind: EventType) -> Option<Level> {

@@ -35,10 +35,9 @@ fn properties(fields: &[&'static Field]) -> Value {
         properties.insert(field.name.to_owned(), property);
         if field.update != Update::ServerSet
             && !matches!(field.default, Default::Required | Default::Null)
+            && let Some(value) = write::default_value(field)
         {
-            if let Some(value) = write::default_value(field) {
-                defaults.insert(field.name.to_owned(), value);
-            }
+            defaults.insert(field.name.to_owned(), value);
         }
     }
     let mut described = json!({ "properties": properties });

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tidings_event::EventRef;
 use tidings_event::filter::FieldSet;
 use tidings_spool::Frame;
-use tidings_store::{ColumnId, Part, RowSet, Rows, Snapshot};
+use tidings_store::{ColumnId, Part, RowSet, Rows, Snapshot, TokenExpr};
 
 use super::newest::Newest;
-use super::{Compiled, Place};
+use super::{Compiled, Place, Scope};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::memory::{each_event, found};
@@ -29,6 +29,8 @@ pub struct EventQuery {
     pub until_ns: Option<i64>,
     /// Only events that stand behind this one in the order of the results: the next page.
     pub behind: Option<Place>,
+    /// What may be seen, if that is not everything.
+    pub scope: Option<Arc<Scope>>,
     /// How many at most.
     pub limit: usize,
     /// Now.
@@ -81,13 +83,18 @@ impl Engine {
         query: &EventQuery,
         make: &dyn Fn(FoundEvent) -> T,
     ) -> Result<Newest<T>, Error> {
-        let compiled = Compiled::new(
+        let mut compiled = Compiled::new(
             &query.filter,
             &FieldSet::EVENTS,
             query.since_ns,
             earlier(query.until_ns, query.behind),
             query.now_ns,
         )?;
+        let scope = query.scope.as_deref();
+        if let Some(scope) = scope {
+            let tokens = scope.tokens(&FieldSet::EVENTS);
+            compiled.tokens = TokenExpr::And(vec![tokens, compiled.tokens]);
+        }
         let mut newest = Newest::new(query.limit, query.behind);
         let recent = self.recent();
         recent.each(&mut |sequence, event| {
@@ -95,11 +102,12 @@ impl Engine {
             if compiled.covers(event.time_ns())
                 && newest.takes(place)
                 && compiled.matcher.matches(event)
+                && scope.is_none_or(|scope| scope.event(event))
             {
                 newest.push(place, make(found(sequence, event)));
             }
         });
-        events_in(&recent, &compiled, &mut newest, make)?;
+        events_in(&recent, &compiled, scope, &mut newest, make)?;
         Ok(newest)
     }
 
@@ -229,13 +237,14 @@ pub(super) fn earlier(until_ns: Option<i64>, behind: Option<Place>) -> Option<i6
 fn events_in<T>(
     recent: &Recent,
     compiled: &Compiled,
+    scope: Option<&Scope>,
     newest: &mut Newest<T>,
     make: &dyn Fn(FoundEvent) -> T,
 ) -> Result<(), Error> {
     if compiled.since_ns > compiled.until_ns {
         return Ok(());
     }
-    let everything = compiled.filter.is_everything();
+    let everything = compiled.filter.is_everything() && scope.is_none();
     for part in recent
         .snapshot
         .parts(EVENTS, compiled.since_ns..=compiled.until_ns)?
@@ -261,6 +270,7 @@ fn events_in<T>(
                 };
                 read_events(part, &slice, &mut |found| {
                     if (everything || compiled.matcher.matches(&found.event()))
+                        && scope.is_none_or(|scope| scope.event(&found.event()))
                         && !recent.holds(&found)
                     {
                         newest.push(found.place(), make(found));

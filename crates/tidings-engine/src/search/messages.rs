@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use tidings_event::filter::Filter;
 use tidings_mail::message::{Kind, Message, Name};
@@ -11,7 +12,7 @@ use super::events::{each_slice, earlier};
 use super::message_subject::{MESSAGE_FIELDS, any_recipient, columns_of};
 use super::newest::Newest;
 use super::sieve::Sieve;
-use super::{Compiled, Place};
+use super::{Compiled, Place, Scope};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::message_rows::{self, ID, MESSAGES, NUMBER};
@@ -27,6 +28,8 @@ pub struct MessageQuery {
     pub until_ns: Option<i64>,
     /// Only messages that stand behind this one in the order of the results: the next page.
     pub behind: Option<Place>,
+    /// What may be seen, if that is not everything.
+    pub scope: Option<Arc<Scope>>,
     /// How many at most.
     pub limit: usize,
     /// Now.
@@ -66,13 +69,24 @@ impl Engine {
             query.now_ns,
         )?;
         let with_refused = names_something(&compiled.filter);
+        let scope = query.scope.as_deref();
+        let matches =
+            |message: &Message| any_recipient(message, |subject| compiled.matcher.matches(subject));
         let passes = |message: &Message| {
             (with_refused || message.kind == Kind::Accepted)
                 && compiled.covers(message.time_ns)
-                && any_recipient(message, |subject| compiled.matcher.matches(subject))
+                && match scope {
+                    None => matches(message),
+                    Some(scope) => scope.message(message).is_some_and(|seen| matches(&seen)),
+                }
+        };
+        let make = &|message: Message| match scope.and_then(|scope| scope.message(&message)) {
+            Some(seen) => make(seen),
+            None => make(message),
         };
         let columns = columns_of(&compiled.filter.fields());
-        let columns = columns.filter(|_| !compiled.filter.has_words());
+        // What is seen of a message follows from all of it.
+        let columns = columns.filter(|_| !compiled.filter.has_words() && scope.is_none());
         let mut newest = Newest::new(query.limit, query.behind);
         // The lock is held until the snapshot is taken: a message is open or settled, never both
         // and never neither.
@@ -93,6 +107,10 @@ impl Engine {
             compiled.tokens.clone()
         } else {
             TokenExpr::And(vec![TokenExpr::token("accepted"), compiled.tokens.clone()])
+        };
+        let tokens = match scope {
+            None => tokens,
+            Some(scope) => TokenExpr::And(vec![scope.tokens(&MESSAGE_FIELDS), tokens]),
         };
         for part in snapshot.parts(MESSAGES, compiled.since_ns..=compiled.until_ns)? {
             if part

@@ -6,6 +6,7 @@ mod messages;
 mod newest;
 mod objects;
 mod place;
+mod scope;
 mod sieve;
 mod spans;
 mod story;
@@ -26,6 +27,7 @@ pub(crate) use story::{events_of_legs, leg_tokens};
 pub use messages::MessageQuery;
 pub use objects::{event_object, message_object};
 pub use place::Place;
+pub use scope::Scope;
 pub use spans::{FoundSpan, SpanFilter, SpanQuery};
 pub use story::StoryQuery;
 

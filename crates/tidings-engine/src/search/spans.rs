@@ -16,7 +16,7 @@ use tidings_store::{Part, RowSet, TokenExpr};
 
 use super::events::{FoundEvent, Recent, each_slice, earlier, read_events, sieved};
 use super::newest::Newest;
-use super::{Compiled, Place};
+use super::{Compiled, Place, Scope};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::memory::found;
@@ -75,6 +75,8 @@ pub struct SpanQuery {
     pub until_ns: Option<i64>,
     /// Only spans that stand behind this one in the order of the results: the next page.
     pub behind: Option<Place>,
+    /// What may be seen, if that is not everything.
+    pub scope: Option<Arc<Scope>>,
     /// How many at most.
     pub limit: usize,
     /// Now.
@@ -126,7 +128,11 @@ impl Engine {
             .into_iter()
             .map(Place::id)
             .collect();
-        Ok(self.spans_with_ids(&ids)?.into_iter().flatten().collect())
+        let spans = self.spans_with_ids(&ids)?.into_iter().flatten();
+        Ok(match &query.scope {
+            None => spans.collect(),
+            Some(scope) => spans.filter_map(|span| scope.span(span)).collect(),
+        })
     }
 
     /// The spans with these ids, in their order; `None` for what is no longer, or never was, there.
@@ -143,7 +149,11 @@ impl Engine {
 
     /// The places of the newest spans that pass the filter, newest first.
     pub fn span_places(&self, query: &SpanQuery) -> Result<Vec<Place>, Error> {
-        let test = Test::of(&query.filter, query.now_ns)?;
+        let scope = query.scope.clone();
+        let test = match &scope {
+            None => Test::of(&query.filter, query.now_ns)?,
+            Some(scope) => Test::of(&scope.narrow(query.filter.clone()), query.now_ns)?,
+        };
         let since_ns = query.since_ns.unwrap_or(i64::MIN);
         let until_ns = earlier(query.until_ns, query.behind).unwrap_or(i64::MAX);
         let times = since_ns..=until_ns;
@@ -154,6 +164,7 @@ impl Engine {
             recent,
             leads,
             test,
+            scope,
             times,
             seen: HashSet::new(),
             newest: Newest::new(query.limit, query.behind),
@@ -180,6 +191,8 @@ impl Engine {
 struct Search {
     recent: Recent,
     test: Test,
+    /// What may be seen of spans.
+    scope: Option<Arc<Scope>>,
     /// A span that passes has an event that passes one of these.
     leads: Arc<[Lead]>,
     times: RangeInclusive<i64>,
@@ -268,7 +281,11 @@ impl Search {
             let rest = fresh.split_off(size.min(fresh.len()));
             for (id, events) in whole_spans(&self.recent, &fresh.iter().copied().collect())? {
                 let span = FoundSpan::of(id, events);
-                if self.test.holds(&span) {
+                let seen = match &self.scope {
+                    None => Some(span),
+                    Some(scope) => scope.span(span),
+                };
+                if seen.is_some_and(|seen| self.test.holds(&seen)) {
                     self.newest.push(place_of(id), ());
                 }
             }

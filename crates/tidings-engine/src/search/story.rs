@@ -10,11 +10,11 @@ use tidings_mail::correlate::seconds_of_queue_id;
 use tidings_mail::message::{JoinBy, Kind, Message, Name, refused_id};
 use tidings_store::{Part, RowSet, TokenExpr};
 
-use super::Place;
 use super::events::{FoundEvent, read_events};
 use super::objects::message_object;
 use super::sieve::is_named;
 use super::telling::{Hands, summary_of, words_of};
+use super::{Place, Scope};
 use crate::contract::{StepObject, StoryObject};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -76,6 +76,27 @@ impl Engine {
         Ok(())
     }
 
+    /// The message that has a leg with this id, as far as it may be seen.
+    pub fn message(&self, id: Id, scope: Option<&Scope>) -> Result<Option<Message>, Error> {
+        let message = self.message_of_leg(id.0)?.pop();
+        Ok(match scope {
+            None => message,
+            Some(scope) => message.and_then(|message| scope.message(&message)),
+        })
+    }
+
+    /// The story of a message that was found, with its lines, as far as it may be seen.
+    pub fn story_of(&self, message: &Message, scope: Option<&Scope>) -> Result<StoryObject, Error> {
+        let Some(scope) = scope.filter(|scope| !scope.is_sender_of(message)) else {
+            return self.story(message, true);
+        };
+        // Its events are those of the whole message, of which fewer are told.
+        let whole = self.message_of_leg(message.id)?.pop();
+        let mut events = events_of(self, whole.as_ref().unwrap_or(message), true)?;
+        events.retain(|found| scope.tells(message, found));
+        Ok(story_from(message, &events, true))
+    }
+
     /// The messages that an id, queue id, Message-ID or address names, newest first.
     fn named(&self, key: &str, limit: usize) -> Result<Vec<Message>, Error> {
         if key.is_empty() {
@@ -132,26 +153,31 @@ impl Engine {
 
     fn story(&self, message: &Message, raw: bool) -> Result<StoryObject, Error> {
         let events = events_of(self, message, true)?;
-        let names = leg_names(&events);
-        let mut told: Option<&FoundEvent> = None;
-        let mut lines_shown = HashSet::new();
-        let shown = without_copies(&events);
-        let timeline = shown
-            .iter()
-            .take(STEPS_MAX)
-            .map(|&found| {
-                let line = line_of(found);
-                let first = line.is_none_or(|line| lines_shown.insert(line));
-                let before = told.filter(|before| line.is_some() && line_of(before) == line);
-                told = Some(found);
-                step_of(found, before, &names, raw && first)
-            })
-            .chain(left_out(shown.len()))
-            .collect();
-        Ok(StoryObject {
-            timeline,
-            ..story_without_steps(message, &Hands::of(events.iter().map(FoundEvent::event)))
+        Ok(story_from(message, &events, raw))
+    }
+}
+
+/// The story that these events tell.
+fn story_from(message: &Message, events: &[FoundEvent], raw: bool) -> StoryObject {
+    let names = leg_names(events);
+    let mut told: Option<&FoundEvent> = None;
+    let mut lines_shown = HashSet::new();
+    let shown = without_copies(events);
+    let timeline = shown
+        .iter()
+        .take(STEPS_MAX)
+        .map(|&found| {
+            let line = line_of(found);
+            let first = line.is_none_or(|line| lines_shown.insert(line));
+            let before = told.filter(|before| line.is_some() && line_of(before) == line);
+            told = Some(found);
+            step_of(found, before, &names, raw && first)
         })
+        .chain(left_out(shown.len()))
+        .collect();
+    StoryObject {
+        timeline,
+        ..story_without_steps(message, &Hands::of(events.iter().map(FoundEvent::event)))
     }
 }
 

@@ -9,12 +9,15 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep};
+
+use super::line::Line;
 
 /// How long what still comes is read.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -25,17 +28,28 @@ pub(super) struct Lingering<S> {
     stream: S,
     /// Whether the server is stopping.
     stop: watch::Receiver<bool>,
+    line: Arc<Line>,
     /// Set when the sending side is closed.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Lingering<S> {
-    pub(super) fn new(stream: S, stop: watch::Receiver<bool>) -> Lingering<S> {
+    pub(super) fn new(stream: S, stop: watch::Receiver<bool>, line: Arc<Line>) -> Lingering<S> {
         Lingering {
             stream,
             stop,
+            line,
             deadline: None,
         }
+    }
+
+    /// What came of writing: the client of a stream that does not read is not waited for when the
+    /// server stops.
+    fn written<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_pending() && self.line.is_stream() && *self.stop.borrow() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        polled
     }
 }
 
@@ -55,7 +69,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.written(polled)
     }
 
     fn poll_write_vectored(
@@ -63,7 +78,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.written(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -79,7 +95,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
         if this.deadline.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
         }
-        if *this.stop.borrow() {
+        // Of a stream's request nothing is left to read.
+        if *this.stop.borrow() || this.line.is_stream() {
             return Poll::Ready(Ok(()));
         }
         let deadline = this

@@ -1,4 +1,4 @@
-//! HTTP: health, ingest, and the searches that the client verbs ask a running server for.
+//! HTTP: health, ingest, live streams, and the searches that the client verbs ask a running server for.
 //!
 //! The same handlers serve the socket in the data directory, which only its owner and group can
 //! reach, and the TCP addresses of the settings, which offer less (see [`access`]).
@@ -14,7 +14,10 @@ mod client;
 mod cors;
 mod health;
 mod ingest;
+mod jmap;
+mod line;
 mod linger;
+mod live;
 mod metrics;
 mod oauth;
 mod parameters;
@@ -37,7 +40,8 @@ use tidings_engine::{Engine, Live};
 use tokio::sync::Semaphore;
 
 use crate::console::Console;
-use crate::manage::Access;
+use crate::live::Hub;
+use crate::manage::{Access, Manager};
 use crate::metrics::Metrics;
 use crate::settings::{HttpSettings, IngestSettings};
 use crate::source::Board;
@@ -60,40 +64,49 @@ pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     /// Set when the live part has been recovered, a moment after listening starts; taken away again
     /// at the end.
-    pub(crate) live: LiveSlot,
+    pub(crate) live: Slot<Live>,
+    /// The live streams, as soon as there is a spool to follow.
+    pub(crate) hub: Slot<Hub>,
     pub(crate) board: Arc<Board>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) manager: Arc<Manager>,
     pub(crate) console: Console,
     pub(crate) http: HttpSettings,
     /// Where the settings have a certificate.
     pub(crate) tls: Option<Tls>,
     pub(crate) access: Arc<Access>,
     pub(crate) ingest: IngestSettings,
+    snapshot: live::Snapshot,
     limits: Limits,
 }
 
-/// How, and to whom, what there is is served.
+/// How what there is is served.
 #[derive(Debug)]
 pub(crate) struct Front {
     pub(crate) http: HttpSettings,
     pub(crate) tls: Option<Tls>,
-    pub(crate) access: Arc<Access>,
 }
 
-/// The live part of the engine, as soon as there is one.
-#[derive(Debug, Default)]
-pub(crate) struct LiveSlot(RwLock<Option<Arc<Live>>>);
+/// A part of the server that comes later than the handlers and goes earlier.
+#[derive(Debug)]
+pub(crate) struct Slot<T>(RwLock<Option<Arc<T>>>);
 
-impl LiveSlot {
-    pub(crate) fn get(&self) -> Option<Arc<Live>> {
+impl<T> Default for Slot<T> {
+    fn default() -> Slot<T> {
+        Slot(RwLock::new(None))
+    }
+}
+
+impl<T> Slot<T> {
+    pub(crate) fn get(&self) -> Option<Arc<T>> {
         self.0
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    pub(crate) fn set(&self, live: Option<Arc<Live>>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = live;
+    pub(crate) fn set(&self, part: Option<Arc<T>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = part;
     }
 }
 
@@ -116,11 +129,13 @@ impl App {
         engine: Arc<Engine>,
         board: Arc<Board>,
         metrics: Arc<Metrics>,
+        manager: Arc<Manager>,
         console: Console,
         front: Front,
         ingest: IngestSettings,
     ) -> App {
-        let Front { http, tls, access } = front;
+        let Front { http, tls } = front;
+        let access = Arc::clone(&manager.access);
         let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
         let limits = Limits {
             searches: permits(http.searches_max),
@@ -131,14 +146,17 @@ impl App {
         };
         App {
             engine,
-            live: LiveSlot::default(),
+            live: Slot::default(),
+            hub: Slot::default(),
             board,
             metrics,
+            manager,
             console,
             http,
             tls,
             access,
             ingest,
+            snapshot: live::Snapshot::default(),
             limits,
         }
     }
@@ -172,6 +190,7 @@ fn common(app: &Arc<App>) -> Router {
         .route("/metrics", any(metrics::all))
         .route("/metrics/prometheus", any(metrics::reference))
         .merge(accounts())
+        .merge(management())
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::wrong_method)
         .with_state(Arc::clone(app))
@@ -203,6 +222,18 @@ fn accounts() -> Router<Arc<App>> {
         .layer(DefaultBodyLimit::max(SIGN_IN_BYTES_MAX))
 }
 
+/// The management API. Who asks has to say who they are, wherever they come from.
+fn management() -> Router<Arc<App>> {
+    Router::new()
+        .route("/jmap", post(jmap::jmap))
+        .route("/jmap/", post(jmap::jmap))
+        .route("/jmap/session", get(jmap::session))
+        .route("/.well-known/jmap", get(jmap::well_known))
+        .route("/api/schema", get(jmap::schema))
+        .route("/api/schema/{hash}", get(jmap::schema_by_hash))
+        .method_not_allowed_fallback(answer::wrong_method)
+}
+
 fn searches(app: &Arc<App>) -> Router {
     Router::new()
         .route("/api/tidings/messages", get(search::messages))
@@ -210,6 +241,10 @@ fn searches(app: &Arc<App>) -> Router {
         .route("/api/tidings/story", get(search::story))
         .route("/api/tidings/stats", get(search::stats))
         .route("/api/tidings/accounts", post(account::manage))
+        .route("/api/live/tracing", get(live::tracing))
+        .route("/api/telemetry/traces/live", get(live::tracing))
+        .route("/api/live/metrics", get(live::metrics))
+        .route("/api/telemetry/metrics/live", get(live::metrics))
         .route("/api/tidings/import", post(search::import))
         .route("/api/tidings/verify", post(search::verify))
         .route("/api/tidings/repair", post(search::repair))

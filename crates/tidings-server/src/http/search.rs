@@ -245,7 +245,7 @@ async fn search(
 }
 
 /// Waits for a place among the searches; `None` if too many wait already, or it takes too long.
-async fn turn(app: &App) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+pub(super) async fn turn(app: &App) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
     let place = Arc::clone(&app.limits.waiting).try_acquire_owned().ok()?;
     let turn = Arc::clone(&app.limits.searches).acquire_owned();
     let turn = tokio::time::timeout(TURN, turn).await.ok()?.ok()?;

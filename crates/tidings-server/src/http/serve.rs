@@ -17,10 +17,11 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tidings::emit;
 use tidings_cli::Failure;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tower_service::Service;
 
 use super::client::Peer;
+use super::line::Line;
 use super::linger::Lingering;
 use super::socket::{self, SocketFile};
 use super::tls::Tls;
@@ -131,6 +132,9 @@ fn http(app: &App) -> http1::Builder {
     http
 }
 
+/// A place among the connections.
+type Room = Result<OwnedSemaphorePermit, AcquireError>;
+
 /// What is needed to serve a connection.
 struct Connections<'a> {
     http: http1::Builder,
@@ -187,28 +191,30 @@ impl Connections<'_> {
         }
     }
 
-    /// Serves a connection on a task of its own; `room` is kept as long as it is open.
-    fn serve<S, R>(&self, stream: S, peer: Peer, router: Router, room: R)
+    /// Serves a connection on a task of its own; `room` is kept as long as it is open, and no stream.
+    fn serve<S>(&self, stream: S, peer: Peer, router: Router, room: Room)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        R: Send + 'static,
     {
         self.serve_when(std::future::ready(Some(stream)), peer, router, room);
     }
 
     /// As [`serve`](Self::serve), for a connection that still has to be made.
-    fn serve_when<S, R>(
+    fn serve_when<S>(
         &self,
         stream: impl Future<Output = Option<S>> + Send + 'static,
         peer: Peer,
         router: Router,
-        room: R,
+        room: Room,
     ) where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        R: Send + 'static,
     {
+        // Fails only where the semaphore is closed, which it never is.
+        let line = room.map(Line::new).unwrap_or_default();
+        let known = Arc::clone(&line);
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(Arc::clone(&known));
             router.clone().call(request.map(Body::new))
         });
         let (http, watcher) = (self.http.clone(), self.graceful.watcher());
@@ -219,12 +225,12 @@ impl Connections<'_> {
                 _ = stop.wait_for(|stop| *stop) => None,
             };
             let Some(stream) = stream else {
-                return;
+                return line.free();
             };
-            let stream = TokioIo::new(Lingering::new(stream, stop));
+            let stream = TokioIo::new(Lingering::new(stream, stop, Arc::clone(&line)));
             // A connection that breaks is its client's business.
             let _ = watcher.watch(http.serve_connection(stream, service)).await;
-            drop(room);
+            line.free();
         });
     }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tidings_admin::{MethodError, MethodErrorType, Permissions, Role};
-use tidings_event::Id;
+use tidings_engine::Scope;
+use tidings_event::{Id, stable_hash};
 
 /// Who asks: an account, perhaps by one of its keys; or whoever may open the socket.
 #[derive(Clone, Debug)]
@@ -30,6 +31,20 @@ impl Identity {
             permissions: Arc::new(role.permissions()),
             domains: None,
         }
+    }
+
+    /// What it may see of mail; nothing for everything.
+    pub(crate) fn scope(&self) -> Option<Arc<Scope>> {
+        let domains = self.domains.as_ref()?;
+        Some(Arc::new(Scope::new(domains.iter())))
+    }
+
+    /// A text that changes with what it may do and see.
+    pub(crate) fn state(&self) -> String {
+        let permissions = self.permissions.names().join(" ");
+        let domains = self.domains.as_deref().map(|domains| domains.join(" "));
+        let parts = [&self.name, &permissions, &domains.unwrap_or_default()];
+        Id(stable_hash(&parts.map(|part| part.as_bytes()))).to_string()
     }
 
     /// Refuses who has not this permission.

@@ -12,6 +12,7 @@
 //! | `changes` | kind, state | the change that led to the state, JSON |
 //! | `log` | number | kind, state: all changes in order, the last [`CHANGES_MAX`] |
 //! | `about` | name | `version`, `last-id` |
+//! | `keys` | name | 32 random bytes, made when they are first asked for |
 
 mod change;
 #[cfg(test)]
@@ -53,6 +54,7 @@ const STATES: TableDefinition<'_, &str, u64> = TableDefinition::new("states");
 const CHANGES: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("changes");
 const LOG: TableDefinition<'_, u64, Key> = TableDefinition::new("log");
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
+const KEYS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("keys");
 
 /// The objects of a data directory.
 #[derive(Debug)]
@@ -196,6 +198,30 @@ impl Registry {
             });
         }
         Ok(list)
+    }
+
+    /// The secret key of this name, which stays the same for ever.
+    pub(crate) fn key(&self, name: &str) -> Result<Vec<u8>> {
+        let writing = self.database.begin_write().map_err(self.fail())?;
+        let key = {
+            let mut keys = writing.open_table(KEYS).map_err(self.fail())?;
+            let known = keys
+                .get(name)
+                .map_err(self.fail())?
+                .map(|key| key.value().to_vec());
+            match known {
+                Some(known) => known,
+                None => {
+                    let mut fresh = vec![0; 32];
+                    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut fresh)
+                        .map_err(|_| self.error("the system gives no random numbers".to_owned()))?;
+                    keys.insert(name, fresh.as_slice()).map_err(self.fail())?;
+                    fresh
+                }
+            }
+        };
+        writing.commit().map_err(self.fail())?;
+        Ok(key)
     }
 
     /// An id that was never given before, near the present.

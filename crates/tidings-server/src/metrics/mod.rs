@@ -7,6 +7,7 @@
 
 mod counting;
 mod labels;
+mod sampling;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::clock::Watch;
 use crate::settings::MetricsSettings;
 
 pub(crate) use counting::spawn as spawn_counting;
+pub(crate) use sampling::spawn as spawn_sampling;
 
 /// The messages in the queues are counted anew at most so often: there may be 200,000.
 const RECOUNT: Duration = Duration::from_secs(5);

@@ -115,6 +115,14 @@ impl Running {
         }
     }
 
+    /// The outputs that run, with their numbers.
+    pub(crate) fn running(&self) -> Vec<tidings_sink::Running> {
+        self.lock()
+            .as_ref()
+            .map(Outputs::running)
+            .unwrap_or_default()
+    }
+
     /// Where tracers write log files.
     pub(crate) fn places(&self) -> Arc<LogPlaces> {
         Arc::clone(&self.places)

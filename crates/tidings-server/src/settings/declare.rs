@@ -81,6 +81,8 @@ pub(super) enum Takes {
     Map,
     /// A time zone: `"Europe/Berlin"`, `"+02:00"`, `"UTC"`, `"local"`.
     Zone,
+    /// When something recurs: `"daily at 02:00"`.
+    Schedule,
 }
 
 const KIB: u64 = 1 << 10;
@@ -285,6 +287,29 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "live",
+        is_list: false,
+        about: "Live streams of events and metrics (`/api/live/tracing`, `/api/live/metrics`), where \
+                searches are answered.",
+        keys: &[
+            Key {
+                name: "clients",
+                takes: Takes::Number(0, 100_000),
+                default: "500",
+                about: "Streams that may be open at a time, besides `http.connections`; further ones \
+                        are told to come again (503). Each takes a file descriptor: the service's \
+                        limit must allow them.",
+            },
+            Key {
+                name: "buffer",
+                takes: Takes::Size(16 * KIB, GIB),
+                default: "\"256KiB\"",
+                about: "Events that may wait for one client. What a client reads too slowly for this is \
+                        left out, counted, and told to it as a gap.",
+            },
+        ],
+    },
+    Section {
         name: "history",
         is_list: false,
         about: "How long what is kept in the data directory.",
@@ -304,11 +329,18 @@ pub(super) const SECTIONS: &[Section] = &[
                         lines, not of the import.",
             },
             Key {
+                name: "keep_metrics",
+                takes: Takes::Time(DAY, 36_500 * DAY),
+                default: "\"90d\"",
+                about: "How long samples of metrics are kept: see `collect` in `[metrics]`. Those of every \
+                        minute are kept for 48 hours.",
+            },
+            Key {
                 name: "size",
                 takes: Takes::Size(64 * KIB * KIB, 1024 * TIB),
                 default: "",
                 about: "Most bytes of the history: beyond it the oldest days go first, but not what was \
-                        imported. Without limit by default.",
+                        imported, and no samples of metrics. Without limit by default.",
             },
         ],
     },

@@ -20,11 +20,14 @@ use std::time::Duration;
 
 use tidings::meters::{Policy, Selection};
 use tidings_cli::Failure;
-use tidings_engine::RetentionRules;
+use tidings_engine::{RetentionRules, SampleRules, Schedule};
 use tidings_event::Level;
 use tidings_sink::LevelOverrides;
 use tidings_sink::otlp::MetricsPushSettings;
 use tidings_sink::settings::{Tracer, read_regular};
+
+use crate::live::LiveOptions;
+use crate::upkeep::Rules;
 
 pub(crate) use network::Network;
 pub(crate) use outputs::USUAL_CONSOLE;
@@ -45,8 +48,12 @@ pub(crate) struct Settings {
     pub(crate) sources: Vec<SourceSettings>,
     pub(crate) http: HttpSettings,
     pub(crate) ingest: IngestSettings,
+    /// Live streams.
+    pub(crate) live: LiveOptions,
     /// How long what is kept.
     pub(crate) retention: RetentionRules,
+    /// How long samples of metrics are kept.
+    pub(crate) samples: SampleRules,
     /// Least important events to print.
     pub(crate) console_level: Level,
     /// Outputs of events.
@@ -59,9 +66,28 @@ pub(crate) struct Settings {
     pub(crate) metrics: MetricsSettings,
     /// Replay the bundled sample.
     pub(crate) demo: bool,
+    /// What the file says something of, so that it cannot be changed elsewhere.
+    pub(crate) pins: Pins,
+}
+
+/// Sections that stand in the settings file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pins {
+    /// `[metrics]` or `[otel_metrics]`.
+    pub(crate) metrics: bool,
+    /// `[history]`.
+    pub(crate) retention: bool,
 }
 
 impl Settings {
+    /// How long what is kept.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            history: self.retention,
+            samples: self.samples,
+        }
+    }
+
     /// Whether these differ from others in nothing but what can change while the server runs.
     pub(crate) fn differs_only_in_outputs(&self, others: &Settings) -> bool {
         let Settings {
@@ -70,6 +96,9 @@ impl Settings {
             pushed,
             levels,
             metrics,
+            retention,
+            samples,
+            pins,
             ..
         } = others.clone();
         let like = Settings {
@@ -78,6 +107,9 @@ impl Settings {
             pushed,
             levels,
             metrics,
+            retention,
+            samples,
+            pins,
             ..self.clone()
         };
         like == *others
@@ -89,6 +121,8 @@ impl Settings {
 pub(crate) struct MetricsSettings {
     /// Which of the catalogue's metrics are exported.
     pub(crate) selection: Selection,
+    /// When samples are taken for the long history.
+    pub(crate) collect: Schedule,
     /// Scrapes are answered.
     pub(crate) is_scraped: bool,
     /// What a scraper must show, `user:password`, if not what other clients show.
@@ -152,6 +186,16 @@ pub(crate) struct IngestSettings {
 pub(crate) struct Token(String);
 
 impl Token {
+    /// Takes the text.
+    pub(crate) fn of(text: String) -> Token {
+        Token(text)
+    }
+
+    /// What stands before the colon of a user with a password.
+    pub(crate) fn name(&self) -> &str {
+        self.0.split(':').next().unwrap_or_default()
+    }
+
     /// Whether this is the token; takes the same time however much of it is right.
     pub(crate) fn is(&self, shown: &[u8]) -> bool {
         subtle::ConstantTimeEq::ct_eq(self.0.as_bytes(), shown).into()
@@ -187,11 +231,22 @@ fn checked(mut tables: Tables, path: &Path) -> Result<Settings, Failure> {
         .map(|table| source(table, path))
         .collect::<Result<_, _>>()?;
     let level = text(&tables.one("console"), "level").unwrap_or_default();
+    let pins = Pins {
+        metrics: tables.has("metrics") || tables.has("otel_metrics"),
+        retention: tables.has("history"),
+    };
+    let history = tables.one("history");
     Ok(Settings {
+        pins,
         sources,
         http: http(&tables.one("http"), path)?,
         ingest: ingest(&tables.one("ingest"), path)?,
-        retention: retention(&tables.one("history")),
+        live: live(&tables.one("live")),
+        retention: retention(&history),
+        samples: SampleRules {
+            scheduled_ns: hold(&history, "keep_metrics"),
+            ..SampleRules::default()
+        },
         console_level: if level == "off" {
             Level::Disable
         } else {
@@ -324,6 +379,13 @@ fn ingest(table: &Table, path: &Path) -> Result<IngestSettings, Failure> {
     Ok(ingest)
 }
 
+fn live(table: &Table) -> LiveOptions {
+    LiveOptions {
+        streams_max: count(table, "clients"),
+        buffer_bytes: size(table, "buffer"),
+    }
+}
+
 fn metrics(table: &Table, path: &Path) -> Result<MetricsSettings, Failure> {
     let policy = match text(table, "metrics_policy").as_deref() {
         Some("include") => Policy::Include,
@@ -351,24 +413,31 @@ fn metrics(table: &Table, path: &Path) -> Result<MetricsSettings, Failure> {
     };
     Ok(MetricsSettings {
         selection,
+        collect: text(table, "collect")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_default(),
         is_scraped: flag(table, "prometheus"),
         user,
     })
 }
 
 fn retention(table: &Table) -> RetentionRules {
-    let hold = |name| match table.get(name) {
-        Some(Given::Time(time)) => Some(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)),
-        _ => None,
-    };
     let max_bytes = match table.get("size") {
         Some(Given::Size(bytes)) => Some(bytes),
         _ => None,
     };
     RetentionRules {
-        live_ns: hold("keep"),
-        imported_ns: hold("keep_imported"),
+        live_ns: hold(table, "keep"),
+        imported_ns: hold(table, "keep_imported"),
         max_bytes,
+    }
+}
+
+/// How long something is kept, in nanoseconds.
+fn hold(table: &Table, name: &str) -> Option<i64> {
+    match table.get(name) {
+        Some(Given::Time(time)) => Some(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)),
+        _ => None,
     }
 }
 

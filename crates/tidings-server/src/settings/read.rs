@@ -87,6 +87,12 @@ impl Tables {
         self.0.remove(name).unwrap_or_default()
     }
 
+    /// Whether a section of the file says anything.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let tables = self.0.get(name).into_iter().flatten();
+        tables.into_iter().any(|table| !table.given.is_empty())
+    }
+
     /// The one table of a section; with nothing but defaults if it is not there.
     pub(super) fn one(&mut self, name: &str) -> Table {
         self.list(name).pop().unwrap_or_else(|| Table::empty(name))

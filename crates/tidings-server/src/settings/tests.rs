@@ -52,6 +52,8 @@ fn without_a_file_the_defaults_apply() {
         RetentionRules::default(),
         "nothing is ever dropped unasked"
     );
+    assert_eq!(settings.samples, SampleRules::default());
+    assert_eq!(settings.metrics.collect, Schedule::default());
     assert!(!settings.http.api && !settings.demo && settings.sources.is_empty());
 }
 
@@ -83,9 +85,12 @@ fn every_setting_reaches_its_place() {
         [history]
         keep = "30d"
         keep_imported = "48h"
+        keep_metrics = "365d"
         size = "2GiB"
         [console]
         level = "off"
+        [metrics]
+        collect = "weekly on Sunday at 02:30"
         [demo]
         replay = true
         "#,
@@ -139,8 +144,24 @@ fn every_setting_reaches_its_place() {
         (Some(30 * day_ns), Some(2 * day_ns))
     );
     assert_eq!(retention.max_bytes, Some(2 << 30));
+    assert_eq!(settings.samples.scheduled_ns, Some(365 * day_ns));
+    let sunday = Schedule::Weekly {
+        day: 0,
+        hour: 2,
+        minute: 30,
+    };
+    assert_eq!(settings.metrics.collect, sunday);
     assert_eq!(settings.console_level, Level::Disable);
     assert!(settings.demo);
+}
+
+#[test]
+fn a_schedule_that_is_none_is_refused_with_what_is_one() {
+    assert_eq!(
+        refused("[metrics]\ncollect = \"0 * * * *\"\n"),
+        "t.toml, line 2: metrics.collect = \"0 * * * *\": it must be \"hourly at minute 0\", \"daily at 02:00\" \
+         or \"weekly on sunday at 02:00\", with any minute, time and day"
+    );
 }
 
 #[test]
@@ -154,7 +175,7 @@ fn unknown_names_are_refused_with_the_nearest_known_one() {
     assert_eq!(
         refused("[htpt]\n"),
         "t.toml, line 1: there is no section htpt; did you mean [http]? allowed are [[source]], [http], \
-         [ingest], [history], [console], [[tracer]], \
+         [ingest], [live], [history], [console], [[tracer]], \
          [[event_level]], [metrics], [otel_metrics], [demo]"
     );
     let far = refused("\n\nwebhooks_of_the_reference = 1\n");

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidings_engine::zone;
+use tidings_engine::{Schedule, zone};
 use tidings_event::{EventType, MetricInfo, name_fits};
 use toml::Spanned;
 use toml::de::DeValue;
@@ -98,6 +98,9 @@ impl Takes {
             Takes::Urls => named(value, &is_redirect),
             Takes::Secret => text.filter(|text| is_secret(text)).map(owned),
             Takes::Zone => text.filter(|text| zone(text).is_ok()).map(owned),
+            Takes::Schedule => text
+                .filter(|text| text.parse::<Schedule>().is_ok())
+                .map(owned),
         }
     }
 
@@ -144,6 +147,7 @@ impl Takes {
             Takes::Map => "texts by name of a header, such as { \"X-Tenant\" = \"mail\" }".to_owned(),
             Takes::Path => "an absolute path".to_owned(),
             Takes::Secret => "at least 16 visible ASCII characters without blanks".to_owned(),
+            Takes::Schedule => Schedule::ALLOWED.to_owned(),
             Takes::Zone => {
                 "a time zone: \"local\", \"UTC\", an offset such as \"+02:00\", or a name such as \"Europe/Berlin\" \
                  (names need the time zone data of this machine: package tzdata)"

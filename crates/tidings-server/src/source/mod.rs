@@ -23,9 +23,7 @@ use crate::output::LogPlaces;
 use crate::settings::SourceSettings;
 use crate::stop::Stop;
 
-#[cfg(test)]
-pub(crate) use board::State;
-pub(crate) use board::{Board, Status};
+pub(crate) use board::{Board, State, Status};
 
 use file::FileSource;
 use paths::{Named, Own, expand, id_of};

@@ -8,4 +8,5 @@ mod forward;
 mod outputs;
 mod reading;
 mod run;
+mod samples;
 mod support;

@@ -154,7 +154,7 @@ fn the_console_obeys_its_level_and_is_plain_text() {
     let server = place.serve(&place.following("[console]\nlevel = \"off\"\n"));
     place.wait_for(4);
     server.signal(Signal::HUP);
-    let said = server.wait_for("SIGHUP: settings read again");
+    let said = server.wait_for("settings read again");
     assert!(
         said.lines().all(|line| line.starts_with("tidings: ")),
         "{said}"

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use tidings::meters::FOLDED;
-use tidings::meters::own::{EVENTS_LOST, OUTPUT_FAMILIES};
+use tidings::meters::own::{EVENTS_LOST, LIVE_FAMILIES, OUTPUT_FAMILIES};
 use tidings_event::{FamilyInfo, MetricKind};
 use tidings_mail::labels::{Family, QUEUE_MESSAGES};
 
@@ -47,6 +47,7 @@ pub(crate) fn families() -> impl Iterator<Item = &'static FamilyInfo> {
     let mail = Family::ALL.into_iter().map(Family::info);
     mail.chain([&QUEUE_MESSAGES])
         .chain(&OUTPUT_FAMILIES)
+        .chain(&LIVE_FAMILIES)
         .chain([&EVENTS_LOST, &FOLDED])
 }
 

@@ -1068,6 +1068,12 @@ impl Registry {
     pub const LocalWriteError: Event = Event::new(54);
     /// Configuration operation is not supported (`registry.not-supported`).
     pub const NotSupported: Event = Event::new(64);
+    /// Object created through the management API (`registry.object-created`).
+    pub const ObjectCreated: Event = Event::new(1164);
+    /// Object removed through the management API (`registry.object-destroyed`).
+    pub const ObjectDestroyed: Event = Event::new(1166);
+    /// Object changed through the management API (`registry.object-updated`).
+    pub const ObjectUpdated: Event = Event::new(1165);
     /// Configuration could not be read from the store (`registry.read-error`).
     pub const ReadError: Event = Event::new(65);
     /// Configuration object breaks its rules (`registry.validation-error`).

@@ -93,6 +93,39 @@ pub static OUTPUT_FAMILIES: [FamilyInfo; 9] = [
     ),
 ];
 
+/// The numbers of the live streams at one time. Counters begin when the server starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LiveNumbers {
+    /// Streams that are open, of events and metrics.
+    pub streams: usize,
+    /// Events sent, counted for each client.
+    pub sent: u64,
+    /// Events that clients read too slowly to get, counted for each client.
+    pub missed: u64,
+}
+
+/// What [`live`] gives, in its order.
+pub static LIVE_FAMILIES: [FamilyInfo; 3] = [
+    family(
+        "tidings_live_streams",
+        "Live streams that are open, of events and metrics",
+        ("count", MetricKind::Gauge),
+        &[],
+    ),
+    family(
+        "tidings_live_sent_events",
+        "Events sent to live streams, each once for each client",
+        ("count", MetricKind::Counter),
+        &[],
+    ),
+    family(
+        "tidings_live_missed_events",
+        "Events that clients of live streams read too slowly to get, and were told of as gaps",
+        ("count", MetricKind::Counter),
+        &[],
+    ),
+];
+
 /// Events lost before the spool, by level: the rings of the emitting threads were full.
 pub static EVENTS_LOST: FamilyInfo = family(
     "tidings_events_lost",
@@ -125,6 +158,16 @@ pub fn outputs(numbers: &[OutputNumbers], created_ns: i64) -> Vec<Reading> {
             let series = numbers.iter().flat_map(|numbers| series_of(info, numbers));
             info.reading(created_ns, series.collect())
         })
+        .collect()
+}
+
+/// The readings of the live streams, families in the order of [`LIVE_FAMILIES`].
+pub fn live(numbers: &LiveNumbers, created_ns: i64) -> Vec<Reading> {
+    let streams = gauge(u64::try_from(numbers.streams).unwrap_or(u64::MAX));
+    let values = [streams, counter(numbers.sent), counter(numbers.missed)];
+    let families = LIVE_FAMILIES.iter().zip(values);
+    families
+        .map(|(info, value)| info.reading(created_ns, vec![one(Vec::new(), value)]))
         .collect()
 }
 

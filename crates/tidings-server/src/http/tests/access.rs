@@ -115,8 +115,8 @@ fn who_shows_nothing_or_something_wrong_is_told_how() {
         assert_eq!(
             challenges,
             [
-                "Bearer realm=\"Stalwart Server\", resource_metadata=\"/.well-known/oauth-protected-resource\"",
-                "Basic realm=\"Stalwart Server\"",
+                "Bearer realm=\"Tidings\", resource_metadata=\"/.well-known/oauth-protected-resource\"",
+                "Basic realm=\"Tidings\"",
             ]
         );
         assert_eq!(json_of(&answer)["status"], 401);
@@ -145,7 +145,7 @@ fn accounts_keys_the_token_and_the_socket_have_their_rights() {
     };
     assert_eq!(
         (&vera["name"], &vera["edition"]),
-        (&json!("vera"), &json!("oss"))
+        (&json!("vera"), &json!("enterprise"))
     );
     assert_eq!(names(&vera), Role::Viewer.permissions().names());
     let vera_id = id(&server, "vera");

@@ -1,8 +1,11 @@
 //! The HTTP server over real sockets: what it takes, what it refuses, and what it does under load.
 
 mod access;
+mod jmap;
+mod live;
 mod metrics;
 mod oauth;
+mod rights;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -21,7 +24,8 @@ use tokio::sync::watch;
 use super::{App, Front, Listeners, Tls};
 use crate::clock::Watch;
 use crate::console::Console;
-use crate::manage::{Access, Registry};
+use crate::live::Hub;
+use crate::manage::{Access, Manager, Registry};
 use crate::metrics::{Metrics, spawn_counting};
 use crate::settings::{Settings, parse};
 use crate::source::{Board, State};
@@ -57,14 +61,17 @@ impl Running {
         });
         board.complete();
         let meters = Arc::new(Meters::new(1_770_000_000_000_000_000));
-        let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics);
-        let metrics = Arc::new(metrics);
         let registry = Arc::new(Registry::open(dir.path()).unwrap());
         let access = Access::open(dir.path(), Arc::clone(&registry)).unwrap();
+        let manager = Manager::new(Arc::clone(&engine), Arc::new(access), settings.clone());
+        let manager = Arc::new(manager.unwrap());
+        let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics);
+        let metrics = Arc::new(metrics);
         let app = App::new(
             Arc::clone(&engine),
             board,
             Arc::clone(&metrics),
+            manager,
             console,
             Front {
                 tls: settings
@@ -73,7 +80,6 @@ impl Running {
                     .as_ref()
                     .map(|tls| Tls::open(tls).unwrap()),
                 http: settings.http,
-                access: Arc::new(access),
             },
             settings.ingest,
         );
@@ -82,6 +88,8 @@ impl Running {
         if is_live {
             let live = Arc::new(engine.live(LiveOptions::default()).unwrap());
             spawn_counting(&live, metrics, app.console.clone(), counting.clone()).unwrap();
+            let hub = Hub::start(live.shared_spool(), settings.live).unwrap();
+            app.hub.set(Some(Arc::new(hub)));
             app.live.set(Some(live));
             while !app.is_ready() {
                 std::thread::sleep(Duration::from_millis(1));
@@ -136,6 +144,9 @@ impl Running {
     /// Tells the server to stop; gives how many requests were broken off.
     fn stop(&mut self) -> usize {
         self.counting.set();
+        if let Some(hub) = self.app.hub.get() {
+            hub.end();
+        }
         self.stop.send(true).unwrap();
         self.thread.take().unwrap().join().unwrap()
     }

@@ -301,7 +301,7 @@ mod tests {
         ];
         let pkce = Pkce::parse("S256", CHALLENGE).unwrap();
         let mut codes = Codes::default();
-        let mut give = |codes: &mut Codes| {
+        let give = |codes: &mut Codes| {
             let code = codes
                 .give(authorization(pkce.clone()), holder(), 0)
                 .unwrap();

@@ -12,7 +12,8 @@ pub(super) fn items(object: &Object) -> Option<Vec<Item>> {
         "EventType" => EventType::all().map(event_type).collect(),
         "Key" => Key::all()
             .map(|key| {
-                let described = json!({ "name": key.name, "number": key.id, "description": key.description });
+                let described =
+                    json!({ "name": key.name, "number": key.id, "description": key.description });
                 item(key.id, described)
             })
             .collect(),

@@ -141,7 +141,9 @@ pub(super) fn only_equal(name: &str, compare: Compare) -> Result<(), MethodError
     if compare == Compare::Equal {
         return Ok(());
     }
-    Err(MethodError::filter(format!("{name} has no order; filter by {name} itself")))
+    Err(MethodError::filter(format!(
+        "{name} has no order; filter by {name} itself"
+    )))
 }
 
 #[cfg(test)]
@@ -161,7 +163,10 @@ mod tests {
         for (filter, expected) in [
             (json!({}), Search::Everything),
             (json!({ "from": "a@b.c" }), text(r#"from:"a@b.c""#)),
-            (json!({ "from": "x", "sizeIsGreaterThan": 5 }), text(r#"(from:"x") (size>5)"#)),
+            (
+                json!({ "from": "x", "sizeIsGreaterThan": 5 }),
+                text(r#"(from:"x") (size>5)"#),
+            ),
             (
                 json!({ "operator": "OR", "conditions": [{ "from": "x" }, { "to": "y" }] }),
                 text(r#"(from:"x") OR (to:"y")"#),
@@ -170,10 +175,22 @@ mod tests {
                 json!({ "operator": "NOT", "conditions": [{ "from": "x" }] }),
                 text(r#"NOT ((from:"x"))"#),
             ),
-            (json!({ "operator": "NOT", "conditions": [] }), Search::Everything),
-            (json!({ "operator": "NOT", "conditions": [{}] }), Search::Nothing),
-            (json!({ "operator": "OR", "conditions": [] }), Search::Nothing),
-            (json!({ "operator": "OR", "conditions": [{}, { "to": "y" }] }), Search::Everything),
+            (
+                json!({ "operator": "NOT", "conditions": [] }),
+                Search::Everything,
+            ),
+            (
+                json!({ "operator": "NOT", "conditions": [{}] }),
+                Search::Nothing,
+            ),
+            (
+                json!({ "operator": "OR", "conditions": [] }),
+                Search::Nothing,
+            ),
+            (
+                json!({ "operator": "OR", "conditions": [{}, { "to": "y" }] }),
+                Search::Everything,
+            ),
         ] {
             assert_eq!(of(filter.clone()), expected, "{filter}");
         }

@@ -1,9 +1,11 @@
 //! What queries over the history have in common: pages of places, newest first.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 use tidings_admin::arguments::{Get, Query};
 use tidings_admin::{MethodError, MethodErrorType};
-use tidings_engine::{Error, Place};
+use tidings_engine::{Error, EventQuery, Place};
 
 use super::respond::{GetAnswer, QueryAnswer, raw};
 use super::{COUNTED_MAX, OBJECTS_MAX, RESULTS_MAX, Session, too_large, unavailable};
@@ -32,13 +34,17 @@ pub(super) fn page(
             "the anchor is not among the results",
         ));
     }
-    let asked = query.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let asked = query
+        .limit
+        .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let count = asked.unwrap_or(RESULTS_MAX).min(RESULTS_MAX);
     let is_ascending = is_ascending(query)?;
     let counts = query.calculate_total.unwrap_or(false);
     let offset = query.anchor_offset.unwrap_or(0);
     let mut results = match anchor {
-        Some(place) if offset >= 0 && !is_ascending && !counts => behind(place, offset, count, find)?,
+        Some(place) if offset >= 0 && !is_ascending && !counts => {
+            behind(place, offset, count, find)?
+        }
         _ => counted(query, anchor, is_ascending, count, find)?,
     };
     let is_more = results.places.len() > count;
@@ -164,7 +170,7 @@ impl Session<'_> {
     ) -> Result<Box<RawValue>, MethodError> {
         raw(&QueryAnswer {
             account_id: self.who.account.to_string(),
-            query_state: self.history_state(),
+            query_state: self.history_state()?,
             can_calculate_changes: false,
             position: results.position,
             ids: results.places.iter().map(|place| id(*place)).collect(),
@@ -182,15 +188,28 @@ impl Session<'_> {
     ) -> Result<Box<RawValue>, MethodError> {
         raw(&GetAnswer {
             account_id: self.who.account.to_string(),
-            state: self.history_state(),
+            state: self.history_state()?,
             list,
             not_found,
         })
     }
 
-    /// The state of the history: how far it is filled.
-    fn history_state(&self) -> String {
-        self.manager.engine.history_sequence().to_string()
+    /// The state of the history: how far it is filled; for who may see some of it, what is its newest.
+    pub(super) fn history_state(&self) -> Result<String, MethodError> {
+        let manager = self.manager;
+        if let Some(scope) = &self.scope {
+            let newest = EventQuery {
+                scope: Some(Arc::clone(scope)),
+                limit: 1,
+                now_ns: self.now_ns,
+                ..EventQuery::default()
+            };
+            let newest = manager.engine.event_places(&newest).map_err(asked)?;
+            let newest = newest.first().map(|place| manager.hider.hide(*place));
+            return Ok(newest.unwrap_or_default());
+        }
+        let sealed = manager.engine.history_sequence();
+        Ok(format!("{sealed}-{}", manager.head().unwrap_or(sealed)))
     }
 }
 

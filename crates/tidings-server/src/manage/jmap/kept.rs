@@ -10,9 +10,7 @@ use tidings_admin::{
 use tidings_event::Id;
 
 use super::catalogue;
-use super::respond::{
-    AddedItem, ChangesAnswer, QueryChangesAnswer, SetAnswer, raw,
-};
+use super::respond::{AddedItem, ChangesAnswer, QueryChangesAnswer, SetAnswer, raw};
 use super::small::{Item, refers, selection};
 use super::{OBJECTS_MAX, Session, too_large, unavailable};
 use crate::manage::Write;
@@ -23,13 +21,18 @@ const KEPT_MAX: usize = 10_000;
 type Answered = Result<Box<RawValue>, MethodError>;
 
 impl Session<'_> {
-    pub(super) fn get(&mut self, object: &'static Object, arguments: Map<String, Value>) -> Answered {
+    pub(super) fn get(
+        &mut self,
+        object: &'static Object,
+        arguments: Map<String, Value>,
+    ) -> Answered {
         self.needs(object, Verb::Get)?;
         let get = Get::read(arguments)?;
         match object.name {
             "Log" => self.get_logs(&get),
             "Trace" => self.get_traces(&get),
             "Message" => self.get_messages(&get),
+            "Metric" => self.get_samples(&get),
             _ => {
                 let items = self.items(object)?;
                 self.get_items(object, &items, &self.state(object)?, &get)
@@ -37,13 +40,18 @@ impl Session<'_> {
         }
     }
 
-    pub(super) fn query(&mut self, object: &'static Object, arguments: Map<String, Value>) -> Answered {
+    pub(super) fn query(
+        &mut self,
+        object: &'static Object,
+        arguments: Map<String, Value>,
+    ) -> Answered {
         self.needs(object, Verb::Query)?;
         let query = Query::read(arguments)?;
         match object.name {
             "Log" => self.query_logs(&query),
             "Trace" => self.query_traces(&query),
             "Message" => self.query_messages(&query),
+            "Metric" => self.query_samples(&query),
             _ => {
                 let items = self.items(object)?;
                 let can = object.kind == Kind::Many;
@@ -58,9 +66,15 @@ impl Session<'_> {
             return Ok(items);
         }
         match object.kind {
-            Kind::Many => self.manager.kept(object).map_err(|error| unavailable(&error)),
+            Kind::Many => self
+                .manager
+                .kept(object)
+                .map_err(|error| unavailable(&error)),
             Kind::Singleton => {
-                let value = self.manager.singleton(object).map_err(|error| unavailable(&error))?;
+                let value = self
+                    .manager
+                    .singleton(object)
+                    .map_err(|error| unavailable(&error))?;
                 Ok(vec![Item {
                     id: SINGLETON.to_owned(),
                     order: 0,
@@ -74,16 +88,26 @@ impl Session<'_> {
 
     /// The state of a kind: of the settings file's objects, and of the registry's.
     fn state(&self, object: &Object) -> Result<String, MethodError> {
-        self.manager.state(object).map_err(|error| unavailable(&error))
+        self.manager
+            .state(object)
+            .map_err(|error| unavailable(&error))
     }
 
-    pub(super) fn changes(&mut self, object: &'static Object, arguments: Map<String, Value>) -> Answered {
+    pub(super) fn changes(
+        &mut self,
+        object: &'static Object,
+        arguments: Map<String, Value>,
+    ) -> Answered {
         self.needs(object, Verb::Get)?;
         let asked = Changes::read(arguments)?;
-        let max = asked.max_changes.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
+        let max = asked
+            .max_changes
+            .map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
         let changes = self.changes_since(object, &asked.since_state, max)?;
         let texts = |ids: Vec<Id>| -> Vec<String> {
-            ids.into_iter().map(|id| tidings_admin::id_text(object, id)).collect()
+            ids.into_iter()
+                .map(|id| tidings_admin::id_text(object, id))
+                .collect()
         };
         raw(&ChangesAnswer {
             account_id: self.who.account.to_string(),
@@ -112,11 +136,17 @@ impl Session<'_> {
         }
         let state = self.manager.state_number(since).ok_or_else(unknown)?;
         let changes = self.manager.registry.changes(object.name, state, max);
-        changes.map_err(|error| unavailable(&error))?.ok_or_else(unknown)
+        changes
+            .map_err(|error| unavailable(&error))?
+            .ok_or_else(unknown)
     }
 
     /// Results that went and came since a state: those that changed are among both (RFC 8620, 5.6).
-    pub(super) fn query_changes(&mut self, object: &'static Object, arguments: Map<String, Value>) -> Answered {
+    pub(super) fn query_changes(
+        &mut self,
+        object: &'static Object,
+        arguments: Map<String, Value>,
+    ) -> Answered {
         self.needs(object, Verb::Query)?;
         let asked = QueryChanges::read(arguments)?;
         let changes = self.changes_since(object, &asked.since_query_state, usize::MAX)?;
@@ -137,29 +167,48 @@ impl Session<'_> {
                 index,
             })
             .collect();
-        let max = asked.max_changes.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
+        let max = asked
+            .max_changes
+            .map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
         if removed.len() + added.len() > max {
             let why = "more results changed than maxChanges; ask for them anew";
-            return Err(MethodError::new(MethodErrorType::CannotCalculateChanges, why));
+            return Err(MethodError::new(
+                MethodErrorType::CannotCalculateChanges,
+                why,
+            ));
         }
         raw(&QueryChangesAnswer {
             account_id: self.who.account.to_string(),
             old_query_state: asked.since_query_state,
             new_query_state: self.manager.state_text(changes.state),
-            total: asked.query.calculate_total.unwrap_or(false).then_some(selected.len()),
+            total: asked
+                .query
+                .calculate_total
+                .unwrap_or(false)
+                .then_some(selected.len()),
             removed,
             added,
         })
     }
 
-    pub(super) fn set(&mut self, object: &'static Object, arguments: Map<String, Value>) -> Answered {
+    pub(super) fn set(
+        &mut self,
+        object: &'static Object,
+        arguments: Map<String, Value>,
+    ) -> Answered {
         let set = Set::read(arguments)?;
         if set.count() > OBJECTS_MAX {
-            return Err(too_large(&format!("at most {OBJECTS_MAX} objects can be written at a time")));
+            return Err(too_large(&format!(
+                "at most {OBJECTS_MAX} objects can be written at a time"
+            )));
         }
         self.may_set(object, &set)?;
         let old_state = self.state(object)?;
-        if let Some(expected) = set.if_in_state.as_deref().filter(|expected| *expected != old_state) {
+        if let Some(expected) = set
+            .if_in_state
+            .as_deref()
+            .filter(|expected| *expected != old_state)
+        {
             let expected: String = expected.chars().take(100).collect();
             let why = format!("the state is {old_state:?}, not {expected:?}");
             return Err(MethodError::new(MethodErrorType::StateMismatch, why));
@@ -184,7 +233,10 @@ impl Session<'_> {
         for (id, given) in set.update.unwrap_or_default() {
             let id = self.referred(&id);
             let result = match destroyed.contains(&id) {
-                true => Err(SetError::new(SetErrorType::WillDestroy, "it is to be destroyed by the same call")),
+                true => Err(SetError::new(
+                    SetErrorType::WillDestroy,
+                    "it is to be destroyed by the same call",
+                )),
                 false => self.update(object, &id, &given),
             };
             match result {
@@ -209,9 +261,18 @@ impl Session<'_> {
     /// one kind of.
     fn may_set(&self, object: &Object, set: &Set) -> Result<(), MethodError> {
         let asked = [
-            (Verb::Create, set.create.as_ref().is_some_and(|all| !all.is_empty())),
-            (Verb::Update, set.update.as_ref().is_some_and(|all| !all.is_empty())),
-            (Verb::Destroy, set.destroy.as_ref().is_some_and(|all| !all.is_empty())),
+            (
+                Verb::Create,
+                set.create.as_ref().is_some_and(|all| !all.is_empty()),
+            ),
+            (
+                Verb::Update,
+                set.update.as_ref().is_some_and(|all| !all.is_empty()),
+            ),
+            (
+                Verb::Destroy,
+                set.destroy.as_ref().is_some_and(|all| !all.is_empty()),
+            ),
         ];
         let may = |verb: Verb| self.needs(object, verb).is_ok();
         if !asked.iter().any(|(verb, _)| may(*verb)) {
@@ -236,10 +297,17 @@ impl Session<'_> {
         created.cloned().unwrap_or_else(|| id.to_owned())
     }
 
-    fn create(&mut self, object: &'static Object, given: &Value) -> Result<Map<String, Value>, SetError> {
-        let given = given
-            .as_object()
-            .ok_or_else(|| SetError::new(SetErrorType::InvalidPatch, "an object must be a JSON object"))?;
+    fn create(
+        &mut self,
+        object: &'static Object,
+        given: &Value,
+    ) -> Result<Map<String, Value>, SetError> {
+        let given = given.as_object().ok_or_else(|| {
+            SetError::new(
+                SetErrorType::InvalidPatch,
+                "an object must be a JSON object",
+            )
+        })?;
         let created = self.created.clone();
         let resolve = |name: &str| created.get(name).cloned();
         match object.kind {
@@ -271,7 +339,9 @@ impl Session<'_> {
             return Err(SetError::new(SetErrorType::OverQuota, why));
         }
         let id = self.manager.registry.new_id(self.now_ns);
-        let mut shown = self.manager.prepare(object, &mut value, None, self.who, self.now_ns)?;
+        let mut shown =
+            self.manager
+                .prepare(object, None, &mut value, None, self.who, self.now_ns)?;
         self.check(object, id, &value, &kept)?;
         self.write(Write::Put {
             object: object.name,
@@ -283,9 +353,9 @@ impl Session<'_> {
     }
 
     fn update(&mut self, object: &'static Object, id: &str, given: &Value) -> Result<(), SetError> {
-        let given = given
-            .as_object()
-            .ok_or_else(|| SetError::new(SetErrorType::InvalidPatch, "a patch must be a JSON object"))?;
+        let given = given.as_object().ok_or_else(|| {
+            SetError::new(SetErrorType::InvalidPatch, "a patch must be a JSON object")
+        })?;
         let created = self.created.clone();
         let resolve = |name: &str| created.get(name).cloned();
         if object.kind == Kind::Singleton {
@@ -293,7 +363,10 @@ impl Session<'_> {
                 return Err(not_found(object, id));
             }
             self.manager.refuse_pinned(object, SINGLETON)?;
-            let current = self.manager.singleton(object).map_err(|error| broken(&error))?;
+            let current = self
+                .manager
+                .singleton(object)
+                .map_err(|error| broken(&error))?;
             let value = patch(object, &current, given, &resolve)?;
             if value == current {
                 return Ok(());
@@ -312,7 +385,14 @@ impl Session<'_> {
             return Ok(());
         }
         let kept = self.manager.kept(object).map_err(|error| broken(&error))?;
-        self.manager.prepare(object, &mut value, Some(&current), self.who, self.now_ns)?;
+        self.manager.prepare(
+            object,
+            Some(number),
+            &mut value,
+            Some(&current),
+            self.who,
+            self.now_ns,
+        )?;
         self.check(object, number, &value, &kept)?;
         self.write(Write::Put {
             object: object.name,
@@ -336,13 +416,21 @@ impl Session<'_> {
     }
 
     /// An object that can be written.
-    fn found(&self, object: &'static Object, id: &str) -> Result<(Id, Map<String, Value>), SetError> {
+    fn found(
+        &self,
+        object: &'static Object,
+        id: &str,
+    ) -> Result<(Id, Map<String, Value>), SetError> {
         if object.kind == Kind::Record {
             return Err(made_by_server(object));
         }
         self.manager.refuse_pinned(object, id)?;
         let number = Id::parse(id).ok_or_else(|| not_found(object, id))?;
-        let found = self.manager.registry.get(object.name, number).map_err(|error| broken(&error))?;
+        let found = self
+            .manager
+            .registry
+            .get(object.name, number)
+            .map_err(|error| broken(&error))?;
         let found = found.ok_or_else(|| not_found(object, id))?;
         Ok((number, tidings_admin::complete(object.form, &found)))
     }
@@ -350,7 +438,10 @@ impl Session<'_> {
     /// Refuses to destroy what others refer to.
     fn refuse_linked(&self, object: &'static Object, id: &str) -> Result<(), SetError> {
         let mut linked = Vec::new();
-        for other in tidings_admin::OBJECTS.iter().filter(|other| other.kind == Kind::Many) {
+        for other in tidings_admin::OBJECTS
+            .iter()
+            .filter(|other| other.kind == Kind::Many)
+        {
             for item in self.manager.kept(other).map_err(|error| broken(&error))? {
                 if refers(other, &item.value, object, id) {
                     linked.push(tidings_admin::ObjectRef {
@@ -379,14 +470,15 @@ impl Session<'_> {
     ) -> Result<(), SetError> {
         if let Some(unique) = unique(object) {
             let text = id.to_string();
-            let same = |item: &&Item| item.id != text && item.value.get(unique) == value.get(unique);
+            let same =
+                |item: &&Item| item.id != text && item.value.get(unique) == value.get(unique);
             if let Some(other) = kept.iter().find(same) {
                 return Err(SetError {
                     properties: vec![unique.to_owned()],
-                    object_id: Some(tidings_admin::ObjectRef {
+                    object_id: Some(Box::new(tidings_admin::ObjectRef {
                         object: object.name.to_owned(),
                         id: other.id.clone(),
-                    }),
+                    })),
                     ..SetError::new(
                         SetErrorType::PrimaryKeyViolation,
                         format!("there is one with this {unique} already"),
@@ -404,18 +496,24 @@ impl Session<'_> {
             let tidings_admin::describe::Takes::ObjectId { object: to, .. } = field.takes else {
                 continue;
             };
-            let (Some(Value::String(id)), Some(to)) = (value.get(field.name), Object::named(to)) else {
+            let (Some(Value::String(id)), Some(to)) = (value.get(field.name), Object::named(to))
+            else {
                 continue;
             };
-            let all = self.items(to).map_err(|error| broken(&error.description.unwrap_or_default()))?;
+            let all = self
+                .items(to)
+                .map_err(|error| broken(&error.description.unwrap_or_default()))?;
             if !all.iter().any(|item| item.id == *id) {
                 return Err(SetError {
                     properties: vec![field.name.to_owned()],
-                    object_id: Some(tidings_admin::ObjectRef {
+                    object_id: Some(Box::new(tidings_admin::ObjectRef {
                         object: to.name.to_owned(),
                         id: id.clone(),
-                    }),
-                    ..SetError::new(SetErrorType::InvalidForeignKey, format!("there is no {} {id:?}", to.name))
+                    })),
+                    ..SetError::new(
+                        SetErrorType::InvalidForeignKey,
+                        format!("there is no {} {id:?}", to.name),
+                    )
                 });
             }
         }
@@ -439,16 +537,25 @@ fn unique(object: &Object) -> Option<&'static str> {
 }
 
 fn made_by_server(object: &Object) -> SetError {
-    let why = format!("{} are made by the server, and cannot be written", object.list.plural);
+    let why = format!(
+        "{} are made by the server, and cannot be written",
+        object.list.plural
+    );
     SetError::new(SetErrorType::Forbidden, why)
 }
 
 fn not_found(object: &Object, id: &str) -> SetError {
     let id: String = id.chars().take(64).collect();
-    SetError::new(SetErrorType::NotFound, format!("there is no {} {id:?}", object.list.singular))
+    SetError::new(
+        SetErrorType::NotFound,
+        format!("there is no {} {id:?}", object.list.singular),
+    )
 }
 
 /// Something here is broken; of one object only that can be said by `forbidden`.
 fn broken(error: &dyn std::fmt::Display) -> SetError {
-    SetError::new(SetErrorType::Forbidden, format!("the server cannot do it now: {error}"))
+    SetError::new(
+        SetErrorType::Forbidden,
+        format!("the server cannot do it now: {error}"),
+    )
 }

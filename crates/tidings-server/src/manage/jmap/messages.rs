@@ -61,6 +61,7 @@ impl Session<'_> {
             let query = MessageQuery {
                 filter: filter.clone(),
                 behind,
+                scope: self.scope.clone(),
                 limit,
                 now_ns: self.now_ns,
                 ..MessageQuery::default()
@@ -75,7 +76,9 @@ impl Session<'_> {
         };
         let results = page(query, anchor, &find)?;
         let met = met.into_inner();
-        let found = met.into_iter().map(|message| (Id(message.id).to_string(), message));
+        let found = met
+            .into_iter()
+            .map(|message| (Id(message.id).to_string(), message));
         self.found.messages.extend(found);
         self.results(results, &|place| place.id().to_string())
     }
@@ -86,6 +89,7 @@ impl Session<'_> {
         match ids(get)? {
             None => {
                 let newest = MessageQuery {
+                    scope: self.scope.clone(),
                     limit: OBJECTS_MAX,
                     now_ns: self.now_ns,
                     ..MessageQuery::default()
@@ -116,7 +120,8 @@ impl Session<'_> {
 
     /// The message that holds the leg with this id.
     fn message(&self, id: Id) -> Result<Option<Message>, MethodError> {
-        self.manager.engine.message_with_id(id).map_err(asked)
+        let scope = self.scope.as_deref();
+        self.manager.engine.message(id, scope).map_err(asked)
     }
 
     /// A message as it is shown, under the id by which it was asked for.
@@ -151,7 +156,11 @@ impl Session<'_> {
         }
         renamed.insert("to".to_owned(), to);
         if properties.is_some_and(|wanted| TOLD.iter().any(|name| is_wanted(name, Some(wanted)))) {
-            let story = self.manager.engine.story_of(message).map_err(asked)?;
+            let story = self
+                .manager
+                .engine
+                .story_of(message, self.scope.as_deref())
+                .map_err(asked)?;
             let told = as_json(story)?;
             for name in TOLD {
                 let value = told.get(name).cloned().unwrap_or(Value::Null);

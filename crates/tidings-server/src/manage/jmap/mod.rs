@@ -10,16 +10,20 @@ mod kept;
 mod logs;
 mod messages;
 mod respond;
+mod samples;
 mod small;
 mod traces;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use tidings_admin::describe::{Kind, Object};
 use tidings_admin::{Answer, Call, MethodError, MethodErrorType, Request, Verb};
-use tidings_engine::{FoundEvent, FoundSpan};
+use tidings_engine::Scope;
 use tidings_mail::message::Message;
+
+pub(crate) use small::Item;
 
 use super::{Identity, Manager};
 
@@ -48,6 +52,8 @@ const ANSWERS_BYTES_MAX: usize = 64 << 20;
 struct Session<'m> {
     manager: &'m Manager,
     who: &'m Identity,
+    /// What may be seen of mail, if that is not everything.
+    scope: Option<Arc<Scope>>,
     now_ns: i64,
     /// Ids of new objects by the names that the request has for them.
     created: HashMap<String, String>,
@@ -60,8 +66,6 @@ struct Session<'m> {
 /// What the queries of a request have found, by the ids that they gave.
 #[derive(Default)]
 struct Found {
-    events: HashMap<String, FoundEvent>,
-    spans: HashMap<String, FoundSpan>,
     messages: HashMap<String, Message>,
 }
 
@@ -71,6 +75,7 @@ pub(crate) fn answer(manager: &Manager, who: &Identity, request: &Request, now_n
     let mut session = Session {
         manager,
         who,
+        scope: who.scope(),
         now_ns,
         created: given
             .iter()
@@ -90,7 +95,7 @@ pub(crate) fn answer(manager: &Manager, who: &Identity, request: &Request, now_n
         });
     }
     let created = request.created_ids.as_ref().map(|_| &session.created);
-    respond::body(&answers, created, &manager.session_state())
+    respond::body(&answers, created, &who.state())
 }
 
 impl Session<'_> {
@@ -113,7 +118,9 @@ impl Session<'_> {
             id: call.id.clone(),
         };
         let Some(left) = self.bytes_left.checked_sub(answer.arguments.get().len()) else {
-            return Err(too_large("the answers of a request may have 64 MiB together; ask for fewer objects or properties"));
+            return Err(too_large(
+                "the answers of a request may have 64 MiB together; ask for fewer objects or properties",
+            ));
         };
         self.bytes_left = left;
         Ok(answer)
@@ -128,7 +135,9 @@ impl Session<'_> {
 
 /// The object and the verb of `x:Tracer/get`.
 fn named(name: &str) -> Result<(&'static Object, &str), MethodError> {
-    let parts = name.strip_prefix("x:").and_then(|name| name.split_once('/'));
+    let parts = name
+        .strip_prefix("x:")
+        .and_then(|name| name.split_once('/'));
     let found = parts.and_then(|(object, method)| Some((Object::named(object)?, method)));
     match found {
         Some((object, "query" | "queryChanges")) if object.kind == Kind::Singleton => {
@@ -141,7 +150,10 @@ fn named(name: &str) -> Result<(&'static Object, &str), MethodError> {
 
 fn unknown(name: &str) -> MethodError {
     let name: String = name.chars().take(200).collect();
-    MethodError::new(MethodErrorType::UnknownMethod, format!("there is no method {name:?}"))
+    MethodError::new(
+        MethodErrorType::UnknownMethod,
+        format!("there is no method {name:?}"),
+    )
 }
 
 fn too_large(why: &str) -> MethodError {

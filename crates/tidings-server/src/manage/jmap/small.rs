@@ -14,11 +14,11 @@ use super::respond::{GetAnswer, QueryAnswer, raw};
 use super::{RESULTS_MAX, Session};
 
 /// An object with the text of its id.
-pub(super) struct Item {
-    pub(super) id: String,
+pub(crate) struct Item {
+    pub(crate) id: String,
     /// Where it stands in the order of ids.
-    pub(super) order: u64,
-    pub(super) value: Map<String, Value>,
+    pub(crate) order: u64,
+    pub(crate) value: Map<String, Value>,
 }
 
 /// The members of a record that are asked for, and `id`.
@@ -27,7 +27,9 @@ pub(super) fn selected(record: Value, id: &str, properties: Option<&[String]>) -
         return record;
     };
     let is_known = |wanted: &[String]| {
-        wanted.iter().any(|name| name == "id" || record.contains_key(name))
+        wanted
+            .iter()
+            .any(|name| name == "id" || record.contains_key(name))
     };
     if properties.is_some_and(is_known) {
         record.retain(|name, _| is_wanted(name, properties));
@@ -51,8 +53,12 @@ pub(super) fn selection<'i>(
         check(object, filter)?;
     }
     let passes = |item: &&Item| {
-        let mut holds = |name: &str, compare: Compare, value: &Value| holds(item, name, compare, value);
-        query.filter.as_ref().is_none_or(|filter| filter.holds(&mut holds))
+        let mut holds =
+            |name: &str, compare: Compare, value: &Value| holds(item, name, compare, value);
+        query
+            .filter
+            .as_ref()
+            .is_none_or(|filter| filter.holds(&mut holds))
     };
     let mut selected: Vec<&Item> = items.iter().filter(passes).collect();
     let sort = query.sort.as_ref().and_then(|sort| sort.first());
@@ -64,7 +70,10 @@ pub(super) fn selection<'i>(
     if !is_known {
         let property: String = property.chars().take(100).collect();
         let columns = object.list.columns.join(", ");
-        let why = format!("{} can be sorted by id, {columns}, not by {property:?}", object.name);
+        let why = format!(
+            "{} can be sorted by id, {columns}, not by {property:?}",
+            object.name
+        );
         return Err(MethodError::new(MethodErrorType::UnsupportedSort, why));
     }
     selected.sort_by(|one, other| {
@@ -97,7 +106,11 @@ fn refused(object: &Object, name: &str, compare: Compare, value: &Value) -> Opti
         return Some(if names.is_empty() {
             format!("{} cannot be filtered", object.name)
         } else {
-            format!("{} can be filtered by {}, not by {name:?}", object.name, names.join(", "))
+            format!(
+                "{} can be filtered by {}, not by {name:?}",
+                object.name,
+                names.join(", ")
+            )
         });
     };
     let is_ordered = matches!(filterable.kind, FilterKind::Date | FilterKind::Integer);
@@ -107,7 +120,9 @@ fn refused(object: &Object, name: &str, compare: Compare, value: &Value) -> Opti
     let is_right = match filterable.kind {
         FilterKind::Text => value.is_string(),
         FilterKind::Enum(of) => value.as_str().is_some_and(|word| of.has(word)),
-        FilterKind::Date => value.as_str().is_some_and(|text| time::parse_rfc3339(text).is_ok()),
+        FilterKind::Date => value
+            .as_str()
+            .is_some_and(|text| time::parse_rfc3339(text).is_ok()),
         FilterKind::Integer => value.is_i64() || value.is_u64(),
     };
     (!is_right).then(|| match filterable.kind {
@@ -122,7 +137,9 @@ fn holds(item: &Item, name: &str, compare: Compare, value: &Value) -> bool {
     if name == "text" {
         let needle = value.as_str().unwrap_or_default().to_lowercase();
         let has = |value: &Value| {
-            value.as_str().is_some_and(|text| text.to_lowercase().contains(&needle))
+            value
+                .as_str()
+                .is_some_and(|text| text.to_lowercase().contains(&needle))
         };
         return item.value.values().any(has);
     }
@@ -140,9 +157,7 @@ fn ordered(one: Option<&Value>, other: Option<&Value>) -> Ordering {
                 _ => one.cmp(other),
             }
         }
-        (Some(Value::Number(one)), Some(Value::Number(other))) => {
-            one.as_i64().cmp(&other.as_i64())
-        }
+        (Some(Value::Number(one)), Some(Value::Number(other))) => one.as_i64().cmp(&other.as_i64()),
         (Some(Value::Bool(one)), Some(Value::Bool(other))) => one.cmp(other),
         (Some(Value::Object(one)), Some(Value::Object(other))) => one.keys().cmp(other.keys()),
         (one, other) => one.is_some().cmp(&other.is_some()),
@@ -170,7 +185,10 @@ impl Session<'_> {
             can_calculate_changes,
             position: page.start,
             ids: ids.map(|item| item.id.clone()).collect(),
-            total: query.calculate_total.unwrap_or(false).then_some(selected.len()),
+            total: query
+                .calculate_total
+                .unwrap_or(false)
+                .then_some(selected.len()),
             is_total_cut: false,
             limit: page.limit,
         })
@@ -185,7 +203,14 @@ impl Session<'_> {
         get: &Get,
     ) -> Result<Box<RawValue>, MethodError> {
         let (mut list, mut not_found) = (Vec::new(), Vec::new());
-        let shown = |item: &Item| raw(&show(object, &item.id, &item.value, get.properties.as_deref()));
+        let shown = |item: &Item| {
+            raw(&show(
+                object,
+                &item.id,
+                &item.value,
+                get.properties.as_deref(),
+            ))
+        };
         match ids(get)? {
             None => {
                 for item in items.iter().take(super::OBJECTS_MAX) {
@@ -212,10 +237,14 @@ impl Session<'_> {
 
 /// Whether an object refers to this id.
 pub(super) fn refers(object: &Object, value: &Map<String, Value>, to: &Object, id: &str) -> bool {
-    object.form.all_fields().iter().any(|field| match field.takes {
-        Takes::ObjectId { object, .. } if object == to.name && id != SINGLETON => {
-            value.get(field.name).and_then(Value::as_str) == Some(id)
-        }
-        _ => false,
-    })
+    object
+        .form
+        .all_fields()
+        .iter()
+        .any(|field| match field.takes {
+            Takes::ObjectId { object, .. } if object == to.name && id != SINGLETON => {
+                value.get(field.name).and_then(Value::as_str) == Some(id)
+            }
+            _ => false,
+        })
 }

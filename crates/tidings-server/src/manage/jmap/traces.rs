@@ -47,14 +47,17 @@ impl Wanted {
         match filter {
             Filter::All(parts) => Ok(SpanFilter::All(all(parts, is_outer)?)),
             Filter::Any(parts) => Ok(SpanFilter::Any(all(parts, false)?)),
-            Filter::None(parts) => Ok(SpanFilter::Not(Box::new(SpanFilter::Any(all(parts, false)?)))),
+            Filter::None(parts) => Ok(SpanFilter::Not(Box::new(SpanFilter::Any(all(
+                parts, false,
+            )?)))),
             Filter::Property {
                 name,
                 compare,
                 value,
             } if name == "timestamp" => {
                 if !is_outer {
-                    let why = "timestamp can be used beside other conditions, not within OR and NOT";
+                    let why =
+                        "timestamp can be used beside other conditions, not within OR and NOT";
                     return Err(MethodError::filter(why));
                 }
                 self.bound(*compare, value)?;
@@ -70,8 +73,12 @@ impl Wanted {
 
     fn bound(&mut self, compare: Compare, value: &Value) -> Result<(), MethodError> {
         let (time_ns, _) = time_of(value)?;
-        let later = |bound: &mut Option<i64>, time: i64| *bound = Some(bound.map_or(time, |old| old.max(time)));
-        let earlier = |bound: &mut Option<i64>, time: i64| *bound = Some(bound.map_or(time, |old| old.min(time)));
+        let later = |bound: &mut Option<i64>, time: i64| {
+            *bound = Some(bound.map_or(time, |old| old.max(time)))
+        };
+        let earlier = |bound: &mut Option<i64>, time: i64| {
+            *bound = Some(bound.map_or(time, |old| old.min(time)))
+        };
         match compare {
             Compare::Greater => later(&mut self.since_ns, time_ns.saturating_add(1)),
             Compare::GreaterOrEqual => later(&mut self.since_ns, time_ns),
@@ -95,19 +102,29 @@ fn condition(name: &str, compare: Compare, value: &Value) -> Result<SpanFilter, 
     }
     match name {
         "text" => Ok(words(text(name, value)?)),
-        "q" => Ok(SpanFilter::Event(search_text(name, compare, value, &FieldSet::EVENTS)?)),
+        "q" => Ok(SpanFilter::Event(search_text(
+            name,
+            compare,
+            value,
+            &FieldSet::EVENTS,
+        )?)),
         "event" => {
             let event = text(name, value)?;
             match EventType::from_name(event) {
                 Some(kind) => Ok(SpanFilter::Begins(vec![kind])),
-                None => Err(MethodError::filter(format!("there is no event type {event:?}"))),
+                None => Err(MethodError::filter(format!(
+                    "there is no event type {event:?}"
+                ))),
             }
         }
         "queueId" => {
             let id = text(name, value)?;
             let by_name = SpanFilter::Event(format!("mtaQueueId={}", quoted(id)));
             Ok(match Id::parse(id) {
-                Some(id) => SpanFilter::Any(vec![SpanFilter::Event(format!("queueId:{}", id.0)), by_name]),
+                Some(id) => SpanFilter::Any(vec![
+                    SpanFilter::Event(format!("queueId:{}", id.0)),
+                    by_name,
+                ]),
                 None => by_name,
             })
         }
@@ -115,7 +132,10 @@ fn condition(name: &str, compare: Compare, value: &Value) -> Result<SpanFilter, 
             by_key("accountName")?,
             by_key("accountId")?,
         ])),
-        "remoteHost" => Ok(SpanFilter::Any(vec![by_key("hostname")?, by_key("domain")?])),
+        "remoteHost" => Ok(SpanFilter::Any(vec![
+            by_key("hostname")?,
+            by_key("domain")?,
+        ])),
         key => match FieldSet::EVENTS.names().find(|known| *known == key) {
             Some(key) => by_key(key),
             None => Err(MethodError::filter(format!(
@@ -146,9 +166,7 @@ impl Session<'_> {
     pub(super) fn query_traces(&mut self, query: &Query) -> Result<Box<RawValue>, MethodError> {
         let wanted = Wanted::of(query.filter.as_ref())?;
         let anchor = match query.anchor.as_deref().and_then(Id::parse) {
-            Some(id) => self.manager.engine.spans_with_ids(&[id]).map_err(asked)?[0]
-                .as_ref()
-                .map(|_| place_of(id)),
+            Some(id) => self.spans(&[id])?.pop().flatten().map(|_| place_of(id)),
             None => None,
         };
         let find = |behind: Option<Place>, limit: usize| {
@@ -157,6 +175,7 @@ impl Session<'_> {
                 since_ns: wanted.since_ns,
                 until_ns: wanted.until_ns,
                 behind,
+                scope: self.scope.clone(),
                 limit,
                 now_ns: self.now_ns,
             };
@@ -173,6 +192,7 @@ impl Session<'_> {
         match ids(get)? {
             None => {
                 let newest = SpanQuery {
+                    scope: self.scope.clone(),
                     limit: OBJECTS_MAX,
                     now_ns: self.now_ns,
                     ..SpanQuery::default()
@@ -184,7 +204,7 @@ impl Session<'_> {
             Some(ids) => {
                 let parsed: Vec<Option<Id>> = ids.iter().map(|id| Id::parse(id)).collect();
                 let known: Vec<Id> = parsed.iter().copied().flatten().collect();
-                let mut found = engine.spans_with_ids(&known).map_err(asked)?.into_iter();
+                let mut found = self.spans(&known)?.into_iter();
                 for (id, parsed) in ids.iter().zip(parsed) {
                     match parsed.and_then(|_| found.next().flatten()) {
                         Some(span) => list.push(trace(&span, properties)?),
@@ -194,6 +214,20 @@ impl Session<'_> {
             }
         }
         self.records(list, not_found)
+    }
+}
+
+impl Session<'_> {
+    /// The spans with these ids, in their order, as far as they may be seen.
+    fn spans(&self, ids: &[Id]) -> Result<Vec<Option<FoundSpan>>, MethodError> {
+        let found = self.manager.engine.spans_with_ids(ids).map_err(asked)?;
+        let Some(scope) = &self.scope else {
+            return Ok(found);
+        };
+        let seen = found
+            .into_iter()
+            .map(|span| span.and_then(|span| scope.span(span)));
+        Ok(seen.collect())
     }
 }
 
@@ -244,7 +278,6 @@ fn listed(to: &EventValue<'_>) -> Value {
         EventValue::Str(text) => (*text).into(),
         EventValue::Array(array) => {
             let texts: Vec<&str> = array
-                .iter()
                 .filter_map(|value| value.as_str())
                 .take(RECIPIENTS_MAX)
                 .collect();

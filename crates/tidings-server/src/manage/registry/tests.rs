@@ -205,3 +205,14 @@ fn only_the_owner_can_read_it() {
         .mode();
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[test]
+fn keys_stay_and_differ() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::open(dir.path()).unwrap();
+    let (one, other) = (registry.key("one").unwrap(), registry.key("other").unwrap());
+    assert_eq!(one.len(), 32);
+    assert_ne!(one, other);
+    drop(registry);
+    assert_eq!(Registry::open(dir.path()).unwrap().key("one").unwrap(), one);
+}

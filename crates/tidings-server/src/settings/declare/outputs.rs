@@ -302,6 +302,14 @@ pub(super) const METRICS: Section = Section {
             about: "Whether `metrics` are the only ones that are exported, or the ones that are not.",
         },
         Key {
+            name: "collect",
+            takes: Takes::Schedule,
+            default: "\"hourly at minute 0\"",
+            about: "When a sample of each exported metric is taken for the history of metrics, by the \
+                    clock of this machine, besides those of every minute. How long they are kept is \
+                    `keep_metrics` in `[history]`.",
+        },
+        Key {
             name: "prometheus",
             takes: Takes::Flag,
             default: "true",
