@@ -80,8 +80,9 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
     };
     let engine = Arc::new(open_engine(data, patience)?);
     let tls = settings.http.tls.as_ref().map(Tls::open).transpose()?;
-    let access = open_access(data, console)?;
+    let access = open_access(data)?;
     let listeners = Listeners::open(&settings.http.listen, data)?;
+    make_first_account(&access, console)?;
     let own = Own::start();
     let meters = tidings::meters().cloned();
     let meters = meters.unwrap_or_else(|| Arc::new(Meters::new(clock::now_ns())));
@@ -125,10 +126,15 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
     result
 }
 
-/// Who may use the server; where there is nobody yet, an account is made.
-fn open_access(data: &Path, console: &Console) -> Result<Arc<Access>, Failure> {
+/// Who may use the server.
+fn open_access(data: &Path) -> Result<Arc<Access>, Failure> {
     let registry = Registry::open(data).map_err(|error| Failure::data(error.to_string()))?;
     let access = Access::open(data, Arc::new(registry)).map_err(Failure::data)?;
+    Ok(Arc::new(access))
+}
+
+/// Makes an account where there is none, once everything else is sure to start.
+fn make_first_account(access: &Access, console: &Console) -> Result<(), Failure> {
     if let Some(first) = access.make_first(clock::now_ns()).map_err(Failure::data)? {
         let (name, password) = (&first.name, &first.password);
         if std::io::stderr().is_terminal() {
@@ -145,7 +151,7 @@ fn open_access(data: &Path, console: &Console) -> Result<Arc<Access>, Failure> {
             ));
         }
     }
-    Ok(Arc::new(access))
+    Ok(())
 }
 
 /// What the program goes by now; says what of the registry it cannot go by.
