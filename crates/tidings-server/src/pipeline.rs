@@ -80,16 +80,14 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
     };
     let engine = Arc::new(open_engine(data, patience)?);
     let tls = settings.http.tls.as_ref().map(Tls::open).transpose()?;
-    let registry = Registry::open(data).map_err(|error| Failure::data(error.to_string()))?;
-    let registry = Arc::new(registry);
-    let access = open_access(data, &registry, console)?;
+    let access = open_access(data)?;
     let listeners = Listeners::open(&settings.http.listen, data)?;
+    make_first_account(&access, console)?;
     let own = Own::start();
     let meters = tidings::meters().cloned();
     let meters = meters.unwrap_or_else(|| Arc::new(Meters::new(clock::now_ns())));
     let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics.clone());
-    let known = Arc::clone(&access);
-    let manager = Manager::new(Arc::clone(&engine), registry, known, settings.clone())
+    let manager = Manager::new(Arc::clone(&engine), access, settings.clone())
         .map_err(|error| Failure::data(error.to_string()))?;
     let manager = Arc::new(manager);
     let settings = apply(&manager, console);
@@ -103,7 +101,6 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
         Front {
             http: settings.http.clone(),
             tls,
-            access,
         },
         settings.ingest,
     );
@@ -136,23 +133,15 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
     result
 }
 
-/// What the program goes by now; says what of the registry it cannot go by.
-fn apply(manager: &Manager, console: &Console) -> Settings {
-    let Effective { settings, problems } = manager.effective();
-    for problem in problems {
-        console.say(&format!("not applied: {problem}"));
-        emit!(Registry::BuildError, reason = problem);
-    }
-    settings
+/// Who may use the server.
+fn open_access(data: &Path) -> Result<Arc<Access>, Failure> {
+    let registry = Registry::open(data).map_err(|error| Failure::data(error.to_string()))?;
+    let access = Access::open(data, Arc::new(registry)).map_err(Failure::data)?;
+    Ok(Arc::new(access))
 }
 
-/// Who may use the server; where there is nobody yet, an account is made.
-fn open_access(
-    data: &Path,
-    registry: &Arc<Registry>,
-    console: &Console,
-) -> Result<Arc<Access>, Failure> {
-    let access = Access::open(data, Arc::clone(registry)).map_err(Failure::data)?;
+/// Makes an account where there is none, once everything else is sure to start.
+fn make_first_account(access: &Access, console: &Console) -> Result<(), Failure> {
     if let Some(first) = access.make_first(clock::now_ns()).map_err(Failure::data)? {
         let (name, password) = (&first.name, &first.password);
         if std::io::stderr().is_terminal() {
@@ -169,7 +158,17 @@ fn open_access(
             ));
         }
     }
-    Ok(Arc::new(access))
+    Ok(())
+}
+
+/// What the program goes by now; says what of the registry it cannot go by.
+fn apply(manager: &Manager, console: &Console) -> Settings {
+    let Effective { settings, problems } = manager.effective();
+    for problem in problems {
+        console.say(&format!("not applied: {problem}"));
+        emit!(Registry::BuildError, reason = problem);
+    }
+    settings
 }
 
 /// What everything is made of.
@@ -409,7 +408,7 @@ impl Server {
 
     /// Keeps what is known of uses, and forgets what has expired; on a thread that may block.
     fn tidy_access(&self) {
-        let (access, console) = (Arc::clone(&self.app.access), self.console.clone());
+        let (access, console) = (Arc::clone(&self.app.manager.access), self.console.clone());
         tokio::task::spawn_blocking(move || {
             if let Err(error) = access.tidy(clock::now_ns()) {
                 console.say(&error);
@@ -455,6 +454,11 @@ impl Server {
         else {
             return;
         };
+        if let Some(hub) = self.app.hub.get() {
+            for account in self.app.manager.take_concerned() {
+                hub.cut(&account.to_string());
+            }
+        }
         let changed = apply(&self.app.manager, &self.console);
         self.app.metrics.set(changed.metrics.clone());
         upkeep.set(changed.rules());
@@ -486,7 +490,7 @@ impl Server {
                 .say(&format!("the HTTP server failed: {error}")),
             Err(_) => self.console.say("the HTTP server panicked"),
         }
-        let access = Arc::clone(&self.app.access);
+        let access = Arc::clone(&self.app.manager.access);
         let _ = tokio::task::spawn_blocking(move || access.tidy(clock::now_ns())).await;
         let own = self.own().take();
         let _ = tokio::task::spawn_blocking(move || own.map(Own::stop)).await;

@@ -61,7 +61,7 @@ impl Caller {
         }
         told_unauthorized(&who.name, &self.client, permission);
         let why = format!("{} has not the permission {permission}", who.name);
-        Err(Problem::new(StatusCode::FORBIDDEN, why))
+        Err(Problem::new(StatusCode::FORBIDDEN, &why))
     }
 }
 
@@ -81,7 +81,7 @@ impl FromRequestParts<Arc<App>> for Caller {
 
 /// As [`Caller`], where somebody unknown is answered too. Wrong credentials are refused all the same.
 #[derive(Debug)]
-pub(super) struct MaybeCaller(pub(super) Result<Option<Identity>, Problem>);
+pub(super) struct MaybeCaller(pub(super) Result<Option<Caller>, Problem>);
 
 impl FromRequestParts<Arc<App>> for MaybeCaller {
     type Rejection = Infallible;
@@ -92,32 +92,45 @@ impl FromRequestParts<Arc<App>> for MaybeCaller {
     ) -> Result<MaybeCaller, Infallible> {
         let client = Client::of(parts, &app.http);
         let known = known(parts, &client, app).await;
-        let known = known.map(|known| known.map(|known| known.identity));
-        Ok(MaybeCaller(known.map_err(Problem::from)))
+        let caller = known.map(|known| known.map(|known| Caller { known, client }));
+        Ok(MaybeCaller(caller.map_err(Problem::from)))
     }
 }
 
-/// Who opens a stream: by the token in its address (`?token=`), else as with every other request. Refuses
-/// who has not the stream's permission.
-pub(crate) async fn stream_caller(
-    parts: &mut Parts,
-    app: &Arc<App>,
-    stream: Stream,
-    token: Option<&str>,
-) -> Result<Caller, Problem> {
-    let caller = match token {
-        None => Caller::from_request_parts(parts, app).await?,
-        Some(token) => {
-            let client = Client::of(parts, &app.http);
-            let (shown, now_ns) = (token.as_bytes(), clock::now_ns());
-            let known = app
-                .access
-                .by_stream_token(stream, shown, client.address, now_ns)?;
-            Caller { known, client }
+/// Somebody who may open a stream: by the token in its address (`?token=`), else as with every other
+/// request.
+#[derive(Clone, Debug)]
+pub(super) struct Streaming(pub(super) Caller);
+
+impl FromRequestParts<Arc<App>> for Streaming {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Streaming, Problem> {
+        let stream = match parts.uri.path().contains("metrics") {
+            true => Stream::Metrics,
+            false => Stream::Tracing,
+        };
+        let query = parts.uri.query().unwrap_or_default();
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        let token = pairs.find(|(name, value)| name == "token" && !value.is_empty());
+        let caller = match token {
+            None => Caller::from_request_parts(parts, app).await?,
+            Some((_, token)) => {
+                let client = Client::of(parts, &app.http);
+                let (shown, now_ns) = (token.as_bytes(), clock::now_ns());
+                let known = app
+                    .access
+                    .by_stream_token(stream, shown, client.address, now_ns)?;
+                Caller { known, client }
+            }
+        };
+        caller.needs(stream.permission())?;
+        if caller.identity().domains.is_some() {
+            let why = "live streams know no domains yet, so who sees the mail of some only cannot open one";
+            return Err(Problem::new(StatusCode::FORBIDDEN, why));
         }
-    };
-    caller.needs(stream.permission())?;
-    Ok(caller)
+        Ok(Streaming(caller))
+    }
 }
 
 /// A request that may use what is not for everyone: ingest.

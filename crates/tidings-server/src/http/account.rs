@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tidings_admin::Role;
 use tidings_cli::{AccountsAsked, Failure};
+use tidings_event::Id;
 
 use super::App;
 use super::access::{Caller, cookie_name, prove_own_page, session_cookie};
@@ -40,7 +41,7 @@ impl FromRequestParts<Arc<App>> for OwnPage {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<OwnPage, Problem> {
         let client = Client::of(parts, &app.http);
         prove_own_page(parts, &client)
-            .map_err(|denied| Problem::new(StatusCode::FORBIDDEN, denied.to_string()))?;
+            .map_err(|denied| Problem::new(StatusCode::FORBIDDEN, &denied.to_string()))?;
         let cookie = session_cookie(&parts.headers, &client).map(str::to_owned);
         Ok(OwnPage(client, cookie))
     }
@@ -85,7 +86,7 @@ pub(super) async fn account(caller: Caller) -> Response {
     let domains = who.domains.as_ref().map(|domains| domains.to_vec());
     let body = json!({
         "permissions": who.permissions.names(),
-        "edition": "oss",
+        "edition": "enterprise",
         "locale": "en_US",
         "name": who.name,
         "domains": domains,
@@ -135,9 +136,18 @@ pub(super) async fn manage(
     }
     let Json(asked) = asked.map_err(|error| refuse(StatusCode::BAD_REQUEST, &error.body_text()))?;
     let by = who.name.clone();
-    let done =
-        tokio::task::spawn_blocking(move || accounts::answer(&app.access, &asked, &by)).await;
-    let done = done.unwrap_or_else(|_| Err(Failure::server("a thread panicked")))?;
+    let done = tokio::task::spawn_blocking(move || {
+        let done = accounts::answer(&app.access, &asked, &by)?;
+        let is_new = matches!(asked, AccountsAsked::Create { .. });
+        let changed = done.iter().filter(|account| account.password.is_some());
+        for id in changed.filter_map(|account| Id::parse(&account.id)) {
+            app.manager.account_changed(id, is_new, &by);
+        }
+        Ok(done)
+    });
+    let done = done
+        .await
+        .unwrap_or_else(|_| Err(Failure::server("a thread panicked")))?;
     let result = json!({ "result": done });
     Ok(uncached("application/x-ndjson", format!("{result}\n")))
 }

@@ -1,11 +1,15 @@
 //! Where a request came from, and by what name it found this server: as the connection tells, or a proxy
 //! that the settings trust.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 
+use super::App;
 use crate::settings::{HttpSettings, Network};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -99,6 +103,14 @@ impl Client {
     /// Whether it is a process of this machine, as far as the connection tells.
     pub(super) fn is_local(&self) -> bool {
         self.address.is_some_and(|address| address.is_loopback())
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Client, Infallible> {
+        Ok(Client::of(parts, &app.http))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HOST, LOCATION};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -17,6 +17,7 @@ use tidings_admin::{CORE, MANAGEMENT, Request, RequestError, RequestErrorType};
 
 use super::App;
 use super::access::{Caller, MaybeCaller};
+use super::client::Client;
 use super::problem::Problem;
 use super::search::turn;
 use crate::clock;
@@ -60,6 +61,7 @@ pub(super) async fn jmap(
         let why = "too many searches are running (http.searches)";
         return Err(Problem::come_again(StatusCode::SERVICE_UNAVAILABLE, why, 2));
     };
+    let who = caller.known.identity;
     let answering = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         answer(&app.manager, caller.identity(), &request, clock::now_ns())
@@ -106,11 +108,12 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// `GET /jmap/session`: where everything is, and what there is for whoever asks.
 pub(super) async fn session(
-    MaybeCaller(who): MaybeCaller,
-    headers: HeaderMap,
+    MaybeCaller(caller): MaybeCaller,
+    client: Client,
 ) -> Result<Response, Problem> {
-    let who = who?;
-    let base = base_url(&headers);
+    let who = caller?.map(|caller| caller.known.identity);
+    // The name comes from the client and goes back to it.
+    let base = client.origin().unwrap_or_default();
     let (mut accounts, mut primary) = (Map::new(), Map::new());
     let (mut username, mut state) = (String::new(), String::new());
     if let Some(who) = &who {
@@ -154,21 +157,6 @@ pub(super) async fn session(
         session.to_string(),
     )
         .into_response())
-}
-
-/// The URL that the client used, as far as it says. The name comes from the client and goes back to it.
-fn base_url(headers: &HeaderMap) -> String {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let is_plain = |host: &&str| {
-        host.len() <= 255
-            && host
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
-    };
-    match host.filter(is_plain) {
-        Some(host) => format!("http://{host}"),
-        None => String::new(),
-    }
 }
 
 /// `GET /.well-known/jmap` (RFC 8620, 2.2).

@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 
 use super::App;
-use super::access::{Caller, stream_caller};
+use super::access::{Caller, Streaming};
 use super::answer::{Refusal, come_again};
 use super::line::OnLine;
 use super::parameters::Pairs;
@@ -34,7 +34,7 @@ const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// The events that are committed from now on, or behind an id.
 pub(super) async fn tracing(
     State(app): State<Arc<App>>,
-    EventViewer(caller): EventViewer,
+    Streaming(caller): Streaming,
     line: OnLine,
     headers: HeaderMap,
     pairs: Pairs,
@@ -45,7 +45,7 @@ pub(super) async fn tracing(
         since: last_event_id(&headers).map_or(parameters.since, Since::Id),
         throttle: parameters.throttle,
         scope: Scope::All,
-        who: Some(name_of(&caller)),
+        who: Some(account(&caller)),
     });
     let stream: Stream = stream.map_err(refused)?;
     Ok(answer(&line, Body::new(stream)))
@@ -54,57 +54,18 @@ pub(super) async fn tracing(
 /// The metrics now, and again after each interval.
 pub(super) async fn metrics(
     State(app): State<Arc<App>>,
-    MetricViewer(caller): MetricViewer,
+    Streaming(caller): Streaming,
     line: OnLine,
     pairs: Pairs,
 ) -> Result<Response, Refusal> {
     let wanted = parameters::metrics(pairs)?;
-    let seat = hub(&app)?.seat(Some(name_of(&caller))).map_err(refused)?;
+    let seat = hub(&app)?.seat(Some(account(&caller))).map_err(refused)?;
     Ok(answer(&line, metrics::body(app, seat, wanted)))
 }
 
-/// Who may follow events.
-pub(super) struct EventViewer(Caller);
-
-impl FromRequestParts<Arc<App>> for EventViewer {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<EventViewer, Problem> {
-        viewer(parts, app, Kind::Tracing).await.map(EventViewer)
-    }
-}
-
-/// Who may follow metrics.
-pub(super) struct MetricViewer(Caller);
-
-impl FromRequestParts<Arc<App>> for MetricViewer {
-    type Rejection = Problem;
-
-    async fn from_request_parts(
-        parts: &mut Parts,
-        app: &Arc<App>,
-    ) -> Result<MetricViewer, Problem> {
-        viewer(parts, app, Kind::Metrics).await.map(MetricViewer)
-    }
-}
-
-/// Who opens a stream, by `?token=` or as usual.
-async fn viewer(parts: &mut Parts, app: &Arc<App>, kind: Kind) -> Result<Caller, Problem> {
-    let query = parts.uri.query().unwrap_or_default().to_owned();
-    let token = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("token="));
-    let caller = stream_caller(parts, app, kind, token).await?;
-    if caller.identity().domains.is_some() {
-        let why = "live streams show all mail, and this account may see that of some domains only";
-        return Err(Problem::new(StatusCode::FORBIDDEN, why));
-    }
-    Ok(caller)
-}
-
-/// By what the streams of an account are cut off.
-fn name_of(caller: &Caller) -> Arc<str> {
-    Arc::from(caller.identity().account.to_string())
+/// Whose stream it is.
+fn account(caller: &Caller) -> Arc<str> {
+    caller.identity().account.to_string().into()
 }
 
 fn hub(app: &App) -> Result<Arc<Hub>, Refusal> {

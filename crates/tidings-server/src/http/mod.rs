@@ -80,12 +80,11 @@ pub(crate) struct App {
     limits: Limits,
 }
 
-/// How, and to whom, what there is is served.
+/// How what there is is served.
 #[derive(Debug)]
 pub(crate) struct Front {
     pub(crate) http: HttpSettings,
     pub(crate) tls: Option<Tls>,
-    pub(crate) access: Arc<Access>,
 }
 
 /// A part of the server that comes later than the handlers and goes earlier.
@@ -135,7 +134,8 @@ impl App {
         front: Front,
         ingest: IngestSettings,
     ) -> App {
-        let Front { http, tls, access } = front;
+        let Front { http, tls } = front;
+        let access = Arc::clone(&manager.access);
         let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
         let limits = Limits {
             searches: permits(http.searches_max),
@@ -189,27 +189,11 @@ fn common(app: &Arc<App>) -> Router {
         .route("/ingest", post(ingest::ingest))
         .route("/metrics", any(metrics::all))
         .route("/metrics/prometheus", any(metrics::reference))
-        .merge(management())
         .merge(accounts())
+        .merge(management())
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::wrong_method)
         .with_state(Arc::clone(app))
-}
-
-/// The management API. Who asks has to say who they are, wherever they come from.
-fn management() -> Router<Arc<App>> {
-    Router::new()
-        .route("/jmap", post(jmap::jmap))
-        .route("/jmap/", post(jmap::jmap))
-        .route("/jmap/session", get(jmap::session))
-        .route("/.well-known/jmap", get(jmap::well_known))
-        .route("/api/schema", get(jmap::schema))
-        .route("/api/schema/{hash}", get(jmap::schema_by_hash))
-        .route("/api/live/tracing", get(live::tracing))
-        .route("/api/telemetry/traces/live", get(live::tracing))
-        .route("/api/live/metrics", get(live::metrics))
-        .route("/api/telemetry/metrics/live", get(live::metrics))
-        .method_not_allowed_fallback(answer::wrong_method)
 }
 
 /// Signing in, and whatever is about who one is.
@@ -238,6 +222,18 @@ fn accounts() -> Router<Arc<App>> {
         .layer(DefaultBodyLimit::max(SIGN_IN_BYTES_MAX))
 }
 
+/// The management API. Who asks has to say who they are, wherever they come from.
+fn management() -> Router<Arc<App>> {
+    Router::new()
+        .route("/jmap", post(jmap::jmap))
+        .route("/jmap/", post(jmap::jmap))
+        .route("/jmap/session", get(jmap::session))
+        .route("/.well-known/jmap", get(jmap::well_known))
+        .route("/api/schema", get(jmap::schema))
+        .route("/api/schema/{hash}", get(jmap::schema_by_hash))
+        .method_not_allowed_fallback(answer::wrong_method)
+}
+
 fn searches(app: &Arc<App>) -> Router {
     Router::new()
         .route("/api/tidings/messages", get(search::messages))
@@ -245,6 +241,10 @@ fn searches(app: &Arc<App>) -> Router {
         .route("/api/tidings/story", get(search::story))
         .route("/api/tidings/stats", get(search::stats))
         .route("/api/tidings/accounts", post(account::manage))
+        .route("/api/live/tracing", get(live::tracing))
+        .route("/api/telemetry/traces/live", get(live::tracing))
+        .route("/api/live/metrics", get(live::metrics))
+        .route("/api/telemetry/metrics/live", get(live::metrics))
         .route("/api/tidings/import", post(search::import))
         .route("/api/tidings/verify", post(search::verify))
         .route("/api/tidings/repair", post(search::repair))

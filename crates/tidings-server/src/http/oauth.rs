@@ -7,9 +7,8 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, FromRequestParts, Query, State};
+use axum::extract::{Form, Query, State};
 use axum::http::header::{LOCATION, PRAGMA};
-use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -27,22 +26,8 @@ use crate::manage::access::{
 /// Where our own page takes codes.
 const OWN_CALLBACK: &str = "/oauth/callback";
 
-/// Whoever asks, and by which name.
-pub(super) struct Asking(Client);
-
-impl FromRequestParts<Arc<App>> for Asking {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(
-        parts: &mut Parts,
-        app: &Arc<App>,
-    ) -> Result<Asking, std::convert::Infallible> {
-        Ok(Asking(Client::of(parts, &app.http)))
-    }
-}
-
 /// `GET /.well-known/oauth-authorization-server` and `/.well-known/openid-configuration`.
-pub(super) async fn metadata(Asking(client): Asking) -> Result<Response, Problem> {
+pub(super) async fn metadata(client: Client) -> Result<Response, Problem> {
     let own = origin(&client)?;
     let body = json!({
         "issuer": own,
@@ -63,7 +48,7 @@ pub(super) async fn metadata(Asking(client): Asking) -> Result<Response, Problem
 }
 
 /// `GET /.well-known/oauth-protected-resource`.
-pub(super) async fn resource(Asking(client): Asking) -> Result<Response, Problem> {
+pub(super) async fn resource(client: Client) -> Result<Response, Problem> {
     let own = origin(&client)?;
     let body = json!({
         "resource": own,
@@ -74,7 +59,7 @@ pub(super) async fn resource(Asking(client): Asking) -> Result<Response, Problem
 }
 
 /// `GET /api/discover/{user}`: the same for everybody, so that it tells nobody who has an account.
-pub(super) async fn discover(Asking(client): Asking) -> Result<Response, Problem> {
+pub(super) async fn discover(client: Client) -> Result<Response, Problem> {
     let own = origin(&client)?;
     let body = json!({
         "authorization_endpoint": format!("{own}/oauth/authorize"),
@@ -94,7 +79,7 @@ fn origin(client: &Client) -> Result<String, Problem> {
 /// `GET /oauth/authorize`: the page to sign in on.
 pub(super) async fn authorize(
     State(app): State<Arc<App>>,
-    Asking(client): Asking,
+    client: Client,
     pairs: Pairs,
 ) -> Response {
     let Ok(Query(pairs)) = pairs else {
@@ -112,7 +97,7 @@ pub(super) async fn authorize(
 /// `POST /oauth/authorize`: name and password, for a code.
 pub(super) async fn signed(
     State(app): State<Arc<App>>,
-    Asking(client): Asking,
+    client: Client,
     _: OwnPage,
     form: Result<Form<Vec<(String, String)>>, FormRejection>,
 ) -> Response {

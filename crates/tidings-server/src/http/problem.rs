@@ -1,4 +1,4 @@
-//! Refusals of the management API: problem details (RFC 9457), with what HTTP wants beside them.
+//! Refusals as problem objects (RFC 9457), which the management API answers with.
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -8,34 +8,32 @@ use tidings_admin::RequestError;
 
 use crate::manage::access::Denied;
 
-/// How to show who one is; the names are the reference's, which its clients look for.
-const BEARER: &str =
-    "Bearer realm=\"Stalwart Server\", resource_metadata=\"/.well-known/oauth-protected-resource\"";
-const BASIC: &str = "Basic realm=\"Stalwart Server\"";
-
-/// A request that is refused.
-#[derive(Clone, Debug)]
+/// A request that is refused: `{"type": …, "status": …, "title": …, "detail": …}`.
+#[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
-    detail: String,
-    /// The members of a problem of a special type.
-    json: Option<Value>,
+    json: Value,
     retry_seconds: Option<u32>,
 }
 
 impl Problem {
-    /// A refusal with a sentence.
-    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
+    /// A problem of no special type, with a sentence.
+    pub(super) fn new(status: StatusCode, detail: &str) -> Problem {
+        let json = json!({
+            "type": "about:blank",
+            "status": status.as_u16(),
+            "title": status.canonical_reason().unwrap_or_default(),
+            "detail": detail,
+        });
         Problem {
             status,
-            detail: detail.into(),
-            json: None,
+            json,
             retry_seconds: None,
         }
     }
 
     /// The same, for a request that can be sent again after some seconds.
-    pub(crate) fn come_again(status: StatusCode, detail: &str, seconds: u32) -> Problem {
+    pub(super) fn come_again(status: StatusCode, detail: &str, seconds: u32) -> Problem {
         Problem {
             retry_seconds: Some(seconds),
             ..Problem::new(status, detail)
@@ -46,39 +44,31 @@ impl Problem {
 impl From<RequestError> for Problem {
     fn from(error: RequestError) -> Problem {
         Problem {
-            json: Some(error.to_json()),
-            ..Problem::new(StatusCode::BAD_REQUEST, error.detail)
+            status: StatusCode::BAD_REQUEST,
+            json: error.to_json(),
+            retry_seconds: None,
         }
     }
 }
 
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Problem {
-        let (status, retry_seconds) = match denied {
-            Denied::Wrong(_) => (StatusCode::UNAUTHORIZED, None),
-            Denied::TooMany(seconds) => (StatusCode::TOO_MANY_REQUESTS, Some(seconds)),
-            Denied::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, Some(10)),
-        };
-        Problem {
-            retry_seconds,
-            ..Problem::new(status, denied.to_string())
+        let why = denied.to_string();
+        match denied {
+            Denied::Wrong(_) => Problem::new(StatusCode::UNAUTHORIZED, &why),
+            Denied::TooMany(seconds) => {
+                Problem::come_again(StatusCode::TOO_MANY_REQUESTS, &why, seconds)
+            }
+            Denied::Unavailable(_) => {
+                Problem::come_again(StatusCode::SERVICE_UNAVAILABLE, &why, 10)
+            }
         }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let title = self.status.canonical_reason().unwrap_or_default();
-        let usual = || {
-            json!({
-                "type": "about:blank",
-                "status": self.status.as_u16(),
-                "title": title,
-                "detail": self.detail,
-            })
-        };
-        let body = self.json.clone().unwrap_or_else(usual);
-        let mut response = (self.status, body.to_string() + "\n").into_response();
+        let mut response = (self.status, self.json.to_string()).into_response();
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, json);
@@ -95,6 +85,9 @@ impl IntoResponse for Problem {
 
 /// Tells how to show who one is.
 pub(super) fn challenge(headers: &mut HeaderMap) {
-    headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(BEARER));
-    headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(BASIC));
+    let bearer =
+        "Bearer realm=\"Tidings\", resource_metadata=\"/.well-known/oauth-protected-resource\"";
+    headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(bearer));
+    let basic = "Basic realm=\"Tidings\"";
+    headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(basic));
 }

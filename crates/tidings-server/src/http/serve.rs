@@ -224,11 +224,12 @@ impl Connections<'_> {
                 stream = stream => stream,
                 _ = stop.wait_for(|stop| *stop) => None,
             };
-            if let Some(stream) = stream {
-                let stream = TokioIo::new(Lingering::new(stream, stop, Arc::clone(&line)));
-                // A connection that breaks is its client's business.
-                let _ = watcher.watch(http.serve_connection(stream, service)).await;
-            }
+            let Some(stream) = stream else {
+                return line.free();
+            };
+            let stream = TokioIo::new(Lingering::new(stream, stop, Arc::clone(&line)));
+            // A connection that breaks is its client's business.
+            let _ = watcher.watch(http.serve_connection(stream, service)).await;
             line.free();
         });
     }

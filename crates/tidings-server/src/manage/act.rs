@@ -72,6 +72,53 @@ impl Manager {
         }
         Ok(told)
     }
+
+    /// Makes of a checked object what is kept; gives what the answer to its creation shows besides.
+    pub(super) fn prepare(
+        &self,
+        object: &'static Object,
+        id: Option<Id>,
+        value: &mut Map<String, Value>,
+        current: Option<&Map<String, Value>>,
+        who: &Identity,
+        now_ns: i64,
+    ) -> Result<Map<String, Value>, SetError> {
+        let access = &self.access;
+        access.prepare(object, id, value, current, who, now_ns)
+    }
+
+    /// Refuses to take away the last account that can change accounts.
+    pub(super) fn refuse_last_admin(
+        &self,
+        object: &'static Object,
+        id: Id,
+        becomes: Option<&Map<String, Value>>,
+    ) -> Result<(), SetError> {
+        match object.name {
+            "Account" => self.access.refuse_last_admin(id, becomes),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Tells a change of an account that was not made through the management API.
+pub(super) fn tell_account(id: Id, is_new: bool, by: &str) {
+    let (collection, id) = ("Account", id.to_string());
+    if is_new {
+        emit!(
+            Registry::ObjectCreated,
+            collection = collection,
+            id = id,
+            account_name = by
+        );
+    } else {
+        emit!(
+            Registry::ObjectUpdated,
+            collection = collection,
+            id = id,
+            account_name = by
+        );
+    }
 }
 
 /// Tells a change as an event.

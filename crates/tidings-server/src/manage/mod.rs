@@ -15,12 +15,14 @@ mod pinned;
 mod registry;
 mod running;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde_json::{Map, Value};
 use tidings_admin::describe::Object;
 use tidings_admin::{SINGLETON, SetError, SetErrorType, complete};
 use tidings_engine::{Engine, Schedule};
+use tidings_event::time::rfc3339_seconds;
 use tidings_event::{Id, stable_hash};
 use tidings_sink::settings::check_together;
 use tokio::sync::Notify;
@@ -40,9 +42,12 @@ pub(crate) use running::Runs;
 pub(crate) struct Manager {
     pub(crate) engine: Arc<Engine>,
     pub(crate) registry: Arc<Registry>,
-    access: Arc<Access>,
+    /// Who may use the server.
+    pub(crate) access: Arc<Access>,
     /// What the settings file says.
     file: RwLock<Arc<FileObjects>>,
+    /// Accounts whose rights were changed; at most as many as there are.
+    concerned: Mutex<BTreeSet<Id>>,
     /// Told when the registry's objects have changed.
     pub(crate) changed: Notify,
     /// Told when the settings file is to be read again.
@@ -94,16 +99,17 @@ impl FileObjects {
 impl Manager {
     pub(crate) fn new(
         engine: Arc<Engine>,
-        registry: Arc<Registry>,
         access: Arc<Access>,
         settings: Settings,
     ) -> Result<Manager, RegistryError> {
+        let registry = Arc::clone(access.registry());
         Ok(Manager {
             hider: Hider::new(&registry.key("places")?),
             engine,
             registry,
             access,
             file: RwLock::new(Arc::new(FileObjects::of(settings))),
+            concerned: Mutex::default(),
             changed: Notify::new(),
             reload: act::Reload::default(),
             runs: RwLock::default(),
@@ -238,12 +244,30 @@ impl Manager {
                 value,
             });
         }
+        if let "Account" | "ApiKey" = object.name {
+            for item in &mut items {
+                self.complete_use(object, item);
+            }
+        }
         if let Some(runs) = self.runs() {
             for item in &mut items {
                 runs.complete(object, item);
             }
         }
         Ok(items)
+    }
+
+    /// Adds when a key was last used, or an account last signed in, which is kept beside them.
+    fn complete_use(&self, object: &Object, item: &mut Item) {
+        let name = match object.name {
+            "Account" => "lastSignIn",
+            _ => "lastUse",
+        };
+        let last_ns = Id::parse(&item.id).and_then(|id| self.access.last_use(id));
+        if let Some(last_ns) = last_ns {
+            let last = rfc3339_seconds(last_ns.div_euclid(1_000_000_000));
+            item.value.insert(name.to_owned(), last.into());
+        }
     }
 
     /// An object of which there is one.
@@ -319,12 +343,59 @@ impl Manager {
 
     /// Makes changes, and has them applied.
     fn write(&self, writes: &[Write], by: &str, now_ns: i64) -> Result<(), RegistryError> {
+        let concerned: Vec<Id> = writes
+            .iter()
+            .filter_map(|write| self.concerned(write))
+            .collect();
         self.registry.commit(writes, by, now_ns)?;
         for write in writes {
             act::tell(&self.registry, write, by);
         }
+        for account in concerned {
+            self.concern(account);
+        }
         self.changed.notify_one();
         Ok(())
+    }
+
+    /// The account whose rights a change is about to change.
+    fn concerned(&self, write: &Write) -> Option<Id> {
+        let (Write::Put { object, id, .. } | Write::Remove { object, id }) = write;
+        match *object {
+            "Account" => Some(*id),
+            "ApiKey" => {
+                let key = self.registry.get(object, *id).ok()??;
+                key.get("accountId")
+                    .and_then(Value::as_str)
+                    .and_then(Id::parse)
+            }
+            _ => None,
+        }
+    }
+
+    /// What an account may do was changed: what it has open is to be closed.
+    fn concern(&self, account: Id) {
+        let mut concerned = self
+            .concerned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        concerned.insert(account);
+    }
+
+    /// An account was changed past the management API, by `tidings account`.
+    pub(crate) fn account_changed(&self, account: Id, is_new: bool, by: &str) {
+        act::tell_account(account, is_new, by);
+        self.concern(account);
+        self.changed.notify_one();
+    }
+
+    /// Accounts whose rights were changed since this was asked last.
+    pub(crate) fn take_concerned(&self) -> BTreeSet<Id> {
+        let mut concerned = self
+            .concerned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut concerned)
     }
 
     /// The state of a kind as clients see it: the settings file's version, and the registry's count.

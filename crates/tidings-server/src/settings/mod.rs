@@ -27,8 +27,8 @@ use tidings_sink::otlp::MetricsPushSettings;
 use tidings_sink::settings::{Tracer, read_regular};
 
 use crate::live::LiveOptions;
-
 use crate::upkeep::Rules;
+
 pub(crate) use network::Network;
 pub(crate) use outputs::USUAL_CONSOLE;
 use read::{File, Table, Tables};

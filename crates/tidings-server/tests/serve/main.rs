@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "scenarios measure real time")]
 
+mod accounts;
 mod bad_input;
 mod follow;
 mod forward;

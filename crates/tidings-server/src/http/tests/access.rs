@@ -115,8 +115,8 @@ fn who_shows_nothing_or_something_wrong_is_told_how() {
         assert_eq!(
             challenges,
             [
-                "Bearer realm=\"Stalwart Server\", resource_metadata=\"/.well-known/oauth-protected-resource\"",
-                "Basic realm=\"Stalwart Server\"",
+                "Bearer realm=\"Tidings\", resource_metadata=\"/.well-known/oauth-protected-resource\"",
+                "Basic realm=\"Tidings\"",
             ]
         );
         assert_eq!(json_of(&answer)["status"], 401);
@@ -145,7 +145,7 @@ fn accounts_keys_the_token_and_the_socket_have_their_rights() {
     };
     assert_eq!(
         (&vera["name"], &vera["edition"]),
-        (&json!("vera"), &json!("oss"))
+        (&json!("vera"), &json!("enterprise"))
     );
     assert_eq!(names(&vera), Role::Viewer.permissions().names());
     let vera_id = id(&server, "vera");
@@ -449,4 +449,98 @@ fn accounts_are_managed_by_who_may_do_everything() {
         server.ask_socket(post("/api/tidings/accounts", headers, body.as_bytes()));
     assert!(status == 200 && json_of(&answer)["result"][0]["password"].is_string());
     assert_eq!(server.ask(get_with("/api/account", &oscar)).0, 401);
+}
+
+/// Calls one method of the management API; gives its result.
+fn jmap(server: &Running, headers: &str, name: &str, arguments: Value) -> Value {
+    let body = json!({"using": [], "methodCalls": [[name, arguments, "c"]]}).to_string();
+    let headers = format!("Content-Type: application/json\r\n{headers}");
+    let (status, answer) = server.ask(post("/jmap", &headers, body.as_bytes()));
+    assert_eq!(status, 200, "{answer}");
+    json_of(&answer)["methodResponses"][0][1].clone()
+}
+
+#[test]
+fn accounts_and_keys_are_objects_whose_secrets_are_never_shown_again() {
+    let server = Running::with(&format!("[http]\ntoken = \"{TOKEN}\"\n"));
+    let (token, password) = (bearer(TOKEN), "a long password");
+    let alice = json!({"name": "Alice", "role": "admin", "secret": password});
+    let set = jmap(
+        &server,
+        &token,
+        "x:Account/set",
+        json!({"create": {"a": alice}}),
+    );
+    let alice = set["created"]["a"]["id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{set}"))
+        .to_owned();
+    let basic = basic("alice", password);
+    let key = json!({"description": "backup", "permissions": {"sysTracerGet": true}});
+    let set = jmap(
+        &server,
+        &basic,
+        "x:ApiKey/set",
+        json!({"create": {"k": key}}),
+    );
+    let made = &set["created"]["k"];
+    let shown = made["secret"].as_str().unwrap_or_else(|| panic!("{set}"));
+    let by_key = bearer(shown);
+    assert_eq!(server.ask(get_with("/api/account", &by_key)).0, 200);
+    let list = jmap(
+        &server,
+        &token,
+        "x:ApiKey/get",
+        json!({"ids": [made["id"]]}),
+    );
+    let kept = &list["list"][0];
+    assert_eq!(
+        (&kept["secret"], &kept["accountId"]),
+        (&json!("****"), &json!(alice))
+    );
+    assert!(
+        kept["lastUse"].is_string() && kept["createdAt"].is_string(),
+        "{kept}"
+    );
+    let list = jmap(&server, &token, "x:Account/get", json!({"ids": [alice]}));
+    let kept = &list["list"][0];
+    assert_eq!(
+        (&kept["secret"], &kept["name"]),
+        (&json!("****"), &json!("alice"))
+    );
+    assert!(kept["lastSignIn"].is_string(), "{kept}");
+
+    // What reads as hidden stays what it is when it is written back.
+    let patch = json!({"update": {&alice: {"secret": "****", "description": "her"}}});
+    let set = jmap(&server, &token, "x:Account/set", patch);
+    assert!(set["updated"].get(&alice).is_some(), "{set}");
+    assert_eq!(server.ask(get_with("/api/account", &basic)).0, 200);
+    for wrong in [
+        json!({"role": "viewer"}),
+        json!({"enable": false}),
+        json!({"secret": "short"}),
+    ] {
+        let set = jmap(
+            &server,
+            &token,
+            "x:Account/set",
+            json!({"update": {&alice: wrong}}),
+        );
+        assert!(set["notUpdated"].get(&alice).is_some(), "{set}");
+    }
+    let set = jmap(
+        &server,
+        &token,
+        "x:ApiKey/set",
+        json!({"destroy": [made["id"]]}),
+    );
+    assert_eq!(set["destroyed"][0], made["id"], "{set}");
+    assert_eq!(server.ask(get_with("/api/account", &by_key)).0, 401);
+    let set = jmap(
+        &server,
+        &token,
+        "x:Account/set",
+        json!({"destroy": [alice]}),
+    );
+    assert!(set["notDestroyed"].get(&alice).is_some(), "{set}");
 }

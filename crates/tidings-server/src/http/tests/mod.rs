@@ -61,14 +61,12 @@ impl Running {
         });
         board.complete();
         let meters = Arc::new(Meters::new(1_770_000_000_000_000_000));
-        let all = settings.clone();
+        let registry = Arc::new(Registry::open(dir.path()).unwrap());
+        let access = Access::open(dir.path(), Arc::clone(&registry)).unwrap();
+        let manager = Manager::new(Arc::clone(&engine), Arc::new(access), settings.clone());
+        let manager = Arc::new(manager.unwrap());
         let metrics = Metrics::new(meters, Arc::clone(&engine), settings.metrics);
         let metrics = Arc::new(metrics);
-        let registry = Arc::new(Registry::open(dir.path()).unwrap());
-        let access = Arc::new(Access::open(dir.path(), Arc::clone(&registry)).unwrap());
-        let known = Arc::clone(&access);
-        let manager = Manager::new(Arc::clone(&engine), Arc::clone(&registry), known, all).unwrap();
-        let manager = Arc::new(manager);
         let app = App::new(
             Arc::clone(&engine),
             board,
@@ -82,7 +80,6 @@ impl Running {
                     .as_ref()
                     .map(|tls| Tls::open(tls).unwrap()),
                 http: settings.http,
-                access,
             },
             settings.ingest,
         );

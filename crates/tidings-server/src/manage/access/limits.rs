@@ -116,9 +116,9 @@ impl Limits {
         }
     }
 
-    /// How many rows were forgotten before their time.
-    pub(super) fn displaced(&self) -> u64 {
-        self.displaced
+    /// How many rows were forgotten before their time, since this was asked last.
+    pub(super) fn take_displaced(&mut self) -> u64 {
+        std::mem::take(&mut self.displaced)
     }
 
     /// What an attempt is counted by.
@@ -334,7 +334,7 @@ mod tests {
             (limits.rows.len(), limits.by_end.len()),
             (ROWS_MAX, ROWS_MAX)
         );
-        assert_eq!(limits.displaced(), 2 * extra as u64);
+        assert_eq!(limits.take_displaced(), 2 * extra as u64);
         limits.forget(i64::MAX);
         assert!(limits.rows.is_empty() && limits.by_end.is_empty());
     }

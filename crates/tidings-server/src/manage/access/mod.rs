@@ -140,7 +140,7 @@ impl Access {
     }
 
     /// Where accounts and keys are kept.
-    pub(crate) fn registry(&self) -> &Registry {
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
         &self.registry
     }
 
@@ -352,13 +352,13 @@ impl Access {
         self.sessions.last_use(id)
     }
 
-    /// How many rows of the table of attempts had to be forgotten for others.
-    pub(crate) fn displaced_attempts(&self) -> u64 {
-        lock(&self.limits).displaced()
-    }
-
     /// What is done about once a minute: keeps what is known of uses, forgets what has expired.
     pub(crate) fn tidy(&self, now_ns: i64) -> Result<(), String> {
+        let displaced = lock(&self.limits).take_displaced();
+        if displaced > 0 {
+            let details = "more clients fail to sign in than can be told apart";
+            emit!(Auth::Warning, details = details, count = displaced);
+        }
         let people = self.people().map_err(|error| error.to_string())?;
         let tidied = self.sessions.tidy(now_ns, |id| people.has(id));
         tidied.map_err(|error| error.to_string())

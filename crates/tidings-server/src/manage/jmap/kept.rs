@@ -341,7 +341,6 @@ impl Session<'_> {
         let id = self.manager.registry.new_id(self.now_ns);
         let mut shown =
             self.manager
-                .access
                 .prepare(object, None, &mut value, None, self.who, self.now_ns)?;
         self.check(object, id, &value, &kept)?;
         self.write(Write::Put {
@@ -386,7 +385,7 @@ impl Session<'_> {
             return Ok(());
         }
         let kept = self.manager.kept(object).map_err(|error| broken(&error))?;
-        self.manager.access.prepare(
+        self.manager.prepare(
             object,
             Some(number),
             &mut value,
