@@ -104,12 +104,6 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
         },
         settings.ingest,
     );
-    let registry = &app.manager.registry;
-    let seen = Seen {
-        accounts: registry.state("Account").unwrap_or(0),
-        keys: registry.state("ApiKey").unwrap_or(0),
-        displaced: 0,
-    };
     let server = Server {
         config: globals.config.clone(),
         settings,
@@ -117,7 +111,6 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
         app: Arc::new(app),
         own: Mutex::new(own),
         console: console.clone(),
-        seen: Mutex::new(seen),
     };
     server.greet(&listeners);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -180,16 +173,6 @@ struct Server {
     app: Arc<App>,
     own: Mutex<Option<Own>>,
     console: Console,
-    /// What was seen of the accounts and keys: whose rights change is cut off from live streams.
-    seen: Mutex<Seen>,
-}
-
-/// States of accounts and keys, and attempts to sign in that were forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Seen {
-    accounts: u64,
-    keys: u64,
-    displaced: u64,
 }
 
 impl Server {
@@ -356,7 +339,6 @@ impl Server {
                 _ = notes.tick() => {
                     self.tell_notes();
                     self.reload_tls(false);
-                    self.cut_changed();
                 }
                 _ = tidying.tick() => self.tidy_access(),
             }
@@ -369,41 +351,6 @@ impl Server {
         if let Some(said) = tls.and_then(|tls| tls.reload(in_any_case)) {
             self.console.say(&said);
         }
-    }
-
-    /// Cuts off live streams of accounts whose rights may have changed: who still may comes again.
-    fn cut_changed(&self) {
-        let registry = &self.app.manager.registry;
-        let (Ok(accounts), Ok(keys)) = (registry.state("Account"), registry.state("ApiKey")) else {
-            return;
-        };
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(hub), true) = (
-            self.app.hub.get(),
-            (accounts, keys) != (seen.accounts, seen.keys),
-        ) {
-            let changes = registry.changes("Account", seen.accounts, usize::MAX);
-            match changes {
-                // Of a key that is gone it is not known any more whose it was.
-                Ok(Some(changes)) if keys == seen.keys => {
-                    for id in changes.updated.iter().chain(&changes.destroyed) {
-                        hub.cut(&id.to_string());
-                    }
-                }
-                _ => {
-                    hub.cut_all();
-                }
-            }
-        }
-        (seen.accounts, seen.keys) = (accounts, keys);
-        let displaced = self.app.access.displaced_attempts();
-        if displaced > seen.displaced {
-            let more = displaced - seen.displaced;
-            self.console.say(&format!(
-                "so many have tried to sign in that {more} of them were forgotten before their time was over"
-            ));
-        }
-        seen.displaced = displaced;
     }
 
     /// Keeps what is known of uses, and forgets what has expired; on a thread that may block.

@@ -126,6 +126,11 @@ impl FromRequestParts<Arc<App>> for Streaming {
         };
         caller.needs(stream.permission())?;
         if caller.identity().domains.is_some() {
+            let why =
+                "live streams show all mail, and this account may see that of some domains only";
+            return Err(Problem::new(StatusCode::FORBIDDEN, why));
+        }
+        if caller.identity().domains.is_some() {
             let why = "live streams know no domains yet, so who sees the mail of some only cannot open one";
             return Err(Problem::new(StatusCode::FORBIDDEN, why));
         }

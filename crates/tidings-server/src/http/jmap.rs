@@ -64,7 +64,7 @@ pub(super) async fn jmap(
     let who = caller.known.identity;
     let answering = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        answer(&app.manager, caller.identity(), &request, clock::now_ns())
+        answer(&app.manager, &who, &request, clock::now_ns())
     });
     match answering.await {
         Ok(json) => Ok(([JSON, (CACHE_CONTROL, "no-store")], json).into_response()),

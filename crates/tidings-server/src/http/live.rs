@@ -7,9 +7,8 @@ mod parameters;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 
@@ -18,10 +17,8 @@ use super::access::{Caller, Streaming};
 use super::answer::{Refusal, come_again};
 use super::line::OnLine;
 use super::parameters::Pairs;
-use super::problem::Problem;
 use crate::clock::now_ns;
 use crate::live::{Follow, Hub, Refused, Scope, Since, Stream};
-use crate::manage::access::Stream as Kind;
 
 pub(super) use metrics::Snapshot;
 

@@ -133,11 +133,6 @@ impl Hub {
         self.inner.registry.cut(who)
     }
 
-    /// Ends all streams of accounts.
-    pub(crate) fn cut_all(&self) -> usize {
-        self.inner.registry.cut_all()
-    }
-
     /// Ordinal of the least important level that a stream asks for by name: the server's own events
     /// are kept from there up.
     pub(crate) fn asked(&self) -> Arc<AtomicU8> {

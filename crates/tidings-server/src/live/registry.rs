@@ -87,11 +87,6 @@ impl Registry {
         self.close(|mailbox| mailbox.who.as_deref() == Some(who))
     }
 
-    /// Ends the streams of all accounts; gives how many there were.
-    pub(super) fn cut_all(&self) -> usize {
-        self.close(|mailbox| mailbox.who.is_some())
-    }
-
     /// Ends all streams and takes no new ones.
     pub(super) fn end(&self) {
         self.lock().is_over = true;

@@ -4,10 +4,12 @@ use std::sync::Mutex;
 
 use serde_json::{Map, Value};
 use tidings::emit;
+use tidings_admin::describe::Object;
 use tidings_admin::{SetError, SetErrorType, TYPE};
+use tidings_event::Id;
 use tokio::sync::{Notify, oneshot};
 
-use super::{ChangeKind, Manager, Registry, Write};
+use super::{ChangeKind, Identity, Manager, Registry, Write};
 
 /// A wish that the settings file be read again, and whoever waits for what came of it.
 #[derive(Default)]

@@ -408,7 +408,7 @@ impl Session<'_> {
         }
         let (number, _) = self.found(object, id)?;
         self.refuse_linked(object, id)?;
-        self.manager.access.refuse_last_admin(number, None)?;
+        self.manager.refuse_last_admin(object, number, None)?;
         self.write(Write::Remove {
             object: object.name,
             id: number,
