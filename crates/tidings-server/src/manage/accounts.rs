@@ -6,11 +6,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tidings_admin::Role;
 use tidings_cli::{AccountObject, AccountsAsked, Failure};
-use tidings_event::Id;
 use tidings_event::time::rfc3339_seconds;
 
 use super::access::{self, Mended, New};
-use super::{Access, Registry};
+use super::{Access, Registry, Stored};
 use crate::clock;
 
 /// In a data directory whose lock this process holds.
@@ -54,25 +53,21 @@ pub(crate) fn answer(
     let all = access::list(registry).map_err(Failure::data)?;
     let all = all
         .into_iter()
-        .map(|(id, value)| object(access, id, &value, mended.as_ref()));
+        .map(|stored| object(access, &stored, mended.as_ref()));
     Ok(match &mended {
         None => all.collect(),
         Some(mended) => all.filter(|one| one.name == mended.name).collect(),
     })
 }
 
-fn object(
-    access: &Access,
-    id: Id,
-    value: &Map<String, Value>,
-    mended: Option<&Mended>,
-) -> AccountObject {
+fn object(access: &Access, stored: &Stored, mended: Option<&Mended>) -> AccountObject {
+    let Stored { id, value } = stored;
     let text = |name: &str| {
         let text = value.get(name).and_then(Value::as_str);
         text.unwrap_or_default().to_owned()
     };
     let domains = value.get("domains").and_then(Value::as_object);
-    let last = access.last_use(id);
+    let last = access.last_use(*id);
     AccountObject {
         id: id.to_string(),
         name: text("name"),

@@ -47,8 +47,8 @@ fn key(server: &Running, value: Value) -> String {
 
 fn id(server: &Running, name: &str) -> String {
     let all = access::list(&server.registry).unwrap();
-    let found = all.iter().find(|(_, value)| value["name"] == name);
-    found.unwrap().0.to_string()
+    let found = all.iter().find(|stored| stored.value["name"] == name);
+    found.unwrap().id.to_string()
 }
 
 pub(super) fn get_with(path: &str, headers: &str) -> String {

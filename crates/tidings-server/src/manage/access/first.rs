@@ -8,14 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value, json};
 use tidings_admin::Role;
-use tidings_event::Id;
 use tidings_event::time::rfc3339_seconds;
 
 use super::people::People;
 use super::prepare::check_name;
 use super::token::{NoRandom, random};
 use super::{Access, password};
-use crate::manage::{Registry, Write};
+use crate::manage::{Registry, Stored, Write};
 
 /// The file with the password of the first account.
 const FILE: &str = "first-password";
@@ -176,13 +175,13 @@ pub(crate) fn reset(
 
 /// The accounts, as `tidings account list` shows them: id and object, without what is kept of the
 /// password.
-pub(crate) fn list(registry: &Registry) -> Result<Vec<(Id, Map<String, Value>)>, String> {
+pub(crate) fn list(registry: &Registry) -> Result<Vec<Stored>, String> {
     let all = registry
         .list("Account")
         .map_err(|error| error.to_string())?;
     let without_secret = all.into_iter().map(|mut stored| {
         stored.value.remove("secret");
-        (stored.id, stored.value)
+        stored
     });
     Ok(without_secret.collect())
 }

@@ -171,11 +171,11 @@ impl Limits {
 
     fn put(&mut self, who: Who, row: Row) {
         self.remove(who);
-        if self.rows.len() >= ROWS_MAX {
-            if let Some((_, first)) = self.by_end.pop_first() {
-                self.rows.remove(&first);
-                self.displaced += 1;
-            }
+        if self.rows.len() >= ROWS_MAX
+            && let Some((_, first)) = self.by_end.pop_first()
+        {
+            self.rows.remove(&first);
+            self.displaced += 1;
         }
         self.by_end.insert((row.until_ns, who));
         self.rows.insert(who, row);

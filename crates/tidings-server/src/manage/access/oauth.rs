@@ -121,10 +121,10 @@ impl Codes {
     ) -> Result<String, NoRandom> {
         let shown = secret("tidc_")?;
         let hash = Hash::of(shown.as_bytes());
-        if self.order.len() >= CODES_MAX {
-            if let Some(oldest) = self.order.pop_front() {
-                self.codes.remove(&oldest);
-            }
+        if self.order.len() >= CODES_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.codes.remove(&oldest);
         }
         let code = Code {
             authorization,

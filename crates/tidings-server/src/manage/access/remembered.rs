@@ -56,10 +56,10 @@ impl Remembered {
             return;
         }
         self.order.push_back(mac);
-        if self.order.len() > ROWS_MAX {
-            if let Some(oldest) = self.order.pop_front() {
-                self.rows.remove(&oldest);
-            }
+        if self.order.len() > ROWS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.rows.remove(&oldest);
         }
     }
 

@@ -64,10 +64,10 @@ impl Streams {
         now_ns: i64,
     ) -> Result<String, NoRandom> {
         self.forget(now_ns);
-        if self.order.len() >= TOKENS_MAX {
-            if let Some(oldest) = self.order.pop_front() {
-                self.tokens.remove(&oldest);
-            }
+        if self.order.len() >= TOKENS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.tokens.remove(&oldest);
         }
         let shown = secret("tidl_")?;
         let hash = Hash::of(shown.as_bytes());
