@@ -8,6 +8,7 @@ pub(crate) mod access;
 pub(crate) mod accounts;
 mod act;
 mod convert;
+mod database;
 mod hide;
 mod identity;
 pub(crate) mod jmap;
