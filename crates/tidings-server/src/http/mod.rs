@@ -222,7 +222,7 @@ fn accounts() -> Router<Arc<App>> {
         .layer(DefaultBodyLimit::max(SIGN_IN_BYTES_MAX))
 }
 
-/// The management API. Who asks has to say who they are, wherever they come from.
+/// The management API and the live streams. Who asks has to say who they are, wherever they come from.
 fn management() -> Router<Arc<App>> {
     Router::new()
         .route("/jmap", post(jmap::jmap))
@@ -231,6 +231,10 @@ fn management() -> Router<Arc<App>> {
         .route("/.well-known/jmap", get(jmap::well_known))
         .route("/api/schema", get(jmap::schema))
         .route("/api/schema/{hash}", get(jmap::schema_by_hash))
+        .route("/api/live/tracing", get(live::tracing))
+        .route("/api/telemetry/traces/live", get(live::tracing))
+        .route("/api/live/metrics", get(live::metrics))
+        .route("/api/telemetry/metrics/live", get(live::metrics))
         .method_not_allowed_fallback(answer::wrong_method)
 }
 
@@ -241,10 +245,6 @@ fn searches(app: &Arc<App>) -> Router {
         .route("/api/tidings/story", get(search::story))
         .route("/api/tidings/stats", get(search::stats))
         .route("/api/tidings/accounts", post(account::manage))
-        .route("/api/live/tracing", get(live::tracing))
-        .route("/api/telemetry/traces/live", get(live::tracing))
-        .route("/api/live/metrics", get(live::metrics))
-        .route("/api/telemetry/metrics/live", get(live::metrics))
         .route("/api/tidings/import", post(search::import))
         .route("/api/tidings/verify", post(search::verify))
         .route("/api/tidings/repair", post(search::repair))

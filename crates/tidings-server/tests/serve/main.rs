@@ -3,7 +3,10 @@
 #![expect(clippy::disallowed_methods, reason = "scenarios measure real time")]
 
 mod accounts;
+mod api;
 mod bad_input;
+mod changing;
+mod conformance;
 mod follow;
 mod forward;
 mod outputs;
