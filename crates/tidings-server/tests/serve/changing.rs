@@ -113,3 +113,53 @@ fn a_disabled_store_keeps_nothing_and_forgets_nothing() {
     wait_until("it is kept again", || place.delivered().len() == 4);
     assert_eq!(server.stop(), 0);
 }
+
+#[test]
+fn an_output_can_be_sent_again_what_the_spool_holds() {
+    let place = Place::new();
+    let server = place.serve(&settings());
+    let api = Api::of(&server);
+    let (log, out) = (place.log(), place.path("out"));
+    let source = json!({ "paths": { log.to_str().unwrap(): true }, "start": "beginning" });
+    api.create("Source", &source);
+    let tracer = json!({
+        "@type": "Log",
+        "name": "mine",
+        "path": out.to_str().unwrap(),
+        "rotate": "never",
+        "events": { "delivery.delivered": true },
+        "eventsPolicy": "include",
+    });
+    api.create("Tracer", &tracer);
+    let lines = || {
+        let written = std::fs::read_dir(&out).into_iter().flatten().flatten();
+        let texts = written.map(|file| std::fs::read_to_string(file.path()).unwrap_or_default());
+        texts.map(|text| text.lines().count()).sum::<usize>()
+    };
+    append(&log, &mail(0..4));
+    wait_until("all is delivered", || lines() == 4);
+    let readers = api.call_one("x:Reader/get", &json!({ "ids": null }));
+    let id_of = |name: &str| {
+        let mut list = readers["list"].as_array().unwrap().iter();
+        let found = list.find(|reader| reader["name"] == name).unwrap();
+        found["id"].as_str().unwrap().to_owned()
+    };
+    let replay = |name: &str| {
+        let action = json!({ "@type": "ReplayReader", "reader": id_of(name) });
+        api.call_one("x:Action/set", &json!({ "create": { "n": action } }))
+    };
+    let done = replay("mine");
+    assert!(
+        done["created"]["n"]["events"].as_u64().unwrap() >= 20,
+        "{done}"
+    );
+    wait_until("all is delivered again", || lines() == 8);
+    append(&log, &mail(4..5));
+    wait_until("it goes on", || lines() == 9);
+    for (name, why) in [("history", "keeps each event once"), ("stderr", "lossy")] {
+        let refused = replay(name);
+        let said = refused["notCreated"]["n"]["description"].as_str().unwrap();
+        assert!(said.contains(why), "{said}");
+    }
+    assert_eq!(server.stop(), 0);
+}
