@@ -277,7 +277,7 @@ impl Server {
         };
         let outputs = output::Running::start(live, &self.settings, &self.app.metrics, around)?;
         if let Some(own) = self.own().as_mut() {
-            own.keep_for(&self.settings.tracers);
+            own.keep_for(&self.settings.tracers, &self.settings.levels);
             own.feed(Arc::clone(live), hub.asked(), self.console.clone())?;
         }
         let wanted = Wanted::new(self.settings.followed(demo_log.as_deref()))?;
@@ -419,7 +419,7 @@ impl Server {
         let demo_log = self.settings.demo.then(|| demo::log_in(self.engine.dir()));
         sources.set(changed.followed(demo_log.as_deref()));
         if let Some(own) = self.own().as_ref() {
-            own.keep_for(&changed.tracers);
+            own.keep_for(&changed.tracers, &changed.levels);
         }
         push.apply(changed.pushed.as_ref()).await;
         let outputs = Arc::clone(outputs);

@@ -12,6 +12,7 @@ mod account;
 mod answer;
 mod client;
 mod cors;
+mod gzip;
 mod health;
 mod ingest;
 mod jmap;
@@ -20,10 +21,13 @@ mod linger;
 mod live;
 mod metrics;
 mod oauth;
+mod openapi;
 mod parameters;
 mod problem;
+mod requests;
 mod search;
 mod serve;
+mod shares;
 mod sign_in_page;
 mod socket;
 #[cfg(test)]
@@ -41,16 +45,18 @@ use tokio::sync::Semaphore;
 
 use crate::console::Console;
 use crate::live::Hub;
+use crate::manage::jmap::REQUESTS_MAX;
 use crate::manage::{Access, Manager};
 use crate::metrics::Metrics;
 use crate::settings::{HttpSettings, IngestSettings};
 use crate::source::Board;
 
 pub(crate) use serve::Listeners;
+use shares::Shares;
 pub(crate) use tls::Tls;
 
 /// Searches that may wait for each that may run.
-const WAITING_PER_SEARCH: usize = 8;
+const WAITING_PER_SEARCH: usize = 16;
 
 /// Bytes of what is sent to sign in.
 const SIGN_IN_BYTES_MAX: usize = 16 << 10;
@@ -122,6 +128,8 @@ struct Limits {
     ingest_units: Arc<Semaphore>,
     /// Bodies that are unpacked or stored at a time.
     ingests: Arc<Semaphore>,
+    /// Management requests that are served at a time, by account.
+    requests: Shares,
 }
 
 impl App {
@@ -143,6 +151,7 @@ impl App {
             imports: permits(1),
             ingest_units: permits(ingest.waiting_bytes_max / INGEST_UNIT_BYTES),
             ingests: permits(2),
+            requests: Shares::new(REQUESTS_MAX),
         };
         App {
             engine,
@@ -169,7 +178,7 @@ impl App {
 
 /// What the socket in the data directory serves: everything.
 fn socket_router(app: &Arc<App>) -> Router {
-    common(app).merge(searches(app))
+    told(app, common(app).merge(searches(app)))
 }
 
 /// What TCP serves: searches only where the settings say so.
@@ -179,7 +188,14 @@ fn tcp_router(app: &Arc<App>) -> Router {
         routes = routes.merge(searches(app));
     }
     // Around everything, also what is refused for its method.
-    routes.layer(middleware::from_fn_with_state(Arc::clone(app), cors::cors))
+    let cors = middleware::from_fn_with_state(Arc::clone(app), cors::cors);
+    told(app, routes.layer(cors))
+}
+
+/// With an id for each request, and an event of it.
+fn told(app: &Arc<App>, routes: Router) -> Router {
+    let told = middleware::from_fn_with_state(Arc::clone(app), requests::told);
+    routes.layer(told)
 }
 
 fn common(app: &Arc<App>) -> Router {
@@ -229,6 +245,7 @@ fn management() -> Router<Arc<App>> {
         .route("/jmap/", post(jmap::jmap))
         .route("/jmap/session", get(jmap::session))
         .route("/.well-known/jmap", get(jmap::well_known))
+        .route("/api/openapi.json", get(openapi::openapi))
         .route("/api/schema", get(jmap::schema))
         .route("/api/schema/{hash}", get(jmap::schema_by_hash))
         .route("/api/live/tracing", get(live::tracing))

@@ -44,8 +44,20 @@ impl Api {
         path: &str,
         body: Option<&Value>,
     ) -> (u16, String, Vec<u8>) {
+        self.ask_with(method, path, "", body)
+    }
+
+    /// As [`ask`](Self::ask), with more lines in the head.
+    pub(crate) fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        more: &str,
+        body: Option<&Value>,
+    ) -> (u16, String, Vec<u8>) {
         let body = body.map(Value::to_string).unwrap_or_default();
-        let mut stream = self.send(method, path, "Connection: close\r\n", &body);
+        let more = format!("Connection: close\r\n{more}");
+        let mut stream = self.send(method, path, &more, &body);
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         let mut fours = answer.windows(4);

@@ -1,5 +1,6 @@
 //! What is changed through the management API, the running server goes by at once.
 
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -161,5 +162,56 @@ fn an_output_can_be_sent_again_what_the_spool_holds() {
         let said = refused["notCreated"]["n"]["description"].as_str().unwrap();
         assert!(said.contains(why), "{said}");
     }
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
+fn a_level_of_an_event_makes_an_access_log() {
+    let place = Place::new();
+    let server = place.serve(&settings());
+    let api = Api::of(&server);
+    let level = json!({ "event": "http.request-url", "level": "info" });
+    let logged = || {
+        let found = place.ask(&["events", "type:http.request-url", "--json"]);
+        let lines = found.lines();
+        let events = lines.map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        events.collect::<Vec<_>>()
+    };
+    api.ask("GET", "/healthz", None);
+    let id = api.create("EventTracingLevel", &level);
+    wait_until("requests are told of", || {
+        api.ask("GET", "/readyz?token=hush", None);
+        !logged().is_empty()
+    });
+    let event = &logged()[0]["data"];
+    assert_eq!(event["url"], "/readyz", "{event}");
+    assert_eq!(event["code"], 200);
+    assert_eq!(event["details"], "GET");
+    assert_eq!(event["remoteIp"], "127.0.0.1");
+    assert_eq!(event["accountName"], "the settings' token");
+    api.call_one("x:EventTracingLevel/set", &json!({ "destroy": [id] }));
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
+fn answers_are_packed_for_who_can_unpack_them() {
+    let place = Place::new();
+    let server = place.serve(&settings());
+    let api = Api::of(&server);
+    let query = json!({ "using": [], "methodCalls": [["x:EventType/get", { "ids": null }, "c0"]] });
+    let (status, head, body) =
+        api.ask_with("POST", "/jmap", "Accept-Encoding: gzip\r\n", Some(&query));
+    assert!(
+        status == 200 && head.contains("content-encoding: gzip"),
+        "{head}"
+    );
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&body[..])
+        .read_to_string(&mut text)
+        .unwrap();
+    assert!(text.contains("\"auth.success\""));
+    let (_, head, plain) = api.ask("POST", "/jmap", Some(&query));
+    assert!(!head.contains("content-encoding"), "{head}");
+    assert_eq!(plain, text.as_bytes());
     assert_eq!(server.stop(), 0);
 }
