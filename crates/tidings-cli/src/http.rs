@@ -10,9 +10,11 @@ mod head;
 mod lines;
 mod remote;
 mod request;
+mod server;
 mod url;
 
 pub(crate) use remote::{HttpStore, answers};
+pub(crate) use server::Server;
 
 /// Longest head of an answer, in bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;

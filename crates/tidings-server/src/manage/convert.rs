@@ -33,6 +33,12 @@ impl From<SettingsError> for Problem {
 
 /// A `Tracer`.
 pub(crate) fn tracer(id: Id, object: &Object) -> Result<Tracer, Problem> {
+    if let Some(path) = text(object, "path").filter(|path| !path.starts_with('/')) {
+        return Err(Problem {
+            property: "path".to_owned(),
+            why: format!("{path:?} must be an absolute path"),
+        });
+    }
     let raw = RawTracer {
         name: text(object, "name").unwrap_or_else(|| id.to_string()),
         variant: text(object, TYPE).unwrap_or_default(),

@@ -9,6 +9,7 @@ mod changing;
 mod conformance;
 mod follow;
 mod forward;
+mod manage;
 mod outputs;
 mod reading;
 mod run;
