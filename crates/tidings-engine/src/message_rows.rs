@@ -2,6 +2,7 @@
 //! anyone can count verdicts, and a row without recipient for a message that has none.
 
 use std::ops::Deref;
+use std::sync::LazyLock;
 
 use tidings_event::Id;
 use tidings_mail::diagnose::{Action, Class, Scope};
@@ -78,6 +79,16 @@ const COLUMNS: &[(&str, Kind, bool)] = &[
     ("joins", Kind::Text, false),
     ("related", Kind::Text, true),
 ];
+
+/// The columns of texts.
+pub(crate) fn text_columns() -> &'static [ColumnId] {
+    static TEXTS: LazyLock<Vec<ColumnId>> = LazyLock::new(|| {
+        let texts = COLUMNS.iter().enumerate();
+        let texts = texts.filter(|(_, (_, kind, _))| *kind == Kind::Text);
+        texts.map(|(column, _)| column).collect()
+    });
+    &TEXTS
+}
 
 /// The table's schema.
 pub(crate) fn messages_schema() -> Schema {

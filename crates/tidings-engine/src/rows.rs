@@ -103,6 +103,16 @@ static COLUMN_OF: LazyLock<[u8; 2048]> = LazyLock::new(|| {
     columns
 });
 
+/// The columns in which the texts of an event stand: those of keys, and `more`.
+pub(crate) fn text_columns() -> &'static [ColumnId] {
+    static COLUMNS: LazyLock<Vec<ColumnId>> = LazyLock::new(|| {
+        let keys = (FIRST_KEY..).zip(KEYS);
+        let texts = keys.filter(|(_, (_, kind, _))| *kind == Kind::Text);
+        texts.map(|(column, _)| column).chain([MORE]).collect()
+    });
+    &COLUMNS
+}
+
 /// The table's schema.
 pub(crate) fn events_schema() -> Schema {
     let column = |name: &str, kind: Kind, indexed: bool| {

@@ -8,6 +8,7 @@ use tidings_event::filter::FieldSet;
 use tidings_spool::Frame;
 use tidings_store::{ColumnId, Part, RowSet, Rows, Snapshot, TokenExpr};
 
+use super::held::holding;
 use super::newest::Newest;
 use super::{Compiled, Place, Scope};
 use crate::engine::Engine;
@@ -193,7 +194,7 @@ fn place_of(values: &Rows, row: usize) -> Place {
 pub(super) fn sieved(part: &Part, rows: RowSet, compiled: &Compiled) -> Result<RowSet, Error> {
     let keys = compiled.keys.as_deref();
     let Some((keys, columns)) = keys.and_then(|keys| Some((keys, rows::columns_of(keys)?))) else {
-        return Ok(rows);
+        return holding(part, rows, compiled, rows::text_columns());
     };
     let values = part.read(&columns, &rows)?;
     let mut record = Vec::new();

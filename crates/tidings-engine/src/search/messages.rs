@@ -124,10 +124,13 @@ impl Engine {
                 .and(&part.within(compiled.since_ns..=compiled.until_ns)?);
             let settled =
                 |message: &Message| passes(message) && !reopened.contains_any(&message.legs);
-            let sieve = columns.as_deref().map(|columns| Sieve::Filter {
-                columns,
-                passes: &passes,
-            });
+            let sieve = match columns.as_deref() {
+                Some(columns) => Some(Sieve::Filter {
+                    columns,
+                    passes: &passes,
+                }),
+                None => (!compiled.addresses.is_empty()).then_some(Sieve::Holding(&compiled)),
+            };
             newest_of_part(&part, &rows, sieve, &settled, &mut newest, make)?;
         }
         Ok(newest)

@@ -1,6 +1,7 @@
 //! Searches: events, messages and stories, over the history and what is still open.
 
 mod events;
+mod held;
 mod message_subject;
 mod messages;
 mod newest;
@@ -43,6 +44,8 @@ struct Compiled {
     tokens: TokenExpr,
     /// The keys of an event that it looks at; `None` if it may look at all.
     keys: Option<Vec<Key>>,
+    /// Addresses that a text of whatever passes holds.
+    addresses: Vec<String>,
 }
 
 impl Compiled {
@@ -62,6 +65,7 @@ impl Compiled {
             until_ns: plan.until_ns.min(until_ns.unwrap_or(i64::MAX)),
             tokens: tokens_of(&plan, fields.is_event),
             keys: keys_of(&filter),
+            addresses: held::addresses(&plan.needs),
             filter,
             matcher,
         })

@@ -3,9 +3,11 @@
 use tidings_mail::message::{Message, Name};
 use tidings_store::{ColumnId, NULL_CODE, Part, RowSet, Rows};
 
+use super::Compiled;
+use super::held::rows_holding;
 use crate::error::Error;
 use crate::message_rows::{
-    FROM, ID, LEGS, MESSAGE_ID, ORIGINAL_TO, QUEUE_IDS, TO, has_leg, message_of_row,
+    self, FROM, ID, LEGS, MESSAGE_ID, ORIGINAL_TO, QUEUE_IDS, TO, has_leg, message_of_row,
 };
 
 /// What has to be read of rows to tell which are worth reading whole, and how that is told.
@@ -16,6 +18,8 @@ pub(super) enum Sieve<'s> {
         columns: &'s [ColumnId],
         passes: &'s dyn Fn(&Message) -> bool,
     },
+    /// Rows that hold the addresses which are looked for.
+    Holding(&'s Compiled),
     /// Rows of messages of this name.
     Name(Name<'s>),
 }
@@ -28,6 +32,7 @@ impl Sieve<'_> {
             Sieve::Filter { passes, .. } => (0..values.len())
                 .map(|row| passes(&message_of_row(&values, row)))
                 .collect(),
+            Sieve::Holding(compiled) => rows_holding(&values, self.columns(), compiled),
             Sieve::Name(Name::Leg(leg)) => (0..values.len())
                 .map(|row| has_leg(&values, row, leg))
                 .collect(),
@@ -42,6 +47,7 @@ impl Sieve<'_> {
     fn columns(&self) -> &[ColumnId] {
         match self {
             Sieve::Filter { columns, .. } => columns,
+            Sieve::Holding(_) => message_rows::text_columns(),
             Sieve::Name(Name::Leg(_)) => &[ID, LEGS],
             // No server's queue id has this sign.
             Sieve::Name(Name::Text(name)) if name.contains('@') => {
