@@ -145,6 +145,23 @@ pub(crate) enum Verb {
     #[command(after_help = examples::EVENTS)]
     Events(EventsArgs),
 
+    /// Watch events as they happen
+    ///
+    /// Shows what the running server takes in, the moment it is durable. On a terminal the newest
+    /// stand at the bottom of the screen: space pauses, / changes the filter, Enter shows all of an
+    /// event, f follows its message, ? lists the keys. Elsewhere, or with --plain or --json, each event
+    /// is a line, until Ctrl-C. A stream that breaks is taken up where it broke.
+    #[command(after_help = examples::LIVE)]
+    Live(LiveArgs),
+
+    /// Watch the mail system as a whole
+    ///
+    /// Shows, each second: how much mail comes, goes, waits and fails, and why; the last failed
+    /// sign-ins; how far the sources and the outputs are behind. Where the output is no terminal, or
+    /// with --plain or --json, it looks for two seconds, prints that, and ends.
+    #[command(after_help = examples::TOP_VERB)]
+    Top(TopArgs),
+
     /// Sum up a period: volumes, verdicts, reasons, senders, delays
     ///
     /// Sums up a period, or the whole history: how much mail there was, what became of it, who sent
@@ -373,6 +390,44 @@ pub(crate) struct EventsArgs {
     /// Show the log line beneath each event
     #[arg(long)]
     pub(crate) raw: bool,
+
+    #[command(flatten)]
+    pub(crate) zone: ZoneArgs,
+
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+/// Options of `live`.
+#[derive(Debug, Args)]
+pub(crate) struct LiveArgs {
+    /// What to watch: field:value terms and words, as `type:delivery.* to:*@gmail.com`; all events
+    /// without it
+    #[arg(value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+
+    /// Begin with what happened since this time: 15m (ago), 2026-11-22T13:00; as far as the spool
+    /// still has it
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) since: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) form: WatchArgs,
+}
+
+/// Options of `top`.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct TopArgs {
+    #[command(flatten)]
+    pub(crate) form: WatchArgs,
+}
+
+/// How that is shown which changes.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Print lines, also on a terminal
+    #[arg(long)]
+    pub(crate) plain: bool,
 
     #[command(flatten)]
     pub(crate) zone: ZoneArgs,

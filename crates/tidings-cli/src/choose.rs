@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::globals::{Globals, SYSTEM_DATA};
 use crate::hooks::ServerHooks;
-use crate::http::{HttpStore, answers};
+use crate::http::{HttpStore, Server, answers};
 use crate::store::Store;
 
 /// What a verb wants with a history.
@@ -13,6 +13,25 @@ pub(crate) enum Purpose {
     Read,
     /// To add to it: the directory is made where there is none.
     Add,
+}
+
+/// The running server that the options name.
+///
+/// # Errors
+/// If there is none, or it must not be asked.
+pub(crate) fn server(globals: &Globals) -> Result<Server, Failure> {
+    if let Some(url) = &globals.server {
+        return Server::at_url(url, globals.token.clone());
+    }
+    if answered(globals)? {
+        return Ok(Server::at_socket(globals.socket()));
+    }
+    Err(Failure::server(format!(
+        "no server runs on the data directory {}, and what happens now only a server knows: start \
+         one with `tidings serve`, name another directory with --data DIR, or another machine with \
+         --server URL",
+        globals.data.display()
+    )))
 }
 
 /// Opens the history that the options name.
@@ -27,22 +46,26 @@ pub(crate) fn open(
     if let Some(url) = &globals.server {
         return Ok(Box::new(HttpStore::at_url(url, globals.token.clone())?));
     }
+    if answered(globals)? {
+        return Ok(Box::new(HttpStore::at_socket(globals.socket())));
+    }
+    if purpose == Purpose::Read {
+        check_directory(globals)?;
+    }
+    (hooks.open_local)(globals)
+}
+
+/// Whether a server answers at the socket in the data directory.
+fn answered(globals: &Globals) -> Result<bool, Failure> {
     let socket = globals.socket();
-    let answered = answers(&socket).map_err(|error| {
+    answers(&socket).map_err(|error| {
         Failure::server(format!(
             "cannot ask the server at {}, which owns the history; run this as root or as a member \
              of its group",
             socket.display()
         ))
         .because(error)
-    })?;
-    if answered {
-        return Ok(Box::new(HttpStore::at_socket(socket)));
-    }
-    if purpose == Purpose::Read {
-        check_directory(globals)?;
-    }
-    (hooks.open_local)(globals)
+    })
 }
 
 /// Says so where there is no directory to read, and what to do about it.

@@ -51,14 +51,13 @@ fn description(name: &str) -> String {
 }
 
 fn time_of(screen: &Screen, event: &Value) -> String {
-    // `time` is our own field, with fractions; `createdAt` is the webhook form's.
-    let time = match text_of(event, "time") {
-        "" => text_of(event, "createdAt"),
-        time => time,
-    };
-    match parse_rfc3339(time) {
-        Ok(time_ns) => screen.zone.millis(time_ns),
-        Err(_) => clean(time).into_owned(),
+    // `time` is our own field, with fractions; `createdAt` is the webhook form's, and has none.
+    match text_of(event, "time") {
+        "" => screen.zone.show(text_of(event, "createdAt")),
+        time => match parse_rfc3339(time) {
+            Ok(time_ns) => screen.zone.millis(time_ns),
+            Err(_) => clean(time).into_owned(),
+        },
     }
 }
 
