@@ -411,6 +411,10 @@ pub(crate) struct LiveArgs {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) since: Option<String>,
 
+    /// Show the log line beneath each event
+    #[arg(long)]
+    pub(crate) raw: bool,
+
     #[command(flatten)]
     pub(crate) form: WatchArgs,
 }

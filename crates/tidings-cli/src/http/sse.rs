@@ -165,17 +165,41 @@ mod tests {
     fn frames_are_read_however_they_are_cut() {
         // The cases of the standard, and the frames of our server.
         let cases: &[(&str, &[(&str, &str)], Option<&str>)] = &[
-            ("data: YHOO\ndata: +2\ndata: 10\n\n", &[("", "YHOO\n+2\n10")], None),
+            (
+                "data: YHOO\ndata: +2\ndata: 10\n\n",
+                &[("", "YHOO\n+2\n10")],
+                None,
+            ),
             (
                 ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n",
-                &[("", "first event"), ("", "second event"), ("", " third event")],
+                &[
+                    ("", "first event"),
+                    ("", "second event"),
+                    ("", " third event"),
+                ],
                 Some(""),
             ),
             ("data\n\ndata\ndata\n\ndata:", &[("", ""), ("", "\n")], None),
-            ("data:test\n\ndata: test\n\n", &[("", "test"), ("", "test")], None),
-            ("\u{feff}event: a\rdata: 1\r\rdata: 2\r\n\r\n", &[("a", "1"), ("", "2")], None),
-            ("id: 7\n\nevent: x\n\ndata: y\nwhat: z\n\n", &[("", "y")], Some("7")),
-            ("id: 8\ndata: x\n\nid: 9\ndata: never ends\n", &[("", "x")], Some("8")),
+            (
+                "data:test\n\ndata: test\n\n",
+                &[("", "test"), ("", "test")],
+                None,
+            ),
+            (
+                "\u{feff}event: a\rdata: 1\r\rdata: 2\r\n\r\n",
+                &[("a", "1"), ("", "2")],
+                None,
+            ),
+            (
+                "id: 7\n\nevent: x\n\ndata: y\nwhat: z\n\n",
+                &[("", "y")],
+                Some("7"),
+            ),
+            (
+                "id: 8\ndata: x\n\nid: 9\ndata: never ends\n",
+                &[("", "x")],
+                Some("8"),
+            ),
             ("id: a\0b\ndata: x\n\n", &[("", "x")], None),
             (
                 "event: ping\ndata: {\"interval\": 30000}\nretry: 2000\nid: 5eed-0\n\nevent: trace\ndata: [{}]\nid: 5eed-8\n\n",

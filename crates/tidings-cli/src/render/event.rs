@@ -37,13 +37,20 @@ pub(crate) fn event_text(screen: &Screen, event: &Value) -> String {
     text
 }
 
+/// The pairs of an event alone: `to = "bob@example.net", code = 250`.
+pub(crate) fn pairs_text(screen: &Screen, pairs: &Map<String, Value>) -> String {
+    let mut text = String::new();
+    push_pairs(&mut text, screen, pairs, "", 0);
+    text
+}
+
 /// The line that an event was read from, as it stands beneath it.
 pub(crate) fn raw_line(screen: &Screen, indent: &str, raw: &str) -> String {
     format!("{indent}{}", screen.paint(Style::Dim, &clean(raw)))
 }
 
 /// The catalogue's words for a type; the type itself where this version does not know it.
-fn description(name: &str) -> String {
+pub(crate) fn description(name: &str) -> String {
     match EventType::from_name(name) {
         Some(kind) => kind.info().description.to_owned(),
         None => clean(name).into_owned(),
@@ -61,7 +68,8 @@ fn time_of(screen: &Screen, event: &Value) -> String {
     }
 }
 
-fn level_style(level: &str) -> Style {
+/// The colour of a level, which is in capitals.
+pub(crate) fn level_style(level: &str) -> Style {
     match level {
         "ERROR" => Style::Red,
         "WARN" => Style::Yellow,

@@ -65,8 +65,10 @@ impl Gap {
 pub(crate) fn read_live(frame: &Frame) -> Result<Live, Failure> {
     let strange = |error: serde_json::Error| {
         let name = clean(&frame.event).into_owned();
-        Failure::server(format!("the server sent a frame {name} that cannot be read"))
-            .because(error)
+        Failure::server(format!(
+            "the server sent a frame {name} that cannot be read"
+        ))
+        .because(error)
     };
     match frame.event.as_str() {
         "trace" => {
@@ -85,7 +87,8 @@ pub(crate) fn read_live(frame: &Frame) -> Result<Live, Failure> {
 fn object_of(mut event: Value) -> Value {
     let mut take = |name: &str| event.get_mut(name).map(Value::take).unwrap_or_default();
     let kind = take("event");
-    let data = pairs_of(take("keyValues"));
+    let mut data = pairs_of(take("keyValues"));
+    let raw = data.shift_remove("rawLine");
     let created = take("timestamp");
     let level = kind
         .as_str()
@@ -97,6 +100,9 @@ fn object_of(mut event: Value) -> Value {
     object.insert("data".to_owned(), Value::Object(data));
     if let Some(level) = level {
         object.insert("level".to_owned(), level.into());
+    }
+    if let Some(raw) = raw {
+        object.insert("raw".to_owned(), raw);
     }
     Value::Object(object)
 }
@@ -155,7 +161,8 @@ mod tests {
                 "0":{"@type":"String","value":"a"},"1":{"@type":"UnsignedInt","value":7},"2":{"@type":"Null"}}}},
             "3":{"key":"causedBy","value":{"@type":"Event","event":"smtp.error","value":{
                 "0":{"key":"code","value":{"@type":"Integer","value":-1}}}}},
-            "4":{"key":"spanId","value":{"@type":"UnsignedInt","value":99}}}}]"#;
+            "4":{"key":"rawLine","value":{"@type":"String","value":"a line"}},
+            "5":{"key":"spanId","value":{"@type":"UnsignedInt","value":99}}}}]"#;
         let Live::Events(events) = read_live(&frame("trace", data)).unwrap() else {
             panic!("no events");
         };
@@ -167,6 +174,7 @@ mod tests {
                     "accountName": "eve", "remoteIp": "192.0.2.7", "to": ["a", 7, null],
                     "causedBy": { "type": "smtp.error", "data": { "code": -1 } }, "spanId": 99,
                 },
+                "raw": "a line",
             })]
         );
     }
@@ -185,7 +193,10 @@ mod tests {
             r#"[{"keyValues":{"0":1,"1":{"key":2},"2":{"key":"x"},"3":{"key":"y","value":{"@type":"List","value":3}}}}]"#,
         ] {
             let live = read_live(&frame("trace", data)).unwrap();
-            assert!(matches!(live, Live::Events(events) if events.len() == 1), "{data}");
+            assert!(
+                matches!(live, Live::Events(events) if events.len() == 1),
+                "{data}"
+            );
         }
     }
 

@@ -1,0 +1,1 @@
+//! Screens of `tidings live`, as golden texts.

@@ -1,0 +1,7 @@
+//! `tidings top`: traffic, causes, sources, readers and failed sign-ins on one screen.
+
+mod draw;
+mod run;
+mod state;
+
+pub(crate) use run::{print, show};
