@@ -252,3 +252,6 @@ fn words(error: &io::Error) -> String {
         _ => io_words(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

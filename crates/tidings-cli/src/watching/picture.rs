@@ -51,8 +51,11 @@ impl Line {
                 continue;
             }
             // What follows is more than fits, so this piece ends in the mark even where it would fit.
-            let text = format!("{text}{ellipsis}{ellipsis}");
-            pieces.push((style, fit(&text, room, ellipsis)));
+            let text = match room > width(ellipsis) {
+                true => fit(&format!("{text}{ellipsis}{ellipsis}"), room, ellipsis),
+                false => fit(ellipsis, room, ""),
+            };
+            pieces.push((style, text));
             break;
         }
         Line(pieces)

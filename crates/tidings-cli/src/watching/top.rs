@@ -3,5 +3,7 @@
 mod draw;
 mod run;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use run::{print, show};

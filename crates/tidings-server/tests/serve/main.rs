@@ -11,3 +11,4 @@ mod reading;
 mod run;
 mod samples;
 mod support;
+mod watching;

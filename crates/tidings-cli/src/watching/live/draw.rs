@@ -244,7 +244,7 @@ fn bottom(view: &View, screen: &Screen, columns: usize) -> (Line, Option<usize>)
         (None, None, Mode::Help) => Line::of(Style::Dim, "any key goes back"),
         (None, None, _) => Line::of(
             Style::Dim,
-            "space pause   / filter   up/down select   Enter details   f follow   ? keys   q quit",
+            "space pause  / filter  arrows select  Enter details  f follow  ? keys  q quit",
         ),
     };
     (line, None)

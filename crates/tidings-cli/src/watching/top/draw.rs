@@ -1,5 +1,7 @@
 //! `tidings top` as a screen, and as text.
 
+use std::cmp::Reverse;
+
 use serde_json::{Value, json};
 use tidings_event::EventType;
 
@@ -8,7 +10,13 @@ use crate::term::{Screen, Style, bytes, clean, count, duration, fit, pad, pad_le
 use crate::watching::picture::{Line, Picture};
 
 /// Cells of the table of traffic.
-const TRAFFIC_COLUMNS: usize = 44;
+const TRAFFIC_COLUMNS: usize = 43;
+
+/// Causes that are shown: as many as stand beside the traffic.
+const CAUSES_MAX: usize = 8;
+
+/// Failed sign-ins that stand in the text.
+const SIGN_INS_IN_TEXT: usize = 20;
 
 /// The state as a screen of this size.
 pub(crate) fn draw(top: &Top, screen: &Screen, columns: usize, rows: usize) -> Picture {
@@ -17,12 +25,17 @@ pub(crate) fn draw(top: &Top, screen: &Screen, columns: usize, rows: usize) -> P
     let is_wide = columns >= 76;
     lines.extend(traffic_and_causes(top, screen, columns, is_wide));
     lines.push(Line::default());
-    // What is behind comes before who fails to sign in: that list takes what is left.
-    let left = room.saturating_sub(lines.len());
-    let share = (left / 3).saturating_sub(2).max(1);
-    lines.extend(section(sources(top, screen), share, "sources"));
-    lines.extend(section(readers(top, screen), share, "readers"));
-    let left = room.saturating_sub(lines.len() + 1);
+    // What is behind comes before who fails to sign in: that list takes what is left. Three lists have
+    // three headings, and two empty lines between them.
+    let left = room.saturating_sub(lines.len() + 5);
+    let sources = sources(top, screen);
+    let sources_rows = (left / 3).clamp(1, sources.len());
+    let left = left.saturating_sub(sources_rows.min(sources.len() - 1));
+    let readers = readers(top, screen);
+    let readers_rows = (left / 2).clamp(1, readers.len());
+    let left = left.saturating_sub(readers_rows.min(readers.len() - 1));
+    lines.extend(section(sources, sources_rows, "sources"));
+    lines.extend(section(readers, readers_rows, "readers"));
     lines.extend(section(sign_ins(top, screen), left.max(1), "sign-ins"));
     lines.truncate(room);
     lines.resize(room, Line::default());
@@ -40,7 +53,7 @@ pub(crate) fn text(top: &Top, screen: &Screen) -> Vec<String> {
     for part in [
         sources(top, screen),
         readers(top, screen),
-        sign_ins(top, screen),
+        section(sign_ins(top, screen), SIGN_INS_IN_TEXT, "sign-ins"),
     ] {
         lines.push(Line::default());
         lines.extend(part);
@@ -190,19 +203,26 @@ fn short_count(number: u64) -> String {
 }
 
 fn causes(top: &Top, screen: &Screen, columns: usize) -> Vec<Line> {
-    let mut lines = vec![heading(format!("{:>5} {:>7}  CAUSES", "min", "total"))];
+    // Where there is little room, words tell more than the total.
+    let has_total = columns > 48;
+    let numbers = |minute: &str, total: &str| match has_total {
+        true => format!("{minute:>5} {total:>7}  "),
+        false => format!("{minute:>5}  "),
+    };
+    let start = numbers("min", "total");
+    let room = columns.saturating_sub(start.len());
+    let mut lines = vec![heading(format!("{start}CAUSES"))];
     let causes = top.causes();
     if causes.is_empty() {
-        lines.push(Line::of(Style::Dim, format!("{:15}nothing failed yet", "")));
+        let start = numbers("", "");
+        lines.push(Line::of(Style::Dim, format!("{start}nothing failed yet")));
     }
-    let room = columns.saturating_sub(15);
-    for (name, rate) in causes.iter().take(8) {
+    for (name, rate) in causes.iter().take(CAUSES_MAX) {
         let words =
             EventType::from_name(name).map_or(name.as_str(), |kind| kind.info().description);
         let words = fit(&clean(words), room, screen.symbols.ellipsis);
-        let minute = pad_left(&short_count(rate.minute_count), 5);
-        let total = pad_left(&short_count(rate.total), 7);
-        lines.push(Line::plain(format!("{minute} {total}  {words}")));
+        let start = numbers(&short_count(rate.minute_count), &short_count(rate.total));
+        lines.push(Line::plain(format!("{start}{words}")));
     }
     lines
 }
@@ -215,7 +235,10 @@ fn sources(top: &Top, screen: &Screen) -> Vec<Line> {
     if top.sources.is_empty() {
         lines.push(none("none is configured ([[source]])", top, "objects"));
     }
-    for source in &top.sources {
+    let mut sources: Vec<&Source> = top.sources.iter().collect();
+    // Where not all have room, those that need somebody are seen.
+    sources.sort_by_key(|source| Reverse((source.problem.is_some(), source.lag_bytes)));
+    for source in sources {
         let paths: Vec<&str> = source.paths.keys().map(String::as_str).collect();
         let paths = fit(&clean(&paths.join(" ")), 34, screen.symbols.ellipsis);
         let (style, state) = source_state(source);
@@ -256,7 +279,10 @@ fn readers(top: &Top, screen: &Screen) -> Vec<Line> {
     if top.readers.is_empty() {
         lines.push(none("none", top, "objects"));
     }
-    lines.extend(top.readers.iter().map(|reader| reader_line(reader, screen)));
+    let mut readers: Vec<&Reader> = top.readers.iter().collect();
+    readers.sort_by_key(|reader| Reverse((reader.problem.is_some(), reader.lag_events)));
+    let row = |reader: &Reader| reader_line(reader, screen);
+    lines.extend(readers.into_iter().map(row));
     lines
 }
 
