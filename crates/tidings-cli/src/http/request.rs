@@ -187,6 +187,14 @@ pub(super) fn broken(target: &Target, error: io::Error) -> Failure {
 
 /// The failure that an answer with another status than 200 stands for.
 fn refusal(target: &Target, head: &Head, body: impl Read) -> Failure {
+    let failure = failure_of(target, head, body);
+    match head.status {
+        429 | 503 => failure.passing(),
+        _ => failure,
+    }
+}
+
+fn failure_of(target: &Target, head: &Head, body: impl Read) -> Failure {
     let name = target.name();
     let mut text = Vec::new();
     // Whatever of the text arrives helps; the status says the rest.

@@ -171,7 +171,8 @@ impl<D: FnMut(Watched) -> bool> Watcher<D> {
     }
 
     fn is_final(&self, failure: &Failure) -> bool {
-        !self.has_been_open || failure.kind() == FailureKind::Usage
+        let is_hopeful = self.has_been_open || failure.is_passing();
+        !is_hopeful || failure.kind() == FailureKind::Usage
     }
 
     fn open(&self) -> Result<Answer, Failure> {

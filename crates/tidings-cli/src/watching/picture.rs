@@ -62,6 +62,7 @@ impl Line {
     }
 
     /// The text without styles.
+    #[cfg(test)]
     pub(crate) fn text(&self) -> String {
         self.0.iter().map(|(_, text)| text.as_str()).collect()
     }

@@ -208,7 +208,7 @@ fn the_full_screen_is_left_as_it_was() {
     let _server = place.serve(&place.following(""));
     place.wait_for(2);
     // Select the newest, look at all of it, follow its message, go back, pause, quit.
-    let follow = r#"[(b"Delivery attempt ended", b"\x1b[H"), (b"> ", b"\x1b[B\x1b[B\r"), (b"mtaQueueId  ", b"f"), (b"following", b"\x1b"), (b"all events", b" "), (b"PAUSED", b"q")]"#;
+    let follow = r#"[(b"Delivery attempt ended", b"\x1b[H"), (b">\x1b[0m", b"\x1b[B\x1b[B\r"), (b"Esc back", b"f"), (b"following", b"\x1b"), (b"all events", b" "), (b"PAUSED", b"q")]"#;
     let Some((code, shown)) = at_terminal(&place, follow, &["live", "--since", "1h"]) else {
         return;
     };

@@ -125,6 +125,20 @@ fn a_server_that_refuses_at_first_is_not_asked_again() {
 }
 
 #[test]
+fn a_server_that_is_starting_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("s");
+    let starting = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nlate";
+    let open = format!("{HEAD}data: x\n\n");
+    let server = answer(&socket, vec![starting.to_owned(), open]);
+    let (_watch, take) = watch(socket);
+    let found = words(&take, 3);
+    assert!(found[0].starts_with("lost: "), "{found:?}");
+    assert_eq!(found[1..], ["open", "x"]);
+    server.join().unwrap();
+}
+
+#[test]
 fn a_watch_that_is_dropped_hangs_up() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("s");
