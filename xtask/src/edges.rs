@@ -89,7 +89,12 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "tidings-cli",
-        workspace: &["tidings-engine", "tidings-event", "tidings-mail"],
+        workspace: &[
+            "tidings-admin",
+            "tidings-engine",
+            "tidings-event",
+            "tidings-mail",
+        ],
         foreign: Foreign::AnyBut(&["axum", "parquet"]),
         why: "the client verbs work without the server",
     },

@@ -4,6 +4,7 @@
 
 mod examples;
 mod filter;
+mod manage;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 pub(crate) use filter::{join as join_filter, shield_negated_terms};
+pub(crate) use manage::{
+    ApplyArgs, CreateArgs, DeleteArgs, DescribeArgs, GetArgs, InputArgs, QueryArgs, SnapshotArgs,
+    UpdateArgs,
+};
 
 /// What the process exits with, for the help, the man page and the reference page.
 pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
@@ -197,6 +202,57 @@ pub(crate) enum Verb {
     /// lost password is no reason to be locked out.
     #[command(after_help = examples::ACCOUNT)]
     Account(AccountArgs),
+
+    /// Say what objects there are to manage, or what one of them has
+    ///
+    /// Everything that can be looked at or set through the management API is an object: a tracer, a
+    /// source, an account, how long the history is kept. Needs no server.
+    #[command(after_help = examples::DESCRIBE)]
+    Describe(DescribeArgs),
+
+    /// Show one object
+    ///
+    /// Shows an object of a running server with all of its properties. Secrets are never shown.
+    #[command(after_help = examples::GET)]
+    Get(GetArgs),
+
+    /// List objects
+    ///
+    /// Lists objects of a running server, newest first.
+    #[command(after_help = examples::QUERY)]
+    Query(QueryArgs),
+
+    /// Make an object
+    ///
+    /// Makes an object in a running server, which goes by it at once. `tidings describe OBJECT` says what it
+    /// takes.
+    #[command(after_help = examples::CREATE)]
+    Create(CreateArgs),
+
+    /// Change an object
+    ///
+    /// Changes what is said of an object, and nothing else of it; the server goes by it at once.
+    #[command(after_help = examples::UPDATE)]
+    Update(UpdateArgs),
+
+    /// Remove objects
+    #[command(after_help = examples::DELETE)]
+    Delete(DeleteArgs),
+
+    /// Carry out a plan of changes
+    ///
+    /// Reads changes to objects, a JSON object a line, and makes them: first all destroys, the last line
+    /// first, then the rest in its order. Besides create, update and destroy there are upsert, which updates
+    /// the object of that name or makes it, and reconcile, which besides removes all others.
+    #[command(after_help = examples::APPLY)]
+    Apply(ApplyArgs),
+
+    /// Print objects as a plan that makes them again
+    ///
+    /// Prints a line for `tidings apply` for each object, without secrets and without what the server
+    /// sets itself. Applied twice, it changes nothing the second time.
+    #[command(after_help = examples::SNAPSHOT)]
+    Snapshot(SnapshotArgs),
 
     /// Try Tidings on a bundled sample log
     ///

@@ -27,8 +27,8 @@ pub(crate) fn server(globals: &Globals) -> Result<Server, Failure> {
         return Ok(Server::at_socket(globals.socket()));
     }
     Err(Failure::server(format!(
-        "no server runs on the data directory {}, and what happens now only a server knows: start \
-         one with `tidings serve`, name another directory with --data DIR, or another machine with \
+        "no server runs on the data directory {}, and this can be asked of a running one only: start \
+         it with `tidings serve`, name another directory with --data DIR, or another machine with \
          --server URL",
         globals.data.display()
     )))

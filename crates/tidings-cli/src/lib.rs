@@ -19,6 +19,7 @@ mod failure;
 mod globals;
 mod hooks;
 mod http;
+mod manage;
 mod reference;
 mod render;
 mod run;

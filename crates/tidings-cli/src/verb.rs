@@ -6,6 +6,7 @@ mod demo;
 mod events;
 mod import;
 mod live;
+mod manage;
 mod messages;
 mod parse;
 mod search;
@@ -35,6 +36,14 @@ pub(crate) fn execute(verb: Verb, session: &mut Session<'_>) -> Result<Outcome, 
         Verb::Verify(args) => check::verify(args, session),
         Verb::Repair(args) => check::repair(args, session),
         Verb::Account(args) => account::run(&args, session),
+        Verb::Describe(args) => manage::describe(&args, session),
+        Verb::Get(args) => manage::get(&args, session),
+        Verb::Query(args) => manage::query(&args, session),
+        Verb::Create(args) => manage::create(&args, session),
+        Verb::Update(args) => manage::update(&args, session),
+        Verb::Delete(args) => manage::delete(&args, session),
+        Verb::Apply(args) => manage::apply(&args, session),
+        Verb::Snapshot(args) => manage::snapshot(&args, session),
         Verb::Demo(args) => demo::run(&args, session),
         Verb::Serve => {
             (session.hooks.serve)(&session.globals)?;

@@ -79,6 +79,7 @@ pub struct Engine {
     applied_moved: Condvar,
     /// The memory table holds everything that the spool held at the start.
     ready: AtomicBool,
+    recording: Mutex<Option<bool>>,
     /// The live path runs: its folder is not to be taken away.
     is_live: AtomicBool,
     /// Messages that were settled early, for want of memory.
@@ -172,6 +173,7 @@ impl Engine {
             applied: Mutex::default(),
             applied_moved: Condvar::new(),
             ready: AtomicBool::new(true),
+            recording: Mutex::new(None),
             is_live: AtomicBool::new(false),
             early: AtomicU64::new(0),
             unjoined: AtomicU64::new(0),
@@ -287,6 +289,17 @@ impl Engine {
     /// How many messages are in the queues now, as far as the lines tell.
     pub fn queue_depth(&self) -> QueueDepth {
         self.open_messages().queue_depth()
+    }
+
+    /// Whether events go into the history from now on, or are passed by: searches then see what was there
+    /// before. Kept over restarts, and as it was where this is never called.
+    pub fn set_recording(&self, is_wanted: bool) {
+        *lock(&self.recording) = Some(is_wanted);
+    }
+
+    /// What was wanted last, if anything.
+    pub(crate) fn recording(&self) -> Option<bool> {
+        *lock(&self.recording)
     }
 
     pub(crate) fn set_ready(&self, ready: bool) {

@@ -158,6 +158,7 @@ impl Engine {
             writer: HistoryWriter::new(self.store().clone(), PartFlags::LIVE),
             seal_bytes: options.seal_bytes,
             directory,
+            is_recording: known.is_none_or(|known| known.is_recording),
             bytes: 0,
             since_ns: known.map_or(0, |known| known.sealed_ns),
             complaint: None,
@@ -219,11 +220,14 @@ struct Cursor {
     sequence: u64,
     /// When that was: what lies behind it came later. 0 if nobody noted it.
     sealed_ns: i64,
+    /// Whether events behind it go into the history.
+    is_recording: bool,
 }
 
 impl Cursor {
     fn encode(&self) -> Vec<u8> {
-        let numbers = [self.epoch, self.sequence, self.sealed_ns as u64];
+        let passed_by = u64::from(!self.is_recording);
+        let numbers = [self.epoch, self.sequence, self.sealed_ns as u64, passed_by];
         numbers.map(u64::to_le_bytes).concat()
     }
 
@@ -237,6 +241,7 @@ impl Cursor {
             epoch: numbers.next()?,
             sequence: numbers.next()?,
             sealed_ns: numbers.next().unwrap_or(0) as i64,
+            is_recording: numbers.next().unwrap_or(0) == 0,
         })
     }
 }

@@ -121,3 +121,42 @@ fn a_server_that_is_started_every_night_seals_too() {
     parts_in_time(&disk, 3);
     assert_eq!(Shown::of(live.engine()).events.len(), 3);
 }
+
+/// What is passed by stays out for ever, what was taken stays in, whenever the server is killed.
+#[test]
+fn events_are_passed_by_while_the_history_is_off() {
+    let (mut disk, clock) = (MemoryBackend::new(), Arc::new(ManualClock::new(EVENING_NS)));
+    let shown = |live: &Live| Shown::of(live.engine()).events.len();
+    // The history's thread notices the switch before it takes the next event.
+    let switch = |live: &Live, is_wanted: bool| {
+        live.engine().set_recording(is_wanted);
+        std::thread::sleep(Duration::from_millis(500));
+    };
+    for is_killed in [false, true] {
+        let live = start_at(&disk, &clock);
+        let before = shown(&live);
+        ingest(&live, "taken", EVENING_NS);
+        switch(&live, false);
+        assert_eq!(shown(&live), before + 1, "what was there is still seen");
+        ingest(&live, "passed by", EVENING_NS);
+        assert_eq!(shown(&live), before + 1);
+        if is_killed {
+            let copy = disk.crash(0);
+            drop(live);
+            disk = copy;
+        } else {
+            live.shutdown().unwrap();
+        }
+        let live = start_at(&disk, &clock);
+        assert_eq!(shown(&live), before + 1);
+        ingest(&live, "passed by as before", EVENING_NS);
+        assert_eq!(shown(&live), before + 1);
+        switch(&live, true);
+        ingest(&live, "taken again", EVENING_NS);
+        assert_eq!(shown(&live), before + 2);
+        live.shutdown().unwrap();
+        let live = start_at(&disk, &clock);
+        assert_eq!(shown(&live), before + 2);
+        live.shutdown().unwrap();
+    }
+}

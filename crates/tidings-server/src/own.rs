@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use tidings::{Interest, Level, Received, Subscription, Telemetry, emit};
 use tidings_engine::Live;
+use tidings_sink::LevelOverrides;
 use tidings_sink::settings::Tracer;
 
 use crate::console::Console;
@@ -52,8 +53,9 @@ impl Own {
         })
     }
 
-    /// Keeps what these tracers ask for, and everything from info up.
-    pub(crate) fn keep_for(&self, tracers: &[Tracer]) {
+    /// Keeps what these tracers ask for, and everything from info up, by these levels of events.
+    pub(crate) fn keep_for(&self, tracers: &[Tracer], levels: &LevelOverrides) {
+        self.telemetry.set_levels(levels.iter());
         let levels = tracers.iter().filter(|tracer| tracer.enable);
         let least = levels.map(|tracer| tracer.level.ordinal()).min();
         let least = least.unwrap_or(u8::MAX).min(Level::Info.ordinal());

@@ -13,7 +13,7 @@
 //! milliseconds; then the spool's recovery; then outputs and sources, and systemd is told.
 //! **End**, on SIGTERM or SIGINT: no new connections, sources stop behind a whole line, open requests
 //! are finished within [`PATIENCE`], outputs deliver what is left, the spool is closed.
-//! **SIGHUP**: outputs, levels of events and metrics go by the changed settings; log files are opened
+//! **SIGHUP**: sources, outputs, levels of events and metrics go by the changed settings; log files are opened
 //! anew. A second signal ends the waiting. What is
 //! then still running is broken off, which loses nothing that was acknowledged.
 
@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tidings::emit;
 use tidings::meters::Meters;
 use tidings_cli::{Failure, Globals, SOCKET_NAME};
@@ -43,7 +44,7 @@ use crate::metrics::{Metrics, spawn_counting, spawn_sampling};
 use crate::output::{self, Push, Surroundings};
 use crate::own::Own;
 use crate::settings::{self, Settings};
-use crate::source::{Board, Sources};
+use crate::source::{Board, Sources, Wanted};
 use crate::stop::Stop;
 use crate::upkeep::Upkeep;
 use crate::{clock, demo, notify};
@@ -64,6 +65,7 @@ const TIDYING: Duration = Duration::from_secs(60);
 pub(crate) fn serve(globals: &Globals) -> Result<(), Failure> {
     let settings = settings::load(globals.config.as_deref())?;
     let (console, printing) = Console::start();
+    raise_file_limit();
     let result = run(settings, globals, &console);
     printing.finish(console);
     result
@@ -92,6 +94,7 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
     let manager = Arc::new(manager);
     let settings = apply(&manager, console);
     metrics.set(settings.metrics.clone());
+    engine.set_recording(settings.is_recording);
     let app = App::new(
         Arc::clone(&engine),
         Arc::new(Board::default()),
@@ -124,6 +127,15 @@ fn run(settings: Settings, globals: &Globals, console: &Console) -> Result<(), F
     // What still blocks was waited for already.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
+}
+
+/// Lets the process have as many files and connections open as it may: the usual limit of 1,024 is there for
+/// programs that call `select`.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // As it was, then: what does not fit is told when it is opened.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Who may use the server.
@@ -229,6 +241,7 @@ impl Server {
         push.apply(self.settings.pushed.as_ref()).await;
         let changing = Changing {
             outputs: &threads.outputs,
+            sources: &threads.sources,
             upkeep: &threads.upkeep,
             push: &mut push,
         };
@@ -264,11 +277,13 @@ impl Server {
         };
         let outputs = output::Running::start(live, &self.settings, &self.app.metrics, around)?;
         if let Some(own) = self.own().as_mut() {
-            own.keep_for(&self.settings.tracers);
+            own.keep_for(&self.settings.tracers, &self.settings.levels);
             own.feed(Arc::clone(live), hub.asked(), self.console.clone())?;
         }
+        let wanted = Wanted::new(self.settings.followed(demo_log.as_deref()))?;
+        let wanted = Arc::new(wanted);
         let sources = Sources {
-            settings: self.sources(demo_log.as_deref()),
+            wanted: Arc::clone(&wanted),
             data: self.engine.dir().to_owned(),
             demo_log: demo_log.clone(),
             places: outputs.places(),
@@ -302,6 +317,7 @@ impl Server {
         Ok(Threads {
             feeding,
             feeders,
+            sources: wanted,
             upkeep,
             counting,
             readers: vec![counting_thread],
@@ -312,17 +328,6 @@ impl Server {
 
     fn own(&self) -> MutexGuard<'_, Option<Own>> {
         self.own.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The configured sources; else the sample if it is replayed; else the usual logs.
-    fn sources(&self, demo_log: Option<&Path>) -> Vec<settings::SourceSettings> {
-        let mut sources = self.settings.sources.clone();
-        match demo_log {
-            Some(log) => sources.push(settings::demo_source(log)),
-            None if sources.is_empty() => sources.push(settings::usual_source()),
-            None => {}
-        }
-        sources
     }
 
     /// Waits for SIGTERM or SIGINT, and tells what there is to tell meanwhile.
@@ -369,9 +374,9 @@ impl Server {
         self.reload_tls(true);
         let result = match settings::load(self.config.as_deref()) {
             Ok(changed) => {
-                if !changed.differs_only_in_outputs(&self.settings) {
+                if !changed.differs_only_in_changeable(&self.settings) {
                     self.console
-                        .say("settings other than those of outputs, metrics and the history need a restart");
+                        .say("settings other than those of sources, outputs, metrics and the history need a restart");
                 }
                 self.app.manager.set_file(changed);
                 self.change(changing).await;
@@ -395,6 +400,7 @@ impl Server {
     async fn change(&self, changing: Option<&mut Changing<'_>>) {
         let Some(Changing {
             outputs,
+            sources,
             upkeep,
             push,
         }) = changing
@@ -408,9 +414,12 @@ impl Server {
         }
         let changed = apply(&self.app.manager, &self.console);
         self.app.metrics.set(changed.metrics.clone());
+        self.engine.set_recording(changed.is_recording);
         upkeep.set(changed.rules());
+        let demo_log = self.settings.demo.then(|| demo::log_in(self.engine.dir()));
+        sources.set(changed.followed(demo_log.as_deref()));
         if let Some(own) = self.own().as_ref() {
-            own.keep_for(&changed.tracers);
+            own.keep_for(&changed.tracers, &changed.levels);
         }
         push.apply(changed.pushed.as_ref()).await;
         let outputs = Arc::clone(outputs);
@@ -479,6 +488,7 @@ impl Server {
 /// What SIGHUP can change.
 struct Changing<'r> {
     outputs: &'r Arc<output::Running>,
+    sources: &'r Wanted,
     upkeep: &'r Upkeep,
     push: &'r mut Push,
 }
@@ -489,6 +499,7 @@ type Serving = tokio::task::JoinHandle<std::io::Result<usize>>;
 struct Threads {
     feeding: Stop,
     feeders: Vec<JoinHandle<()>>,
+    sources: Arc<Wanted>,
     upkeep: Upkeep,
     counting: Stop,
     readers: Vec<JoinHandle<()>>,

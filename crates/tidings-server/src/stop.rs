@@ -1,5 +1,6 @@
-//! One signal that ends all threads, and wakes those that wait for files.
+//! The signal that ends a thread, and what wakes one that waits.
 
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -67,6 +68,40 @@ impl Stop {
     }
 }
 
+/// Wakes a thread that waits for its stop signal, as often as there is news for it.
+#[derive(Debug)]
+pub(crate) struct Waker {
+    reader: UnixStream,
+    writer: UnixStream,
+}
+
+impl Waker {
+    /// One that has no news. Fails only if the system gives no more file descriptors.
+    pub(crate) fn new() -> std::io::Result<Waker> {
+        let (reader, writer) = UnixStream::pair()?;
+        reader.set_nonblocking(true)?;
+        writer.set_nonblocking(true)?;
+        Ok(Waker { reader, writer })
+    }
+
+    /// There is news.
+    pub(crate) fn wake(&self) {
+        // Where it is full of news already, the thread wakes in any case.
+        let _ = (&self.writer).write(&[1]);
+    }
+
+    /// What to wait for besides the stop signal.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+
+    /// Forgets the news, which is looked at now.
+    pub(crate) fn drain(&self) {
+        let mut news = [0; 64];
+        while (&self.reader).read(&mut news).is_ok_and(|bytes| bytes > 0) {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +120,18 @@ mod tests {
         });
         stop.wait(Duration::from_secs(60));
         assert!(watch.elapsed() < Duration::from_secs(10) && stop.is_set());
+    }
+
+    #[test]
+    fn news_wakes_once() {
+        let (stop, waker) = (Stop::new().unwrap(), Waker::new().unwrap());
+        waker.wake();
+        waker.wake();
+        let watch = Watch::start();
+        stop.wait_or(Some(waker.fd()), Duration::from_secs(60));
+        assert!(watch.elapsed() < Duration::from_secs(10));
+        waker.drain();
+        stop.wait_or(Some(waker.fd()), Duration::from_millis(30));
+        assert!(watch.elapsed() >= Duration::from_millis(25));
     }
 }

@@ -63,6 +63,18 @@ struct Place {
     owner: u64,
 }
 
+impl Inner {
+    /// Puts an output to a place that only its new owner may move.
+    fn put(&mut self, name: &str, sequence: u64) -> u64 {
+        self.owners += 1;
+        let owner = self.owners;
+        let place = Place { sequence, owner };
+        self.cursors.insert(name.to_owned(), place);
+        self.is_changed = true;
+        owner
+    }
+}
+
 /// The cursor of one output, in the hands of its driver.
 #[derive(Debug)]
 pub struct Cursor {
@@ -127,20 +139,20 @@ impl Cursors {
             Found::Nothing | Found::Cursors => head,
         };
         let mut inner = self.lock();
-        inner.owners += 1;
-        let owner = inner.owners;
         let known = inner.cursors.get(name).map(|place| place.sequence);
         let sequence = known.unwrap_or(default).min(head);
-        inner
-            .cursors
-            .insert(name.to_owned(), Place { sequence, owner });
-        inner.is_changed = true;
+        let owner = inner.put(name, sequence);
         Cursor {
             cursors: Arc::clone(self),
             name: name.to_owned(),
             owner,
             sequence,
         }
+    }
+
+    /// Puts an output to another place; whoever took its cursor before can no longer move it.
+    pub fn put(&self, name: &str, sequence: u64) {
+        self.lock().put(name, sequence);
     }
 
     /// Where an output stands.

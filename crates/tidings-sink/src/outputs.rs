@@ -156,6 +156,32 @@ impl Outputs {
         refusals
     }
 
+    /// Has a running output deliver again what the spool holds from `sequence` on, and then go on; gives
+    /// how many events of the spool that are, wanted or not.
+    ///
+    /// # Errors
+    /// A sentence, when there is no such output, it is lossy and would skip them, or it cannot go on.
+    pub fn replay(&mut self, name: &str, sequence: u64) -> Result<u64, String> {
+        let Some(Entry { tracer, .. }) = self.drivers.get(name) else {
+            return Err(format!("no output {name} is running"));
+        };
+        let tracer = tracer.clone();
+        if tracer.lossy {
+            return Err(format!("the output {name} is lossy: it would skip them"));
+        }
+        self.end(&[name.to_owned()]);
+        let OutputsContext { spool, cursors, .. } = &self.context;
+        let stats = spool.stats();
+        // What it has not delivered yet is not passed over.
+        let place = cursors.get(name).unwrap_or(stats.head);
+        let from = sequence.max(stats.oldest).min(place);
+        cursors.put(name, from);
+        let stored = cursors.save();
+        self.replace(&tracer)?;
+        stored.map_err(|error| format!("its place cannot be stored: {error}"))?;
+        Ok(stats.head.saturating_sub(from))
+    }
+
     /// Has all outputs open anew what they write to, as after a signal that logs were rotated.
     pub fn reopen(&self) {
         for entry in self.drivers.values() {

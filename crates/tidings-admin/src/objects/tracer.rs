@@ -3,11 +3,11 @@
 use super::delivery::{HTTP_AUTH, HTTP_HEADERS};
 use super::mold::{
     DURATION, DURATION_OR_NULL, EVENT_POLICY, EVENTS, SHORT_TEXT, SHORT_TEXT_OR_NULL,
-    TRACING_LEVEL, URI, field, fixed, of, size_or_null, text, text_or_null, whole, word,
+    TRACING_LEVEL, URI, field, filter, fixed, of, size_or_null, text, text_or_null, whole, word,
 };
 use crate::describe::{
-    Default, Enum, Field, Fields, Form, Format, Kind, List, NumberFormat, Object, Takes, Variant,
-    Words,
+    Default, Enum, Field, Fields, FilterKind, Form, Format, Kind, List, NumberFormat, Object,
+    Takes, Variant, Words,
 };
 
 pub(super) static TRACER: Object = Object {
@@ -60,7 +60,7 @@ pub(super) static TRACER: Object = Object {
         plural: "tracers",
         label: None,
         columns: &["@type", "level", "enable"],
-        filters: &[],
+        filters: &[filter("name", "Name", FilterKind::Text)],
     },
     is_enterprise: false,
 };

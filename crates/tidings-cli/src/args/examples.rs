@@ -135,3 +135,69 @@ Examples:
   tidings completions bash > /etc/bash_completion.d/tidings
   tidings completions zsh > ~/.zfunc/_tidings
   tidings completions fish > ~/.config/fish/completions/tidings.fish";
+
+pub(super) const DESCRIBE: &str = "\
+Examples:
+  What is there to manage?
+    tidings describe
+  What does an output take?
+    tidings describe Tracer";
+
+pub(super) const GET: &str = "\
+Examples:
+  What is exported as metrics?
+    tidings get Metrics
+  One output, for a script:
+    tidings get Tracer bq7dyi4aaaab --json";
+
+pub(super) const QUERY: &str = "\
+Examples:
+  The outputs, and how far they are:
+    tidings query Tracer
+    tidings query Reader
+  Sessions from an address since yesterday:
+    tidings query Trace --where remoteIp=203.0.113.9 --where 'timestamp>=2026-11-22T00:00:00Z'
+  Every message that bounced, for a script:
+    tidings query Message --where q=status:bounced --fields id,from,to --json";
+
+pub(super) const CREATE: &str = "\
+Examples:
+  A log file of failed sign-ins, for fail2ban:
+    tidings create Tracer/Log --field name=auth --field path=/var/log/tidings \\
+      --field events=auth.failed --field eventsPolicy=include
+  Follow one more log:
+    tidings create Source --field paths=/srv/mail/mail.log
+  Read the settings file again:
+    tidings create Action/ReloadSettings";
+
+pub(super) const UPDATE: &str = "\
+Examples:
+  Keep traces for half a year:
+    tidings update DataRetention --field holdTracesFor=180d
+  Another header for a collector:
+    tidings update Tracer bq7dyi4aaaab --field httpHeaders/X-Tenant=mail";
+
+pub(super) const DELETE: &str = "\
+Examples:
+  Two outputs:
+    tidings delete Tracer --ids bq7dyi4aaaab,bq7dyi4aaaac
+  All silences:
+    tidings query Silence --fields id --json | jq -r .id | xargs tidings delete Silence --ids";
+
+pub(super) const APPLY: &str = "\
+Examples:
+  What would it change?
+    tidings apply --file plan.ndjson --dry-run
+  A plan with one output, and no other:
+    {\"@type\":\"reconcile\",\"object\":\"Tracer\",\"value\":{\"main\":
+      {\"@type\":\"Log\",\"name\":\"main\",\"path\":\"/var/log/tidings\"}}}
+    (in one line)
+  From one server to another:
+    tidings snapshot Tracer Metrics | tidings apply --server https://mx2.example.org --file -";
+
+pub(super) const SNAPSHOT: &str = "\
+Examples:
+  The settings of outputs and metrics, to keep:
+    tidings snapshot Tracer EventTracingLevel Metrics DataRetention > plan.ndjson
+  The outputs of another server too:
+    tidings snapshot Tracer --server https://mx2.example.org | tidings apply --file -";

@@ -161,10 +161,14 @@ mod tests {
         (frames, reader)
     }
 
+    /// A stream, its frames, and the id to go on behind.
+    type Case = (&'static str, Frames, Option<&'static str>);
+    type Frames = &'static [(&'static str, &'static str)];
+
     #[test]
     fn frames_are_read_however_they_are_cut() {
         // The cases of the standard, and the frames of our server.
-        let cases: &[(&str, &[(&str, &str)], Option<&str>)] = &[
+        let cases: &[Case] = &[
             (
                 "data: YHOO\ndata: +2\ndata: 10\n\n",
                 &[("", "YHOO\n+2\n10")],

@@ -50,7 +50,9 @@ pub(super) struct Keeper {
     pub(super) seal_bytes: usize,
     /// The spool's directory, for people.
     pub(super) directory: PathBuf,
-    /// Bytes of records in the memory table.
+    /// Whether events are taken into the history, or only passed by: as of the last seal.
+    pub(super) is_recording: bool,
+    /// Bytes of records since the last seal: those in the memory table, or those passed by.
     pub(super) bytes: usize,
     /// When the first of them came, or earlier.
     pub(super) since_ns: i64,
@@ -70,6 +72,10 @@ impl Keeper {
     fn step(&mut self) -> bool {
         if self.reader.sequence() >= self.goal {
             self.engine.set_ready(true);
+        }
+        if self.is_switch_due() {
+            let switched = self.switch();
+            return self.told(switched);
         }
         if self.is_seal_due() {
             let sealed = self.seal();
@@ -96,8 +102,10 @@ impl Keeper {
                     self.since_ns = self.clock.now_ns();
                 }
                 self.bytes += frame.records().len();
-                self.apply(&frame);
-                self.engine.memory().push(frame);
+                if self.is_recording {
+                    self.apply(&frame);
+                    self.engine.memory().push(frame);
+                }
             }
             Delivery::Frame(_) => {}
             Delivery::Gap(gap) => {
@@ -126,6 +134,25 @@ impl Keeper {
                 ));
             }
         });
+    }
+
+    /// When recording is wanted and off, or the other way round. What was in the spool at the start is
+    /// taken as it was when it came.
+    fn is_switch_due(&self) -> bool {
+        let wanted = self.engine.recording();
+        self.reader.sequence() >= self.goal
+            && wanted.is_some_and(|wanted| wanted != self.is_recording)
+    }
+
+    /// Keeps from where on it is otherwise, then does so: after a crash each event is taken or passed by
+    /// as before.
+    fn switch(&mut self) -> Result<(), Error> {
+        self.is_recording = !self.is_recording;
+        let sealed = self.seal();
+        if sealed.is_err() {
+            self.is_recording = !self.is_recording;
+        }
+        sealed
     }
 
     /// When the memory table is large, a day is over, or the spool needs the space.
@@ -182,6 +209,7 @@ impl Keeper {
             epoch: self.spool.identity().epoch,
             sequence,
             sealed_ns: self.clock.now_ns(),
+            is_recording: self.is_recording,
         };
         let mut blobs = vec![
             (OPEN_BLOB.to_owned(), Some(packed(&saved))),

@@ -26,6 +26,7 @@ use super::App;
 use super::answer::{Refusal, refuse};
 use super::client::{Client, Peer};
 use super::problem::Problem;
+use super::requests::Sender;
 use crate::clock;
 use crate::manage::Identity;
 use crate::manage::access::{Credential, Denied, Known, Stream};
@@ -268,8 +269,16 @@ fn refusal(denied: Denied) -> Refusal {
     }
 }
 
-/// Who asks, by all that a request can show; `None` where it shows nothing.
+/// Who asks, by all that a request can show; `None` where it shows nothing. Told with the request.
 async fn known(parts: &Parts, client: &Client, app: &App) -> Result<Option<Known>, Denied> {
+    let known = shown(parts, client, app).await?;
+    if let (Some(known), Some(sender)) = (&known, parts.extensions.get::<Sender>()) {
+        sender.is(&known.identity.name);
+    }
+    Ok(known)
+}
+
+async fn shown(parts: &Parts, client: &Client, app: &App) -> Result<Option<Known>, Denied> {
     if let Peer::Socket { uid } = client.peer {
         return Ok(Some(of_socket(uid)));
     }

@@ -25,7 +25,8 @@ const PIECE_WAIT: Duration = Duration::from_millis(50);
 /// Pieces that may wait for a client to read them.
 const PIECES: usize = 4;
 
-/// A request that is refused, or failed: `{"error":{"message":"…","code":"…"}}` with a status.
+/// A request that is refused, or failed: a problem object (RFC 9457) that has besides what the client verbs
+/// look for, `"error": {"message": "…", "code": "…"}`.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
@@ -64,7 +65,7 @@ impl From<Failure> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = object(self.status, self.json);
+        let mut response = super::problem::with_error(self.status, &self.json);
         if let Some(seconds) = self.retry_seconds {
             response
                 .headers_mut()

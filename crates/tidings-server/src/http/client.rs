@@ -43,6 +43,8 @@ pub(super) struct Client {
     pub(super) address: Option<IpAddr>,
     /// Nobody between can read it.
     pub(super) is_secure: bool,
+    /// A trusted proxy stands between, so that what it adds is believed.
+    pub(super) is_forwarded: bool,
     /// The name by which it found this server, with the port.
     host: Option<String>,
 }
@@ -63,6 +65,7 @@ impl Client {
                     peer,
                     address: None,
                     is_secure: false,
+                    is_forwarded: false,
                     host: own,
                 };
             }
@@ -73,6 +76,7 @@ impl Client {
                 peer,
                 address: Some(address),
                 is_secure: is_tls,
+                is_forwarded: false,
                 host: own,
             };
         }
@@ -82,6 +86,7 @@ impl Client {
             peer,
             address: Some(forwarded(&parts.headers, trusted).unwrap_or(address)),
             is_secure: proto.map_or(is_tls, |proto| proto.eq_ignore_ascii_case("https")),
+            is_forwarded: true,
             host: host.or(own),
         }
     }

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use flate2::Compression;
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Map, json};
 use tidings_admin::{CORE, MANAGEMENT, Request, RequestError, RequestErrorType};
@@ -18,6 +19,7 @@ use tidings_admin::{CORE, MANAGEMENT, Request, RequestError, RequestErrorType};
 use super::App;
 use super::access::{Caller, MaybeCaller};
 use super::client::Client;
+use super::gzip;
 use super::problem::Problem;
 use super::search::turn;
 use crate::clock;
@@ -31,7 +33,7 @@ struct Packed {
 
 static SCHEMA: LazyLock<Packed> = LazyLock::new(|| {
     let json = tidings_admin::schema().to_string();
-    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), Compression::best());
     // Writing to memory cannot fail.
     let _ = packer.write_all(json.as_bytes());
     let gzip = packer.finish().unwrap_or_default();
@@ -55,19 +57,26 @@ pub(super) async fn jmap(
         let why = "the body must be JSON: Content-Type: application/json";
         return Err(RequestError::new(RequestErrorType::NotJson, why).into());
     }
+    let who = caller.known.identity;
+    let Some(_share) = app.limits.requests.take(&who) else {
+        let why = format!("{REQUESTS_MAX} requests of this account are being served already");
+        let limit = RequestErrorType::Limit("maxConcurrentRequests");
+        return Err(RequestError::new(limit, why).into());
+    };
     let body = read(body, app.http.body_timeout).await?;
     let request = Request::read(&body, CALLS_MAX)?;
     let Some(turn) = turn(&app).await else {
         let why = "too many searches are running (http.searches)";
         return Err(Problem::come_again(StatusCode::SERVICE_UNAVAILABLE, why, 2));
     };
-    let who = caller.known.identity;
+    let is_packed = gzip::is_accepted(&headers);
     let answering = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        answer(&app.manager, &who, &request, clock::now_ns())
+        let json = answer(&app.manager, &who, &request, clock::now_ns());
+        gzip::answer(json.into(), Compression::fast(), is_packed)
     });
     match answering.await {
-        Ok(json) => Ok(([JSON, (CACHE_CONTROL, "no-store")], json).into_response()),
+        Ok(response) => Ok(([JSON, (CACHE_CONTROL, "no-store")], response).into_response()),
         Err(_) => Err(Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the request could not be answered: the server has an error",

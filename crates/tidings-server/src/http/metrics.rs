@@ -4,30 +4,23 @@
 //! its names, in the classic text format, whatever the scraper would rather have. `/metrics` shows
 //! everything, as OpenMetrics to those who ask for it. `?set=` and `?format=` choose on both.
 
-use std::io::Write as _;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, VARY, WWW_AUTHENTICATE,
-};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, VARY, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use flate2::Compression;
-use flate2::write::GzEncoder;
 use tidings_wire::prometheus::{Format, Naming, write as write_readings};
 
 use super::App;
 use super::access::IsAllowed;
 use super::answer::{Refusal, refuse};
+use super::gzip;
 use super::parameters::{Pairs, Parameters};
 use crate::metrics::Set;
-
-/// Answers below this length are not packed.
-const PACKED_BYTES_MIN: usize = 1024;
 
 /// The names and the format of the reference, unless the address asks for others.
 pub(super) async fn reference(
@@ -96,7 +89,7 @@ async fn answer(
             _ => return Err(not_allowed("format", "text, openmetrics").into_response()),
         };
     }
-    let is_packed = accepts_gzip(headers);
+    let is_packed = gzip::is_accepted(headers);
     // Messages in the queue are counted for it, which may take some milliseconds.
     let written = tokio::task::spawn_blocking(move || write(&app, set, format, is_packed)).await;
     written.map_err(|_| {
@@ -109,21 +102,11 @@ fn write(app: &App, set: Set, format: Format, is_packed: bool) -> Response {
     let readings = app.metrics.read(set);
     let mut text = Vec::with_capacity(64 << 10);
     write_readings(&mut text, &readings, format, Naming::Reference);
-    let mut encoding = None;
-    if is_packed && text.len() >= PACKED_BYTES_MIN {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        let packed = encoder.write_all(&text).and_then(|()| encoder.finish());
-        if let Ok(packed) = packed {
-            text = packed;
-            encoding = Some(HeaderValue::from_static("gzip"));
-        }
-    }
-    let mut response = Response::new(Body::from(text));
+    let mut response = gzip::answer(text, Compression::default(), is_packed);
     let headers = response.headers_mut();
     let content_type = HeaderValue::from_static(format.content_type());
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
-    encoding.and_then(|encoding| headers.insert(CONTENT_ENCODING, encoding));
     response
 }
 
@@ -153,17 +136,6 @@ fn wanted(headers: &HeaderMap) -> Format {
     Format::negotiate(accept)
 }
 
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT_ENCODING).into_iter();
-    let lists = values.filter_map(|value| value.to_str().ok());
-    lists.flat_map(|list| list.split(',')).any(|entry| {
-        let mut parts = entry.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default();
-        let is_refused = parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-        !is_refused && (name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip"))
-    })
-}
-
 /// The user and password of `Authorization: Basic …` (RFC 7617), as `user:password`.
 fn shown_basic(headers: &HeaderMap) -> Option<Vec<u8>> {
     let value = headers.get(AUTHORIZATION)?.as_bytes();
@@ -182,20 +154,6 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_static(value));
         headers
-    }
-
-    #[test]
-    fn answers_are_packed_for_those_who_can_unpack_them() {
-        for (accept, is_packed) in [
-            ("gzip", true),
-            ("deflate, GZIP;q=0.5", true),
-            ("gzip;q=0", false),
-            ("br", false),
-            ("", false),
-        ] {
-            let headers = headers(ACCEPT_ENCODING, accept);
-            assert_eq!(accepts_gzip(&headers), is_packed, "{accept}");
-        }
     }
 
     #[test]

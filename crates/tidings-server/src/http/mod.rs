@@ -12,6 +12,7 @@ mod account;
 mod answer;
 mod client;
 mod cors;
+mod gzip;
 mod health;
 mod ingest;
 mod jmap;
@@ -20,10 +21,13 @@ mod linger;
 mod live;
 mod metrics;
 mod oauth;
+mod openapi;
 mod parameters;
 mod problem;
+mod requests;
 mod search;
 mod serve;
+mod shares;
 mod sign_in_page;
 mod socket;
 #[cfg(test)]
@@ -41,16 +45,18 @@ use tokio::sync::Semaphore;
 
 use crate::console::Console;
 use crate::live::Hub;
+use crate::manage::jmap::REQUESTS_MAX;
 use crate::manage::{Access, Manager};
 use crate::metrics::Metrics;
 use crate::settings::{HttpSettings, IngestSettings};
 use crate::source::Board;
 
 pub(crate) use serve::Listeners;
+use shares::Shares;
 pub(crate) use tls::Tls;
 
 /// Searches that may wait for each that may run.
-const WAITING_PER_SEARCH: usize = 8;
+const WAITING_PER_SEARCH: usize = 16;
 
 /// Bytes of what is sent to sign in.
 const SIGN_IN_BYTES_MAX: usize = 16 << 10;
@@ -122,6 +128,8 @@ struct Limits {
     ingest_units: Arc<Semaphore>,
     /// Bodies that are unpacked or stored at a time.
     ingests: Arc<Semaphore>,
+    /// Management requests that are served at a time, by account.
+    requests: Shares,
 }
 
 impl App {
@@ -143,6 +151,7 @@ impl App {
             imports: permits(1),
             ingest_units: permits(ingest.waiting_bytes_max / INGEST_UNIT_BYTES),
             ingests: permits(2),
+            requests: Shares::new(REQUESTS_MAX),
         };
         App {
             engine,
@@ -169,7 +178,7 @@ impl App {
 
 /// What the socket in the data directory serves: everything.
 fn socket_router(app: &Arc<App>) -> Router {
-    common(app).merge(searches(app))
+    told(app, common(app).merge(searches(app)))
 }
 
 /// What TCP serves: searches only where the settings say so.
@@ -179,7 +188,14 @@ fn tcp_router(app: &Arc<App>) -> Router {
         routes = routes.merge(searches(app));
     }
     // Around everything, also what is refused for its method.
-    routes.layer(middleware::from_fn_with_state(Arc::clone(app), cors::cors))
+    let cors = middleware::from_fn_with_state(Arc::clone(app), cors::cors);
+    told(app, routes.layer(cors))
+}
+
+/// With an id for each request, and an event of it.
+fn told(app: &Arc<App>, routes: Router) -> Router {
+    let told = middleware::from_fn_with_state(Arc::clone(app), requests::told);
+    routes.layer(told)
 }
 
 fn common(app: &Arc<App>) -> Router {
@@ -222,15 +238,20 @@ fn accounts() -> Router<Arc<App>> {
         .layer(DefaultBodyLimit::max(SIGN_IN_BYTES_MAX))
 }
 
-/// The management API. Who asks has to say who they are, wherever they come from.
+/// The management API and the live streams. Who asks has to say who they are, wherever they come from.
 fn management() -> Router<Arc<App>> {
     Router::new()
         .route("/jmap", post(jmap::jmap))
         .route("/jmap/", post(jmap::jmap))
         .route("/jmap/session", get(jmap::session))
         .route("/.well-known/jmap", get(jmap::well_known))
+        .route("/api/openapi.json", get(openapi::openapi))
         .route("/api/schema", get(jmap::schema))
         .route("/api/schema/{hash}", get(jmap::schema_by_hash))
+        .route("/api/live/tracing", get(live::tracing))
+        .route("/api/telemetry/traces/live", get(live::tracing))
+        .route("/api/live/metrics", get(live::metrics))
+        .route("/api/telemetry/metrics/live", get(live::metrics))
         .method_not_allowed_fallback(answer::wrong_method)
 }
 
@@ -241,10 +262,6 @@ fn searches(app: &Arc<App>) -> Router {
         .route("/api/tidings/story", get(search::story))
         .route("/api/tidings/stats", get(search::stats))
         .route("/api/tidings/accounts", post(account::manage))
-        .route("/api/live/tracing", get(live::tracing))
-        .route("/api/telemetry/traces/live", get(live::tracing))
-        .route("/api/live/metrics", get(live::metrics))
-        .route("/api/telemetry/metrics/live", get(live::metrics))
         .route("/api/tidings/import", post(search::import))
         .route("/api/tidings/verify", post(search::verify))
         .route("/api/tidings/repair", post(search::repair))

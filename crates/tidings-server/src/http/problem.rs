@@ -83,6 +83,17 @@ impl IntoResponse for Problem {
     }
 }
 
+/// A failure of a client verb, `{"error": {…}}`, as a problem object around it.
+pub(super) fn with_error(status: StatusCode, failure: &str) -> Response {
+    let failure: Value = serde_json::from_str(failure).unwrap_or_default();
+    let detail = failure["error"]["message"].as_str().unwrap_or_default();
+    let mut problem = Problem::new(status, detail);
+    if let (Value::Object(json), Value::Object(failure)) = (&mut problem.json, failure) {
+        json.extend(failure);
+    }
+    problem.into_response()
+}
+
 /// Tells how to show who one is.
 pub(super) fn challenge(headers: &mut HeaderMap) {
     let bearer =

@@ -37,6 +37,7 @@ pub(crate) use hub::{Hub, Seat};
 pub(crate) use id::is_id;
 pub(crate) use measured::Measured;
 pub(crate) use needle::Needle;
+pub(crate) use resume::first_since;
 pub(crate) use stream::Stream;
 pub(crate) use wish::Wish;
 

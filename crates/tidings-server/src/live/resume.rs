@@ -150,7 +150,7 @@ impl Resuming {
     fn place(&mut self, spool: &Spool) -> Result<(), SpoolError> {
         if let (false, Some(since_ns)) = (self.is_placed, self.since_ns) {
             let oldest = spool.stats().oldest;
-            let next = first_since(spool, since_ns.saturating_sub(DISORDER_NS))?;
+            let next = first_since(spool, since_ns)?;
             if next <= oldest && oldest > 1 {
                 let gap = Gap {
                     why: Why::Removed,
@@ -241,9 +241,10 @@ impl Resuming {
     }
 }
 
-/// The first event that is of this time or a later one, if the times of events rise; the end of the
-/// spool if there is none.
-fn first_since(spool: &Spool, since_ns: i64) -> Result<u64, SpoolError> {
+/// The first event that may be of this time or a later one, where times of events rise but for a minute;
+/// the end of the spool if there is none.
+pub(crate) fn first_since(spool: &Spool, since_ns: i64) -> Result<u64, SpoolError> {
+    let since_ns = since_ns.saturating_sub(DISORDER_NS);
     let (mut low, mut high) = (spool.stats().oldest, spool.head());
     while low < high {
         let middle = low + (high - low) / 2;

@@ -7,8 +7,10 @@ use tidings::emit;
 use tidings_admin::describe::Object;
 use tidings_admin::{SetError, SetErrorType, TYPE};
 use tidings_event::Id;
+use tidings_event::time::parse_rfc3339;
 use tokio::sync::{Notify, oneshot};
 
+use super::convert::text;
 use super::{ChangeKind, Identity, Manager, Registry, Write};
 
 /// A wish that the settings file be read again, and whoever waits for what came of it.
@@ -69,6 +71,15 @@ impl Manager {
                     .engine
                     .maintain(crate::clock::now_ns(), &rules, &cancel);
                 merged.map_err(|error| failed(error.to_string()))?;
+            }
+            Some("ReplayReader") => {
+                let runs = self.runs().ok_or_else(|| {
+                    failed("the server is only starting, or stopping already".to_owned())
+                })?;
+                let reader = text(action, "reader").unwrap_or_default();
+                let since_ns = text(action, "since").and_then(|time| parse_rfc3339(&time).ok());
+                let events = runs.replay(&reader, since_ns).map_err(failed)?;
+                told.insert("events".to_owned(), events.into());
             }
             other => return Err(failed(format!("{} cannot be done", other.unwrap_or("it")))),
         }

@@ -3,14 +3,14 @@
 use serde_json::{Map, Value};
 use tidings::meters::{Policy, Selection};
 use tidings_admin::TYPE;
-use tidings_engine::{RetentionRules, SampleRules, Schedule};
+use tidings_engine::{RetentionRules, SampleRules, Schedule, zone};
 use tidings_event::{EventType, Id, Level};
 use tidings_sink::otlp::MetricsPushSettings;
 use tidings_sink::settings::{
     RawHttpAuth, RawSecret, RawTracer, Secret, SecretKey, SettingsError, Tracer, Variant,
 };
 
-use crate::settings::{MetricsSettings, Token};
+use crate::settings::{MetricsSettings, SourceSettings, Token, is_log_pattern};
 
 /// An object that is whole: every property is there.
 type Object = Map<String, Value>;
@@ -33,6 +33,12 @@ impl From<SettingsError> for Problem {
 
 /// A `Tracer`.
 pub(crate) fn tracer(id: Id, object: &Object) -> Result<Tracer, Problem> {
+    if let Some(path) = text(object, "path").filter(|path| !path.starts_with('/')) {
+        return Err(Problem {
+            property: "path".to_owned(),
+            why: format!("{path:?} must be an absolute path"),
+        });
+    }
     let raw = RawTracer {
         name: text(object, "name").unwrap_or_else(|| id.to_string()),
         variant: text(object, TYPE).unwrap_or_default(),
@@ -66,16 +72,49 @@ pub(crate) fn tracer(id: Id, object: &Object) -> Result<Tracer, Problem> {
     Ok(Tracer::check(&raw)?)
 }
 
+/// A `Source`.
+pub(crate) fn source(object: &Object) -> Result<SourceSettings, Problem> {
+    let patterns = members(object, "paths");
+    if let Some(wrong) = patterns.iter().find(|pattern| !is_log_pattern(pattern)) {
+        return Err(Problem {
+            property: "paths".to_owned(),
+            why: format!(
+                "{wrong:?} must be an absolute path such as /var/log/mail.log or /srv/*/mail.log"
+            ),
+        });
+    }
+    let timezone = text(object, "timezone").unwrap_or_default();
+    if let Err(error) = zone(&timezone) {
+        return Err(Problem {
+            property: "timezone".to_owned(),
+            why: error.to_string(),
+        });
+    }
+    Ok(SourceSettings {
+        patterns,
+        is_enabled: flag(object, "enable").unwrap_or(true),
+        from_beginning: text(object, "start").as_deref() == Some("beginning"),
+        is_awaited: true,
+        timezone,
+        year: number(object, "year").and_then(|year| i32::try_from(year).ok()),
+    })
+}
+
+/// `TracingStore` and `MetricsStore`: whether anything is kept.
+pub(crate) fn is_kept(store: &Object) -> bool {
+    text(store, TYPE).as_deref() != Some("Disabled")
+}
+
 /// An `EventTracingLevel`.
 pub(crate) fn event_level(object: &Object) -> Option<(EventType, Level)> {
     let kind = EventType::from_name(object.get("event")?.as_str()?)?;
     Some((kind, object.get("level")?.as_str()?.parse().ok()?))
 }
 
-/// `Metrics`: what is exported, and how it is pushed. Samples are taken by `collect`.
+/// `Metrics`: what is exported, and how it is pushed. Samples are taken as before.
 pub(crate) fn metrics(
     object: &Object,
-    collect: Schedule,
+    before: &MetricsSettings,
 ) -> Result<(MetricsSettings, Option<MetricsPushSettings>), Problem> {
     let policy = match text(object, "metricsPolicy").as_deref() {
         Some("include") => Policy::Include,
@@ -92,8 +131,8 @@ pub(crate) fn metrics(
     let settings = MetricsSettings {
         selection,
         is_scraped,
-        collect,
         user: scraper(prometheus)?,
+        ..before.clone()
     };
     Ok((settings, pushed(part(object, "openTelemetry"))?))
 }

@@ -8,6 +8,7 @@ pub(crate) mod access;
 pub(crate) mod accounts;
 mod act;
 mod convert;
+mod database;
 mod hide;
 mod identity;
 pub(crate) mod jmap;
@@ -21,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use serde_json::{Map, Value};
 use tidings_admin::describe::Object;
 use tidings_admin::{SINGLETON, SetError, SetErrorType, complete};
-use tidings_engine::{Engine, Schedule};
+use tidings_engine::Engine;
 use tidings_event::time::rfc3339_seconds;
 use tidings_event::{Id, stable_hash};
 use tidings_sink::settings::check_together;
@@ -71,6 +72,20 @@ pub(crate) struct Effective {
     pub(crate) settings: Settings,
     /// What of the registry cannot be gone by, and why.
     pub(crate) problems: Vec<String>,
+}
+
+impl Effective {
+    fn tell(&mut self, what: &str, why: &dyn std::fmt::Display) {
+        self.problems.push(format!("{what}: {why}"));
+    }
+
+    /// What was read; nothing, and a problem told, where it cannot be.
+    fn told<T: Default>(&mut self, what: &str, read: Result<T, RegistryError>) -> T {
+        read.unwrap_or_else(|error| {
+            self.tell(what, &error);
+            T::default()
+        })
+    }
 }
 
 impl std::fmt::Debug for Manager {
@@ -146,62 +161,86 @@ impl Manager {
     /// What the program goes by: the settings file, and beside it what the registry has. An object that
     /// cannot be gone by is told, and stops no other.
     pub(crate) fn effective(&self) -> Effective {
-        let mut settings = self.file().settings.clone();
-        let mut problems = Vec::new();
-        let mut tell =
-            |what: &str, why: &dyn std::fmt::Display| problems.push(format!("{what}: {why}"));
-        match self.list("Tracer") {
-            Ok(tracers) => {
-                for Stored { id, value } in tracers {
-                    if let Err(problem) = add_tracer(&mut settings, id, &value) {
-                        tell(&format!("Tracer {id}"), &problem.why);
-                    }
-                }
-            }
-            Err(error) => tell("Tracer", &error),
-        }
-        match self.list("EventTracingLevel") {
-            Ok(levels) => {
-                for (kind, level) in levels
-                    .iter()
-                    .filter_map(|one| convert::event_level(&one.value))
-                {
-                    if settings.levels.get(kind).is_none() {
-                        settings.levels.set(kind, level);
-                    }
-                }
-            }
-            Err(error) => tell("EventTracingLevel", &error),
-        }
-        if !settings.pins.metrics {
-            match self.stored_singleton("Metrics") {
-                Ok(Some(value)) => match convert::metrics(&value, settings.metrics.collect) {
-                    Ok((metrics, pushed)) => {
-                        settings.metrics = metrics;
-                        settings.pushed = pushed;
-                    }
-                    Err(problem) => tell("Metrics", &problem.why),
-                },
-                Ok(None) => {}
-                Err(error) => tell("Metrics", &error),
+        let mut effective = Effective {
+            settings: self.file().settings.clone(),
+            problems: Vec::new(),
+        };
+        self.add_sources(&mut effective);
+        self.add_tracers(&mut effective);
+        self.add_levels(&mut effective);
+        self.add_metrics(&mut effective);
+        self.add_retention(&mut effective);
+        self.add_stores(&mut effective);
+        effective
+    }
+
+    fn add_sources(&self, effective: &mut Effective) {
+        for Stored { id, value } in effective.told("Source", self.list("Source")) {
+            match convert::source(&value) {
+                Ok(source) => effective.settings.sources.push(source),
+                Err(problem) => effective.tell(&format!("Source {id}"), &problem.why),
             }
         }
-        if !settings.pins.retention {
-            match self.stored_singleton("DataRetention") {
-                Ok(Some(value)) => {
-                    settings.retention = convert::retention(&value);
-                    settings.samples = convert::sample_rules(&value);
-                    if let Some(schedule) =
-                        convert::schedule(&value).filter(|_| !settings.pins.metrics)
-                    {
-                        settings.metrics.collect = schedule;
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => tell("DataRetention", &error),
+    }
+
+    fn add_tracers(&self, effective: &mut Effective) {
+        for Stored { id, value } in effective.told("Tracer", self.list("Tracer")) {
+            if let Err(problem) = add_tracer(&mut effective.settings, id, &value) {
+                effective.tell(&format!("Tracer {id}"), &problem.why);
             }
         }
-        Effective { settings, problems }
+    }
+
+    fn add_levels(&self, effective: &mut Effective) {
+        let stored = effective.told("EventTracingLevel", self.list("EventTracingLevel"));
+        for (kind, level) in stored
+            .iter()
+            .filter_map(|one| convert::event_level(&one.value))
+        {
+            if effective.settings.levels.get(kind).is_none() {
+                effective.settings.levels.set(kind, level);
+            }
+        }
+    }
+
+    fn add_metrics(&self, effective: &mut Effective) {
+        if effective.settings.pins.metrics {
+            return;
+        }
+        let Some(value) = effective.told("Metrics", self.stored_singleton("Metrics")) else {
+            return;
+        };
+        match convert::metrics(&value, &effective.settings.metrics) {
+            Ok((metrics, pushed)) => {
+                effective.settings.metrics = metrics;
+                effective.settings.pushed = pushed;
+            }
+            Err(problem) => effective.tell("Metrics", &problem.why),
+        }
+    }
+
+    fn add_retention(&self, effective: &mut Effective) {
+        if effective.settings.pins.retention {
+            return;
+        }
+        let stored = self.stored_singleton("DataRetention");
+        let Some(value) = effective.told("DataRetention", stored) else {
+            return;
+        };
+        let settings = &mut effective.settings;
+        settings.retention = convert::retention(&value);
+        settings.samples = convert::sample_rules(&value);
+        if let Some(schedule) = convert::schedule(&value).filter(|_| !settings.pins.metrics) {
+            settings.metrics.collect = schedule;
+        }
+    }
+
+    fn add_stores(&self, effective: &mut Effective) {
+        let traces = effective.told("TracingStore", self.stored_singleton("TracingStore"));
+        let metrics = effective.told("MetricsStore", self.stored_singleton("MetricsStore"));
+        effective.settings.is_recording = traces.is_none_or(|store| convert::is_kept(&store));
+        effective.settings.metrics.is_sampled =
+            metrics.is_none_or(|store| convert::is_kept(&store));
     }
 
     /// The registry's objects of a kind, whole.
@@ -230,14 +269,12 @@ impl Manager {
     fn kept(&self, object: &'static Object) -> Result<Vec<Item>, RegistryError> {
         let file = self.file();
         let pinned = file.pinned.iter().filter(|one| one.object == object.name);
-        let mut items: Vec<Item> = pinned
-            .map(|one| Item {
-                id: one.id.to_string(),
-                order: one.id.0,
-                value: one.value.clone(),
-            })
-            .collect();
-        for Stored { id, value } in self.list(object.name)? {
+        let mut items: Vec<Item> = pinned.cloned().map(Item::from).collect();
+        let stored = self.list(object.name)?;
+        if object.name == "Source" && items.is_empty() && stored.is_empty() {
+            items.extend(pinned::usual_source(&file.settings).map(Item::from));
+        }
+        for Stored { id, value } in stored {
             items.push(Item {
                 id: id.to_string(),
                 order: id.0,
@@ -293,6 +330,15 @@ impl Manager {
     /// Refuses to write what stands in the settings file.
     fn refuse_pinned(&self, object: &'static Object, id: &str) -> Result<(), SetError> {
         let file = self.file();
+        let usual = pinned::usual_source(&file.settings).filter(|_| object.name == "Source");
+        if usual.is_some_and(|usual| usual.id.to_string() == id) {
+            return Err(SetError::new(
+                SetErrorType::Forbidden,
+                "these are the usual logs, which are followed where there is no source; create one, and \
+                 they no longer are"
+                    .to_owned(),
+            ));
+        }
         let place = match (object.name, id) {
             ("Metrics", SINGLETON) if file.settings.pins.metrics => Some("[metrics]"),
             ("DataRetention", SINGLETON) if file.settings.pins.retention => Some("[history]"),
@@ -329,7 +375,8 @@ impl Manager {
                 }
                 add_tracer(&mut settings, id, value).err()
             }
-            "Metrics" => convert::metrics(value, Schedule::default()).err(),
+            "Metrics" => convert::metrics(value, &self.file().settings.metrics).err(),
+            "Source" => convert::source(value).err(),
             _ => None,
         };
         match problem {

@@ -9,7 +9,8 @@ use tidings_sink::settings::{
     Compression, EventSelection, EventsPolicy, HttpAuth, Otel, Rotate, SecretKey, Tracer, Variant,
 };
 
-use crate::settings::{Settings, SourceSettings};
+use super::jmap::Item;
+use crate::settings::{self, Settings, SourceSettings};
 
 /// An object of the settings file.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +50,28 @@ pub(crate) fn objects(settings: &Settings) -> Vec<Pinned> {
     all
 }
 
+impl From<Pinned> for Item {
+    fn from(pinned: Pinned) -> Item {
+        Item {
+            id: pinned.id.to_string(),
+            order: pinned.id.0,
+            value: pinned.value,
+        }
+    }
+}
+
+/// The usual logs, which are followed where there is no source at all.
+pub(crate) fn usual_source(settings: &Settings) -> Option<Pinned> {
+    let usual = (!settings.demo).then(settings::usual_source)?;
+    let name = usual.patterns.join(", ");
+    Some(pin(
+        "Source",
+        &name,
+        "the usual logs",
+        source_object(&usual),
+    ))
+}
+
 fn pin(object: &'static str, name: &str, section: &str, value: Value) -> Pinned {
     // The name alone says which it is, so that the id stays when anything else is changed. Above what a
     // clock gives.
@@ -73,6 +96,7 @@ fn source_object(source: &SourceSettings) -> Value {
         .collect();
     json!({
         "paths": paths,
+        "enable": source.is_enabled,
         "start": if source.from_beginning { "beginning" } else { "end" },
         "timezone": source.timezone,
         "year": source.year,

@@ -18,8 +18,6 @@ mod change;
 #[cfg(test)]
 mod tests;
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -30,6 +28,7 @@ use redb::{
 use serde_json::{Map, Value};
 use tidings_event::Id;
 
+use super::database;
 pub(crate) use change::{Change, ChangeKind, Changes};
 
 /// The file's name in the data directory.
@@ -112,24 +111,11 @@ impl Registry {
     /// none.
     pub(crate) fn open(dir: &Path) -> Result<Registry> {
         let path = dir.join(FILE);
-        let fail = |why: String| RegistryError {
+        let fail = |why| RegistryError {
             path: path.clone(),
             why,
         };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| fail(error.to_string()))?;
-        let backend =
-            redb::backends::FileBackend::new(file).map_err(|error| fail(error.to_string()))?;
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create_with_backend(backend)
-            .map_err(|error| fail(error.to_string()))?;
+        let database = database::open(dir, FILE, CACHE_BYTES).map_err(fail)?;
         let registry = Registry {
             database,
             path: path.clone(),

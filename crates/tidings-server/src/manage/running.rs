@@ -7,8 +7,9 @@ use tidings_admin::describe::Object;
 use tidings_engine::Live;
 use tidings_event::{Id, stable_hash};
 
-use super::convert::members;
+use super::convert::{members, text};
 use super::jmap::Item;
+use crate::live::first_since;
 use crate::output;
 use crate::source::{Board, State};
 
@@ -31,6 +32,30 @@ impl Runs {
     /// The sequence behind the last event of the spool.
     pub(super) fn head(&self) -> Option<u64> {
         Some(self.live.upgrade()?.spool().head())
+    }
+
+    /// Has a reader read again what the spool holds since a time, or all of it; gives how many events that
+    /// are.
+    pub(super) fn replay(&self, id: &str, since_ns: Option<i64>) -> Result<u64, String> {
+        let readers = self.readers();
+        let Some(reader) = readers.iter().find(|reader| reader.id == id) else {
+            return Err(format!("there is no reader {id}"));
+        };
+        let name = text(&reader.value, "name").unwrap_or_default();
+        if text(&reader.value, "class").as_deref() == Some("pinning") {
+            return Err(format!(
+                "the reader {name} keeps each event once and cannot read it again"
+            ));
+        }
+        let Some(live) = self.live.upgrade() else {
+            return Err("the server is stopping".to_owned());
+        };
+        let from = match since_ns {
+            Some(since_ns) => first_since(live.spool(), since_ns)
+                .map_err(|error| format!("the spool cannot be read: {error}"))?,
+            None => 0,
+        };
+        self.outputs.replay(&name, from)
     }
 
     /// The history, and each output.

@@ -82,6 +82,9 @@ impl Sampling {
         if self.ticks.is_multiple_of(TICKS_TOLD) {
             emit!(Telemetry::MetricsCollected, elapsed = watch.elapsed());
         }
+        if !self.metrics.settings().is_sampled {
+            return;
+        }
         match self.engine.samples().write(now_ns, &readings, is_scheduled) {
             Ok(samples) => {
                 if !std::mem::take(&mut self.told).is_empty() {

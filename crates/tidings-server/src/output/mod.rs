@@ -123,6 +123,14 @@ impl Running {
             .unwrap_or_default()
     }
 
+    /// Has an output deliver again what the spool holds from `sequence` on; gives how many events that are.
+    pub(crate) fn replay(&self, name: &str, sequence: u64) -> Result<u64, String> {
+        match self.lock().as_mut() {
+            Some(outputs) => outputs.replay(name, sequence),
+            None => Err("the server is stopping".to_owned()),
+        }
+    }
+
     /// Where tracers write log files.
     pub(crate) fn places(&self) -> Arc<LogPlaces> {
         Arc::clone(&self.places)

@@ -147,8 +147,8 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "http",
         is_list: false,
-        about: "The HTTP server: `GET /healthz`, `GET /readyz`, `POST /ingest`, and the searches if \
-                `api` is on. The socket `tidings.sock` in the data directory, through which the \
+        about: "The HTTP server: health, metrics, `POST /ingest`, searches, the management API, and live \
+                streams (`GET /api/openapi.json` tells all paths). The socket `tidings.sock` in the data directory, through which the \
                 other verbs ask a running server, is always there and needs none of this.",
         keys: &[
             Key {
@@ -220,9 +220,10 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "api",
                 takes: Takes::Flag,
-                default: "false",
-                about: "Answer searches (`/api/tidings/…`) on these addresses too, to those who show the \
-                        token, a key, or the name and password of an account.",
+                default: "true",
+                about: "Answer the client verbs (`/api/tidings/…`) on these addresses too, to those who \
+                        show the token, a key, or the name and password of an account. The management API \
+                        and live streams are there in any case, for those who show who they are.",
             },
             Key {
                 name: "connections",
@@ -235,7 +236,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 name: "searches",
                 takes: Takes::Number(1, 64),
                 default: "4",
-                about: "Searches at a time; eight times as many may wait, further ones are told to \
+                about: "Searches at a time; sixteen times as many may wait, further ones are told to \
                         come again (503).",
             },
             Key {

@@ -33,6 +33,7 @@ pub(crate) use network::Network;
 pub(crate) use outputs::USUAL_CONSOLE;
 use read::{File, Table, Tables};
 pub(crate) use told::in_words_of_the_file;
+pub(crate) use value::is_log_pattern;
 use value::{Given, is_secret};
 
 /// Longest settings file.
@@ -54,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) retention: RetentionRules,
     /// How long samples of metrics are kept.
     pub(crate) samples: SampleRules,
+    /// Events go into the history; only the management API says otherwise.
+    pub(crate) is_recording: bool,
     /// Least important events to print.
     pub(crate) console_level: Level,
     /// Outputs of events.
@@ -88,9 +91,22 @@ impl Settings {
         }
     }
 
+    /// The logs to follow: the configured ones, and the sample if it is replayed; the usual ones if there
+    /// are none.
+    pub(crate) fn followed(&self, demo_log: Option<&Path>) -> Vec<SourceSettings> {
+        let mut sources = self.sources.clone();
+        match demo_log {
+            Some(log) => sources.push(demo_source(log)),
+            None if sources.is_empty() => sources.push(usual_source()),
+            None => {}
+        }
+        sources
+    }
+
     /// Whether these differ from others in nothing but what can change while the server runs.
-    pub(crate) fn differs_only_in_outputs(&self, others: &Settings) -> bool {
+    pub(crate) fn differs_only_in_changeable(&self, others: &Settings) -> bool {
         let Settings {
+            sources,
             console_level,
             tracers,
             pushed,
@@ -102,6 +118,7 @@ impl Settings {
             ..
         } = others.clone();
         let like = Settings {
+            sources,
             console_level,
             tracers,
             pushed,
@@ -125,6 +142,8 @@ pub(crate) struct MetricsSettings {
     pub(crate) collect: Schedule,
     /// Scrapes are answered.
     pub(crate) is_scraped: bool,
+    /// Samples are kept; only the management API says otherwise.
+    pub(crate) is_sampled: bool,
     /// What a scraper must show, `user:password`, if not what other clients show.
     pub(crate) user: Option<Token>,
 }
@@ -134,6 +153,8 @@ pub(crate) struct MetricsSettings {
 pub(crate) struct SourceSettings {
     /// Their paths, with wildcards.
     pub(crate) patterns: Vec<String>,
+    /// They are followed; only the management API says otherwise.
+    pub(crate) is_enabled: bool,
     /// Begin with a log that was never read before at its beginning, instead of at its end.
     pub(crate) from_beginning: bool,
     /// A file that a pattern names without wildcards is waited for, and complained about, where it
@@ -243,6 +264,7 @@ fn checked(mut tables: Tables, path: &Path) -> Result<Settings, Failure> {
         ingest: ingest(&tables.one("ingest"), path)?,
         live: live(&tables.one("live")),
         retention: retention(&history),
+        is_recording: true,
         samples: SampleRules {
             scheduled_ns: hold(&history, "keep_metrics"),
             ..SampleRules::default()
@@ -270,6 +292,7 @@ fn source(table: &Table, path: &Path) -> Result<SourceSettings, Failure> {
     };
     Ok(SourceSettings {
         patterns,
+        is_enabled: true,
         from_beginning: text(table, "start").is_some_and(|start| start == "beginning"),
         is_awaited: true,
         timezone: text(table, "timezone").unwrap_or_default(),
@@ -417,6 +440,7 @@ fn metrics(table: &Table, path: &Path) -> Result<MetricsSettings, Failure> {
             .and_then(|text| text.parse().ok())
             .unwrap_or_default(),
         is_scraped: flag(table, "prometheus"),
+        is_sampled: true,
         user,
     })
 }
@@ -518,6 +542,7 @@ const USUAL_LOGS: [&str; 5] = [
 pub(crate) fn usual_source() -> SourceSettings {
     SourceSettings {
         patterns: USUAL_LOGS.map(str::to_owned).to_vec(),
+        is_enabled: true,
         from_beginning: false,
         is_awaited: false,
         timezone: "local".to_owned(),
@@ -526,9 +551,10 @@ pub(crate) fn usual_source() -> SourceSettings {
 }
 
 /// Where to follow the replayed sample.
-pub(crate) fn demo_source(log: &Path) -> SourceSettings {
+fn demo_source(log: &Path) -> SourceSettings {
     SourceSettings {
         patterns: vec![glob::Pattern::escape(&log.to_string_lossy())],
+        is_enabled: true,
         from_beginning: true,
         is_awaited: true,
         timezone: "UTC".to_owned(),

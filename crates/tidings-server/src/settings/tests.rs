@@ -54,7 +54,7 @@ fn without_a_file_the_defaults_apply() {
     );
     assert_eq!(settings.samples, SampleRules::default());
     assert_eq!(settings.metrics.collect, Schedule::default());
-    assert!(!settings.http.api && !settings.demo && settings.sources.is_empty());
+    assert!(settings.http.api && !settings.demo && settings.sources.is_empty());
 }
 
 #[test]

@@ -62,9 +62,7 @@ impl Takes {
             }
             Takes::Patterns => {
                 let patterns = one_or_more(value)?;
-                let good =
-                    |text: &String| text.starts_with('/') && glob::Pattern::new(text).is_ok();
-                (!patterns.is_empty() && patterns.iter().all(good))
+                (!patterns.is_empty() && patterns.iter().all(|text| is_log_pattern(text)))
                     .then_some(Given::Texts(patterns))
             }
             Takes::Events => named(value, &|name| EventType::matching(name).is_ok()),
@@ -155,6 +153,11 @@ impl Takes {
             }
         }
     }
+}
+
+/// An absolute path, which may have wildcards.
+pub(crate) fn is_log_pattern(text: &str) -> bool {
+    text.starts_with('/') && glob::Pattern::new(text).is_ok()
 }
 
 /// Names, or wildcards, that all stand for something.

@@ -56,6 +56,11 @@ impl Board {
         }
     }
 
+    /// Forgets a source that is not followed any more.
+    pub(super) fn remove(&self, name: &str) {
+        self.lock().remove(name);
+    }
+
     /// All sources, by name.
     pub(crate) fn all(&self) -> BTreeMap<String, Status> {
         self.lock().clone()

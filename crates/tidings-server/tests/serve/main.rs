@@ -3,9 +3,13 @@
 #![expect(clippy::disallowed_methods, reason = "scenarios measure real time")]
 
 mod accounts;
+mod api;
 mod bad_input;
+mod changing;
+mod conformance;
 mod follow;
 mod forward;
+mod manage;
 mod outputs;
 mod reading;
 mod run;

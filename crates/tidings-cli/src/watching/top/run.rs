@@ -107,10 +107,11 @@ fn bytes_of(directory: &Path) -> Option<u64> {
 /// Takes what came; fails where there is nothing to show without it.
 fn take(top: &mut Top, input: Input, now_ms: u64) -> Result<(), Failure> {
     match input {
-        Input::Metrics(watched) => match trouble(top, "metrics", watched)? {
-            Some(frame) => top.take_metrics(&frame, now_ms)?,
-            None => {}
-        },
+        Input::Metrics(watched) => {
+            if let Some(frame) = trouble(top, "metrics", watched)? {
+                top.take_metrics(&frame, now_ms)?;
+            }
+        }
         Input::SignIns(Watched::Failed(failure)) => {
             top.troubles.insert("sign-ins", failure.sentence());
         }

@@ -185,7 +185,8 @@ fn wrong_parameters_are_named_and_unknown_ones_ignored() {
 #[test]
 fn streams_are_refused_to_strangers_and_beyond_the_limit() {
     let server = Running::with("[live]\nclients = 1\n");
-    assert_eq!(server.ask(get("/api/live/tracing")).0, 404, "no api on TCP");
+    let stranger = server.ask(get("/api/live/tracing"));
+    assert_eq!(stranger.0, 401, "{}", stranger.1);
     let open = Events::open(&server, "/api/live/metrics", "");
     let (status, answer) = server.ask_socket(get("/api/live/tracing"));
     assert_eq!(status, 503);
@@ -197,7 +198,7 @@ fn streams_are_refused_to_strangers_and_beyond_the_limit() {
         server.app.hub.get().unwrap().numbers().streams == 0
     });
     assert!(is_free);
-    let settings = format!("[http]\ntoken = \"{TOKEN}\"\napi = true\n");
+    let settings = format!("[http]\ntoken = \"{TOKEN}\"\napi = false\n");
     let server = Running::with(&settings);
     assert_eq!(server.ask(get("/api/live/tracing")).0, 401);
 }

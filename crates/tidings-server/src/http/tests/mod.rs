@@ -5,6 +5,7 @@ mod jmap;
 mod live;
 mod metrics;
 mod oauth;
+mod requests;
 mod rights;
 
 use std::io::{Read, Write};
@@ -421,8 +422,8 @@ fn without_a_token_only_this_machine_s_names_pass() {
     assert_eq!(named("rebound.evil.test"), 421);
     assert_eq!(
         server.ask(get("/api/tidings/events")).0,
-        404,
-        "searches are for the socket"
+        401,
+        "who searches says who they are"
     );
     let (status, answer) = server.ask(get("/readyz"));
     assert!(
@@ -634,10 +635,10 @@ fn searches_beyond_the_limit_wait_and_then_are_refused() {
         .unwrap();
     let place = loop {
         std::thread::sleep(Duration::from_millis(10));
-        let left = u32::try_from(server.app.limits.waiting.available_permits()).unwrap();
-        if left == 8 {
+        let left = server.app.limits.waiting.available_permits();
+        if left == super::WAITING_PER_SEARCH {
             break Arc::clone(&server.app.limits.waiting)
-                .try_acquire_many_owned(left)
+                .try_acquire_many_owned(u32::try_from(left).unwrap())
                 .unwrap();
         }
     };

@@ -34,7 +34,7 @@ pub(crate) const CALLS_MAX: usize = 16;
 pub(crate) const REQUEST_BYTES_MAX: usize = 10_000_000;
 
 /// Most requests of one client at a time, as the session says.
-pub(crate) const REQUESTS_MAX: usize = 4;
+pub(crate) const REQUESTS_MAX: usize = 64;
 
 /// Most objects that one `get` gives, and one `set` takes.
 pub(crate) const OBJECTS_MAX: usize = 500;

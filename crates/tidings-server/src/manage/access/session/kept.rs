@@ -6,14 +6,13 @@
 //! | `uses` | id of a key or an account | when it was last used, in nanoseconds since 1970 |
 //! | `about` | name | `version` |
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::Session;
 use crate::manage::access::token::Hash;
+use crate::manage::database;
 
 const FILE: &str = "access.redb";
 const VERSION: u64 = 1;
@@ -49,25 +48,13 @@ impl std::error::Error for KeptError {}
 impl Kept {
     pub(super) fn open(dir: &Path) -> Result<Kept, KeptError> {
         let path = dir.join(FILE);
-        let fail = |why: String| KeptError {
+        let fail = |why| KeptError {
             path: path.clone(),
             why,
         };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path);
-        let file = file.map_err(|error| fail(error.to_string()))?;
-        let backend = redb::backends::FileBackend::new(file);
-        let backend = backend.map_err(|error| fail(error.to_string()))?;
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create_with_backend(backend);
+        let database = database::open(dir, FILE, CACHE_BYTES);
         let kept = Kept {
-            database: database.map_err(|error| fail(error.to_string()))?,
+            database: database.map_err(fail)?,
             path: path.clone(),
         };
         kept.prepare()?;
