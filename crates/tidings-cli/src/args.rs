@@ -5,6 +5,7 @@
 mod examples;
 mod filter;
 mod manage;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ pub(crate) use manage::{
     ApplyArgs, CreateArgs, DeleteArgs, DescribeArgs, GetArgs, InputArgs, QueryArgs, SnapshotArgs,
     UpdateArgs,
 };
+pub(crate) use watch::{LiveArgs, TopArgs, WatchArgs};
 
 /// What the process exits with, for the help, the man page and the reference page.
 pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
@@ -446,48 +448,6 @@ pub(crate) struct EventsArgs {
     /// Show the log line beneath each event
     #[arg(long)]
     pub(crate) raw: bool,
-
-    #[command(flatten)]
-    pub(crate) zone: ZoneArgs,
-
-    #[command(flatten)]
-    pub(crate) output: JsonArgs,
-}
-
-/// Options of `live`.
-#[derive(Debug, Args)]
-pub(crate) struct LiveArgs {
-    /// What to watch: field:value terms and words, as `type:delivery.* to:*@gmail.com`; all events
-    /// without it
-    #[arg(value_name = "FILTER")]
-    pub(crate) filter: Vec<String>,
-
-    /// Begin with what happened since this time: 15m (ago), 2026-11-22T13:00; as far as the spool
-    /// still has it
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub(crate) since: Option<String>,
-
-    /// Show the log line beneath each event
-    #[arg(long)]
-    pub(crate) raw: bool,
-
-    #[command(flatten)]
-    pub(crate) form: WatchArgs,
-}
-
-/// Options of `top`.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct TopArgs {
-    #[command(flatten)]
-    pub(crate) form: WatchArgs,
-}
-
-/// How that is shown which changes.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct WatchArgs {
-    /// Print lines, also on a terminal
-    #[arg(long)]
-    pub(crate) plain: bool,
 
     #[command(flatten)]
     pub(crate) zone: ZoneArgs,
