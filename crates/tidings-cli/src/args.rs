@@ -5,6 +5,7 @@
 mod examples;
 mod filter;
 mod manage;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ pub(crate) use manage::{
     ApplyArgs, CreateArgs, DeleteArgs, DescribeArgs, GetArgs, InputArgs, QueryArgs, SnapshotArgs,
     UpdateArgs,
 };
+pub(crate) use watch::{LiveArgs, TopArgs, WatchArgs};
 
 /// What the process exits with, for the help, the man page and the reference page.
 pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
@@ -149,6 +151,23 @@ pub(crate) enum Verb {
     /// and its values.
     #[command(after_help = examples::EVENTS)]
     Events(EventsArgs),
+
+    /// Watch events as they happen
+    ///
+    /// Shows what the running server takes in, the moment it is durable. On a terminal the newest
+    /// stand at the bottom of the screen: space pauses, / changes the filter, Enter shows all of an
+    /// event, f follows its message, ? lists the keys. Elsewhere, or with --plain or --json, each event
+    /// is a line, until Ctrl-C. A stream that breaks is taken up where it broke.
+    #[command(after_help = examples::LIVE)]
+    Live(LiveArgs),
+
+    /// Watch the mail system as a whole
+    ///
+    /// Shows, each second: how much mail comes, goes, waits and fails, and why; the last failed
+    /// sign-ins; how far the sources and the outputs are behind. Where the output is no terminal, or
+    /// with --plain or --json, it looks for two seconds, prints that, and ends.
+    #[command(after_help = examples::TOP_VERB)]
+    Top(TopArgs),
 
     /// Sum up a period: volumes, verdicts, reasons, senders, delays
     ///

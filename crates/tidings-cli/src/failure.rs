@@ -55,6 +55,7 @@ pub struct Failure {
     kind: FailureKind,
     message: String,
     source: Option<Box<dyn Error + Send + Sync>>,
+    is_passing: bool,
 }
 
 impl Failure {
@@ -64,7 +65,19 @@ impl Failure {
             kind,
             message: message.into(),
             source: None,
+            is_passing: false,
         }
+    }
+
+    /// The same failure of a server that is starting, or has too much to do: it will pass.
+    pub(crate) fn passing(mut self) -> Failure {
+        self.is_passing = true;
+        self
+    }
+
+    /// Whether the same may succeed a little later.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.is_passing
     }
 
     /// The same failure, with what caused it.

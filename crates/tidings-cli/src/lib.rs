@@ -29,6 +29,7 @@ mod term;
 #[cfg(test)]
 mod testing;
 mod verb;
+mod watching;
 
 pub use failure::{Failure, FailureKind};
 pub use globals::{Globals, SOCKET_NAME};

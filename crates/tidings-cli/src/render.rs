@@ -11,7 +11,7 @@ mod reason;
 mod stats;
 mod story;
 
-pub(crate) use event::{event_line, event_text, raw_line};
+pub(crate) use event::{description, event_line, event_text, level_style, pairs_text, raw_line};
 pub(crate) use import::{progress_line, summary as import_summary};
 pub(crate) use messages::{MessageTable, other_line};
 pub(crate) use parsed::{ParseTally, ProgramTally, parsed_lines};

@@ -5,12 +5,14 @@ mod check;
 mod demo;
 mod events;
 mod import;
+mod live;
 mod manage;
 mod messages;
 mod parse;
 mod search;
 mod stats;
 mod story;
+mod top;
 
 use std::io::{self, Write};
 
@@ -27,6 +29,8 @@ pub(crate) fn execute(verb: Verb, session: &mut Session<'_>) -> Result<Outcome, 
         Verb::Messages(args) => messages::run(&args, session),
         Verb::Story(args) => story::run(&args, session),
         Verb::Events(args) => events::run(&args, session),
+        Verb::Live(args) => live::run(&args, session),
+        Verb::Top(args) => top::run(args, session),
         Verb::Stats(args) => stats::run(&args, session),
         Verb::Parse(args) => parse::run(&args, session),
         Verb::Verify(args) => check::verify(args, session),

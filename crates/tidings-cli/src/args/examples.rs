@@ -54,6 +54,24 @@ Examples:
   Everything but connections, for a script:
     tidings events -type:'smtp.connection-*' --since 10m --json";
 
+pub(super) const LIVE: &str = "\
+Examples:
+  All that happens:
+    tidings live
+  Deliveries that fail, beginning with the last quarter of an hour:
+    tidings live 'type:(delivery.failed, queue.rescheduled)' --since 15m
+  Addresses that fail to sign in, for a script:
+    tidings live type:auth.failed --json | jq -r .data.remoteIp
+  Another machine:
+    TIDINGS_TOKEN=… tidings live --server https://mx1.example.org:8686";
+
+pub(super) const TOP_VERB: &str = "\
+Examples:
+  The whole screen, until q:
+    tidings top
+  What is behind, for a monitoring script:
+    tidings top --json | jq '.readers[] | select(.lagEvents > 10000)'";
+
 pub(super) const STATS: &str = "\
 Examples:
   The whole history:

@@ -11,7 +11,7 @@ use std::ffi::OsString;
 const MARK: char = '\u{f8ff}';
 
 /// Verbs whose positional arguments are a filter.
-const FILTER_VERBS: [&str; 2] = ["messages", "events"];
+const FILTER_VERBS: [&str; 3] = ["messages", "events", "live"];
 
 /// Marks the negated terms among the arguments of a verb that takes a filter.
 pub(crate) fn shield_negated_terms(args: Vec<OsString>) -> Vec<OsString> {

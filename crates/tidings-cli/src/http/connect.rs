@@ -1,7 +1,7 @@
 //! Connections to a server: its unix socket, TCP, or TLS over TCP.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,9 +21,54 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Both ways of a connection.
-pub(super) trait Stream: Read + Write {}
+pub(super) trait Stream: Read + Write {
+    /// What ends the connection from another thread.
+    fn hangup(&self) -> io::Result<Hangup>;
+}
 
-impl<T: Read + Write> Stream for T {}
+impl Stream for UnixStream {
+    fn hangup(&self) -> io::Result<Hangup> {
+        self.try_clone().map(Hangup::Unix)
+    }
+}
+
+impl Stream for TcpStream {
+    fn hangup(&self) -> io::Result<Hangup> {
+        self.try_clone().map(Hangup::Tcp)
+    }
+}
+
+impl Stream for StreamOwned<ClientConnection, TcpStream> {
+    fn hangup(&self) -> io::Result<Hangup> {
+        self.sock.hangup()
+    }
+}
+
+/// Another handle of a connection, for the thread that does not read it.
+#[derive(Debug)]
+pub(super) enum Hangup {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+impl Hangup {
+    /// Ends the connection: whoever reads it comes to its end.
+    pub(super) fn hang_up(&self) {
+        // It may be closed already.
+        let _ = match self {
+            Hangup::Unix(stream) => stream.shutdown(Shutdown::Both),
+            Hangup::Tcp(stream) => stream.shutdown(Shutdown::Both),
+        };
+    }
+
+    /// Limits how long the other side may be silent.
+    pub(super) fn set_silence(&self, longest: Duration) -> io::Result<()> {
+        match self {
+            Hangup::Unix(stream) => stream.set_read_timeout(Some(longest)),
+            Hangup::Tcp(stream) => stream.set_read_timeout(Some(longest)),
+        }
+    }
+}
 
 /// Where a server is.
 #[derive(Clone, Debug)]

@@ -19,8 +19,13 @@ pub(super) type Answer = Body<BufReader<Box<dyn Stream>>>;
 pub(super) struct Request {
     method: &'static str,
     path: String,
+    accept: &'static str,
+    last_event_id: Option<String>,
     body: Option<String>,
 }
+
+/// What the searches answer.
+const ACCEPT_OBJECTS: &str = "application/x-ndjson, application/json";
 
 impl Request {
     /// Asks for `path`.
@@ -28,7 +33,20 @@ impl Request {
         Request {
             method: "GET",
             path: path.to_owned(),
+            accept: ACCEPT_OBJECTS,
+            last_event_id: None,
             body: None,
+        }
+    }
+
+    /// Asks for the stream at `path`, from behind the frame with this id on.
+    pub(super) fn stream(path: &str, last_event_id: Option<&str>) -> Request {
+        // An id that no header can carry is none of our servers'.
+        let id = last_event_id.filter(|id| id.bytes().all(|byte| byte.is_ascii_graphic()));
+        Request {
+            accept: "text/event-stream",
+            last_event_id: id.map(str::to_owned),
+            ..Request::get(path)
         }
     }
 
@@ -37,6 +55,8 @@ impl Request {
         Request {
             method: "POST",
             path: path.to_owned(),
+            accept: ACCEPT_OBJECTS,
+            last_event_id: None,
             body: Some(body),
         }
     }
@@ -58,8 +78,22 @@ impl Request {
     /// # Errors
     /// What the server says is wrong, or that it cannot be reached or understood.
     pub(super) fn send(self, target: &Target, token: Option<&str>) -> Result<Answer, Failure> {
+        self.send_and(target, token, |_| Ok(()))
+    }
+
+    /// The same; `connected` is shown the connection first.
+    ///
+    /// # Errors
+    /// As of [`send`](Self::send), and what `connected` gives.
+    pub(super) fn send_and(
+        self,
+        target: &Target,
+        token: Option<&str>,
+        connected: impl FnOnce(&dyn Stream) -> io::Result<()>,
+    ) -> Result<Answer, Failure> {
         let head = self.head(target, token)?;
         let mut stream = target.connect()?;
+        connected(stream.as_ref()).map_err(|error| broken(target, error))?;
         let mut send = || {
             stream.write_all(head.as_bytes())?;
             stream.write_all(self.body.as_deref().unwrap_or_default().as_bytes())?;
@@ -83,11 +117,17 @@ impl Request {
         };
         let mut head = format!(
             "{} {prefix}{} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
-             User-Agent: tidings/{}\r\nAccept: application/x-ndjson, application/json\r\n",
+             User-Agent: tidings/{}\r\nAccept: {}\r\n",
             self.method,
             self.path,
-            env!("CARGO_PKG_VERSION")
+            env!("CARGO_PKG_VERSION"),
+            self.accept
         );
+        if let Some(id) = &self.last_event_id {
+            head.push_str("Last-Event-ID: ");
+            head.push_str(id);
+            head.push_str("\r\n");
+        }
         if let Some(body) = &self.body {
             head.push_str("Content-Type: application/json\r\nContent-Length: ");
             head.push_str(&body.len().to_string());
@@ -147,6 +187,14 @@ pub(super) fn broken(target: &Target, error: io::Error) -> Failure {
 
 /// The failure that an answer with another status than 200 stands for.
 fn refusal(target: &Target, head: &Head, body: impl Read) -> Failure {
+    let failure = failure_of(target, head, body);
+    match head.status {
+        429 | 503 => failure.passing(),
+        _ => failure,
+    }
+}
+
+fn failure_of(target: &Target, head: &Head, body: impl Read) -> Failure {
     let name = target.name();
     let mut text = Vec::new();
     // Whatever of the text arrives helps; the status says the rest.

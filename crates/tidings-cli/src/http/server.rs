@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::connect::Target;
 use super::request::{Answer, Request, broken};
 use super::url::Url;
+use super::watch::{Wanted, Watch, Watched};
 use crate::failure::Failure;
 
 /// Longest answer of the management API, in bytes; the server's own limit, and some room.
@@ -16,8 +17,8 @@ const ANSWER_BYTES_MAX: u64 = 80 << 20;
 /// A running server.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
-    target: Target,
-    token: Option<String>,
+    pub(super) target: Target,
+    pub(super) token: Option<String>,
 }
 
 impl Server {
@@ -38,6 +39,30 @@ impl Server {
             target: Target::Url(Url::parse(url)?),
             token,
         })
+    }
+
+    /// Where it is, in few words: an address or a path.
+    pub(crate) fn place(&self) -> String {
+        match &self.target {
+            Target::Socket(path) => path.display().to_string(),
+            Target::Url(url) => url.to_string(),
+        }
+    }
+
+    /// Opens the stream at `path` and hands over what comes, from a thread of its own, until the
+    /// watch is dropped or `deliver` gives `false`.
+    pub(crate) fn watch(
+        &self,
+        path: &'static str,
+        parameters: Vec<(&'static str, String)>,
+        deliver: impl FnMut(Watched) -> bool + Send + 'static,
+    ) -> Watch {
+        let wanted = Wanted {
+            server: self.clone(),
+            path,
+            parameters,
+        };
+        Watch::start(wanted, deliver)
     }
 
     /// Calls methods of the management API (`[["x:Source/get", {…}, "0"], …]`) and gives their

@@ -37,13 +37,20 @@ pub(crate) fn event_text(screen: &Screen, event: &Value) -> String {
     text
 }
 
+/// The pairs of an event alone: `to = "bob@example.net", code = 250`.
+pub(crate) fn pairs_text(screen: &Screen, pairs: &Map<String, Value>) -> String {
+    let mut text = String::new();
+    push_pairs(&mut text, screen, pairs, "", 0);
+    text
+}
+
 /// The line that an event was read from, as it stands beneath it.
 pub(crate) fn raw_line(screen: &Screen, indent: &str, raw: &str) -> String {
     format!("{indent}{}", screen.paint(Style::Dim, &clean(raw)))
 }
 
 /// The catalogue's words for a type; the type itself where this version does not know it.
-fn description(name: &str) -> String {
+pub(crate) fn description(name: &str) -> String {
     match EventType::from_name(name) {
         Some(kind) => kind.info().description.to_owned(),
         None => clean(name).into_owned(),
@@ -51,18 +58,18 @@ fn description(name: &str) -> String {
 }
 
 fn time_of(screen: &Screen, event: &Value) -> String {
-    // `time` is our own field, with fractions; `createdAt` is the webhook form's.
-    let time = match text_of(event, "time") {
-        "" => text_of(event, "createdAt"),
-        time => time,
-    };
-    match parse_rfc3339(time) {
-        Ok(time_ns) => screen.zone.millis(time_ns),
-        Err(_) => clean(time).into_owned(),
+    // `time` is our own field, with fractions; `createdAt` is the webhook form's, and has none.
+    match text_of(event, "time") {
+        "" => screen.zone.show(text_of(event, "createdAt")),
+        time => match parse_rfc3339(time) {
+            Ok(time_ns) => screen.zone.millis(time_ns),
+            Err(_) => clean(time).into_owned(),
+        },
     }
 }
 
-fn level_style(level: &str) -> Style {
+/// The colour of a level, which is in capitals.
+pub(crate) fn level_style(level: &str) -> Style {
     match level {
         "ERROR" => Style::Red,
         "WARN" => Style::Yellow,

@@ -6,8 +6,8 @@ use super::{Facts, Family, Measurement};
 use crate::diagnose::{Class, Direction, Enhanced, Reply, Stage, diagnose};
 use crate::message;
 
-/// Events of this type can tell of a refusal.
-pub(super) fn may_refuse(kind: EventType) -> bool {
+/// Whether events of this type can tell that our server refused something to its client.
+pub fn may_refuse(kind: EventType) -> bool {
     kind == EventType::MTA_HOOK_ACTION_REJECT || message::may_refuse(kind)
 }
 

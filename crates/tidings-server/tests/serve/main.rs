@@ -15,3 +15,4 @@ mod reading;
 mod run;
 mod samples;
 mod support;
+mod watching;
