@@ -46,6 +46,7 @@ mod error;
 mod flags;
 mod intern;
 mod manifest;
+mod marks;
 mod merge;
 mod open;
 mod part;

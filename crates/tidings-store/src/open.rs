@@ -9,6 +9,7 @@ use tidings_spool::{Backend, File};
 use crate::cache::{FileKind, PartCache};
 use crate::error::IoContext;
 use crate::manifest::PartEntry;
+use crate::marks::Marks;
 use crate::part::layout::{Group, PartColumn};
 use crate::sidecar::file::{Head, TRAILER, checked, decode_head, decode_trailer, with_checksum};
 use crate::sidecar::fingerprint;
@@ -26,6 +27,7 @@ pub(crate) struct SharedPart {
     cache: Arc<PartCache>,
     /// No version refers to it any more: the last reader removes the files.
     dead: AtomicBool,
+    pub(crate) marks: Marks,
 }
 
 impl SharedPart {
@@ -35,6 +37,7 @@ impl SharedPart {
             backend,
             cache,
             dead: AtomicBool::new(false),
+            marks: Marks::default(),
         }
     }
 

@@ -233,6 +233,19 @@ impl Part {
         Ok(all)
     }
 
+    /// Whether a reader has [marked](Self::mark) this page of a column.
+    #[must_use]
+    pub fn is_marked(&self, column: ColumnId, page: u32) -> bool {
+        self.shared.marks.is_set(column, page)
+    }
+
+    /// Notes something that was found out about a column's page of [`PAGE_ROWS`](Self::PAGE_ROWS) rows, for
+    /// as long as the part is open. There is one kind of mark, whose meaning is the caller's; columns
+    /// beyond the 64th have none.
+    pub fn mark(&self, column: ColumnId, page: u32) {
+        self.shared.marks.set(column, page, self.rows());
+    }
+
     /// Reads the given columns of the given rows. Only pages that hold such rows are read and
     /// decoded: some 50 µs a column and page. A column that the part lacks is null in every row.
     ///

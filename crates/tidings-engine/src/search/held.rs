@@ -5,7 +5,7 @@
 //! for a few bytes in its texts costs a hundredth of that.
 
 use tidings_event::filter::Needs;
-use tidings_store::{ColumnId, NULL_CODE, Part, RowSet, Rows};
+use tidings_store::{ColumnId, NULL_CODE, Part, RowSet};
 
 use super::Compiled;
 use crate::error::Error;
@@ -21,51 +21,105 @@ pub(super) fn addresses(needs: &Needs) -> Vec<String> {
 }
 
 /// The rows that hold the addresses in one of these columns of texts, and perhaps some others.
+///
+/// A page in which no text has an `@` is marked, and never read for this again: most columns have none.
 pub(super) fn holding(
     part: &Part,
     rows: RowSet,
     compiled: &Compiled,
     columns: &[ColumnId],
 ) -> Result<RowSet, Error> {
-    if compiled.addresses.is_empty() {
-        return Ok(rows);
+    let mut left = rows;
+    for address in &compiled.addresses {
+        let mut held = RowSet::none();
+        for &column in columns {
+            let pages = pages_to_read(part, &left.minus(&held), column);
+            if !pages.is_empty() {
+                held = held.or(&holding_in(part, &pages, column, address.as_bytes())?);
+            }
+        }
+        left = left.and(&held);
     }
-    let values = part.read(columns, &rows)?;
-    let left = rows_holding(&values, columns, compiled);
-    let left = left.iter().enumerate().filter(|(_, is_left)| **is_left);
-    Ok(RowSet::from_sorted_rows(
-        left.map(|(row, _)| values.number(row)),
-    ))
+    Ok(left)
 }
 
-/// For each row, whether it may hold the addresses.
-pub(super) fn rows_holding(values: &Rows, columns: &[ColumnId], compiled: &Compiled) -> Vec<bool> {
-    let mut is_left = vec![true; values.len()];
-    for address in &compiled.addresses {
-        let mut holds = vec![false; values.len()];
-        for &column in columns {
-            let Some(codes) = values.codes(column) else {
-                continue;
-            };
-            // A part has fewer than 2^32 rows, hence codes.
-            let has: Vec<bool> = (0..values.code_count(column) as u32)
-                .map(|code| {
-                    let bytes = values.value(column, code);
-                    bytes.is_some_and(|bytes| may_hold(bytes, address.as_bytes()))
-                })
-                .collect();
-            if !has.contains(&true) {
-                continue;
-            }
-            for (holds, &code) in holds.iter_mut().zip(codes) {
-                *holds |= code != NULL_CODE && has.get(code as usize) == Some(&true);
-            }
+/// The pages, whole, in which these rows are, but for the marked ones.
+fn pages_to_read(part: &Part, rows: &RowSet, column: ColumnId) -> RowSet {
+    let mut ranges = Vec::new();
+    let mut next = 0;
+    for range in rows.ranges() {
+        let first = (range.start / Part::PAGE_ROWS).max(next);
+        let end = range.end.div_ceil(Part::PAGE_ROWS);
+        for page in (first..end).filter(|page| !part.is_marked(column, *page)) {
+            let start = page * Part::PAGE_ROWS;
+            ranges.push(start..start.saturating_add(Part::PAGE_ROWS).min(part.rows()));
         }
-        for (is_left, holds) in is_left.iter_mut().zip(holds) {
-            *is_left &= holds;
+        next = next.max(end);
+    }
+    RowSet::from_ranges(ranges)
+}
+
+/// The rows whose text in this column may hold the address; marks pages where no text could hold any.
+fn holding_in(
+    part: &Part,
+    pages: &RowSet,
+    column: ColumnId,
+    address: &[u8],
+) -> Result<RowSet, Error> {
+    let values = part.read(&[column], pages)?;
+    // A part has fewer than 2^32 rows, hence codes.
+    let judged: Vec<Holds> = (0..values.code_count(column) as u32)
+        .map(|code| {
+            let bytes = values.value(column, code);
+            bytes.map_or(Holds::NoAddress, |bytes| judge(bytes, address))
+        })
+        .collect();
+    let of_code = |code: u32| match code {
+        NULL_CODE => Holds::NoAddress,
+        code => judged.get(code as usize).copied().unwrap_or(Holds::Maybe),
+    };
+    let codes = values.codes(column).unwrap_or_default();
+    let rows = values.numbers().iter().zip(codes);
+    let held = rows
+        .clone()
+        .filter(|(_, code)| of_code(**code) == Holds::Maybe)
+        .map(|(row, _)| *row);
+    let held = RowSet::from_sorted_rows(held);
+    let mut plain: Vec<u32> = pages
+        .ranges()
+        .iter()
+        .flat_map(|range| range.start / Part::PAGE_ROWS..range.end.div_ceil(Part::PAGE_ROWS))
+        .collect();
+    for (row, code) in rows {
+        if of_code(*code) != Holds::NoAddress
+            && let Ok(at) = plain.binary_search(&(row / Part::PAGE_ROWS))
+        {
+            plain.remove(at);
         }
     }
-    is_left
+    plain.into_iter().for_each(|page| part.mark(column, page));
+    Ok(held)
+}
+
+/// What a text may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    /// No address at all.
+    NoAddress,
+    /// Others.
+    Others,
+    /// The one that is looked for.
+    Maybe,
+}
+
+fn judge(text: &[u8], address: &[u8]) -> Holds {
+    if may_hold(text, address) {
+        Holds::Maybe
+    } else if memchr::memchr(b'@', text).is_some() {
+        Holds::Others
+    } else {
+        Holds::NoAddress
+    }
 }
 
 /// Other letters than ASCII ones that in lower case are, or begin with, one: the Kelvin sign, and İ.
@@ -82,11 +136,13 @@ fn may_hold(text: &[u8], address: &[u8]) -> bool {
             text.get(start..end)
         });
         here.is_some_and(|here| here.eq_ignore_ascii_case(address))
-    }) || !text.is_ascii() && BECOME_ASCII.iter().any(|letter| has(text, letter))
+    }) || is_strange(text)
 }
 
-fn has(text: &[u8], letter: &str) -> bool {
-    memchr::memmem::find(text, letter.as_bytes()).is_some()
+/// Whether one of these letters stands in it, beside an `@`.
+fn is_strange(text: &[u8]) -> bool {
+    let has = |letter: &&str| memchr::memmem::find(text, letter.as_bytes()).is_some();
+    !text.is_ascii() && memchr::memchr(b'@', text).is_some() && BECOME_ASCII.iter().any(|l| has(&l))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use tidings_mail::message::{Message, Name};
 use tidings_store::{ColumnId, NULL_CODE, Part, RowSet, Rows};
 
 use super::Compiled;
-use super::held::rows_holding;
+use super::held::holding;
 use crate::error::Error;
 use crate::message_rows::{
     self, FROM, ID, LEGS, MESSAGE_ID, ORIGINAL_TO, QUEUE_IDS, TO, has_leg, message_of_row,
@@ -27,12 +27,16 @@ pub(super) enum Sieve<'s> {
 impl Sieve<'_> {
     /// The rows that are left.
     pub(super) fn rows(self, part: &Part, rows: &RowSet) -> Result<RowSet, Error> {
+        if let Sieve::Holding(compiled) = self {
+            return holding(part, rows.clone(), compiled, message_rows::text_columns());
+        }
         let values = part.read(self.columns(), rows)?;
         let left = match self {
             Sieve::Filter { passes, .. } => (0..values.len())
                 .map(|row| passes(&message_of_row(&values, row)))
                 .collect(),
-            Sieve::Holding(compiled) => rows_holding(&values, self.columns(), compiled),
+            // Done above.
+            Sieve::Holding(_) => vec![true; values.len()],
             Sieve::Name(Name::Leg(leg)) => (0..values.len())
                 .map(|row| has_leg(&values, row, leg))
                 .collect(),
