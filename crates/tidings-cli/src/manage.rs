@@ -2,6 +2,7 @@
 //! and written through a running server.
 
 mod api;
+mod carry;
 mod describe;
 mod name;
 mod plan;
@@ -10,9 +11,10 @@ mod table;
 mod value;
 
 pub(crate) use api::{Api, Asked, check_kind, refused, words};
+pub(crate) use carry::{Broken, Carrying, Done};
 pub(crate) use describe::{list_lines, object_lines};
 pub(crate) use name::{field, object, target};
-pub(crate) use plan::{Broken, Carrying, Done, read_plan};
+pub(crate) use plan::read_plan;
 pub(crate) use snapshot::snapshot;
 pub(crate) use table::{Table, record_lines};
 pub(crate) use value::{assigned, condition, put};

@@ -1,10 +1,12 @@
 //! Who may use the management API: accounts and keys. Both are ours.
 
 use super::mold::{
-    SHORT_TEXT, SHORT_TEXT_OR_NULL, TIME_OR_NULL, field, fixed, shown, text_or_null, texts, word,
-    word_or_null,
+    SHORT_TEXT, SHORT_TEXT_OR_NULL, TIME_OR_NULL, field, filter, fixed, shown, text_or_null, texts,
+    word, word_or_null,
 };
-use crate::describe::{Default, Fields, Form, Format, Kind, List, Member, Object, Takes, Words};
+use crate::describe::{
+    Default, Fields, FilterKind, Form, Format, Kind, List, Member, Object, Takes, Words,
+};
 
 pub(super) static ACCOUNT: Object = Object {
     name: "Account",
@@ -71,7 +73,7 @@ pub(super) static ACCOUNT: Object = Object {
         plural: "accounts",
         label: Some("name"),
         columns: &["name", "role", "enable", "lastSignIn"],
-        filters: &[],
+        filters: &[filter("name", "Name", FilterKind::Text)],
     },
     is_enterprise: false,
 };

@@ -8,6 +8,7 @@ mod bad_input;
 mod changing;
 mod conformance;
 mod follow;
+mod foreign;
 mod forward;
 mod manage;
 mod outputs;
