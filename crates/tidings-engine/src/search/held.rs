@@ -142,7 +142,7 @@ fn may_hold(text: &[u8], address: &[u8]) -> bool {
 /// Whether one of these letters stands in it, beside an `@`.
 fn is_strange(text: &[u8]) -> bool {
     let has = |letter: &&str| memchr::memmem::find(text, letter.as_bytes()).is_some();
-    !text.is_ascii() && memchr::memchr(b'@', text).is_some() && BECOME_ASCII.iter().any(|l| has(&l))
+    !text.is_ascii() && memchr::memchr(b'@', text).is_some() && BECOME_ASCII.iter().any(has)
 }
 
 #[cfg(test)]
