@@ -319,7 +319,7 @@ fn methods_fail_with_their_types() {
         ),
         (
             "x:Tracer/query",
-            json!({ "filter": { "name": "x" } }),
+            json!({ "filter": { "path": "x" } }),
             "unsupportedFilter",
         ),
         (
